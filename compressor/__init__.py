@@ -1,0 +1,1 @@
+"""llmzip: lossless text compression with a trained language model."""

@@ -1,0 +1,82 @@
+"""The network's shape and its fixed-point arithmetic, shared by the trainer (torch) and the run time (integers).
+
+Everything in this module decides the probabilities, so it belongs to the format: a change needs a new model file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+INT8_MAX = 127
+ACTIVATION_STEPS_PER_RMS = 16
+"""An RMS-normalised activation enters a matrix product as ``round(16 x)``, clipped to int8."""
+GATE_STEPS_PER_RMS = 8
+"""The same for heavy-tailed inputs: gate products and squared ReLU."""
+RESIDUAL_BITS = 12
+"""Fraction bits of the residual stream (int32)."""
+HIDDEN_BITS = 10
+"""Fraction bits of values between products, and of logits and attention scores (nats)."""
+HIDDEN_MAX = 32767
+"""Hidden values are clipped to +-32767 / 1024."""
+SIDE_STEPS_PER_UNIT = 8
+"""A stored number z is ``round(8 z)``, clipped to int8: rounding error is within +-2^-4."""
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """One stack of residual layers.
+
+    Attributes:
+        width: channels of the residual stream; a multiple of ``heads``.
+        layers: one letter a layer, ``c`` a gated short convolution, ``a`` causal attention; each with an MLP behind.
+        hidden: channels of the squared-ReLU MLP.
+        heads: attention heads.
+        kernel: taps of the short convolution.
+        window: tokens that attention sees, the present one among them.
+    """
+
+    width: int
+    layers: str
+    hidden: int
+    heads: int
+    kernel: int = 4
+    window: int = 512
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+    def slope(self, head: int) -> float:
+        """Attention bias of a head in nats per token of distance (ALiBi, arXiv 2108.12409); head 0 has none."""
+        return 0.0 if head == 0 else 2.0 ** -(2 * head + 1)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """An encoder-augmented causal decoder (arXiv 2511.10618).
+
+    The encoder's last position goes through ``down`` to ``side_numbers`` numbers; quantised, they go through ``up``
+    and are added to every token embedding of the decoder.
+    """
+
+    vocabulary: int
+    decoder: StackConfig
+    encoder: StackConfig
+    side_numbers: int = 64
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        fields = json.loads(text)
+        decoder, encoder = StackConfig(**fields.pop("decoder")), StackConfig(**fields.pop("encoder"))
+        return cls(decoder=decoder, encoder=encoder, **fields)
+
+
+DEFAULT_CONFIG = ModelConfig(
+    vocabulary=8192,
+    decoder=StackConfig(width=256, layers="ccacca", hidden=1024, heads=4),
+    encoder=StackConfig(width=128, layers="cac", hidden=384, heads=2),
+)

@@ -1,0 +1,83 @@
+"""The corpus as token streams, and random training batches from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.tokenizer import Tokenizer
+
+DOCUMENT_START_SHARE = 0.2
+"""Share of training sequences that begin at a document's start, as files do."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain's token stream (uint16 ``[tokens]``), its size in bytes and the positions of its NUL separators."""
+
+    name: str
+    weight: float
+    tokens: NDArray[np.uint16]
+    text_bytes: int
+    separators: NDArray[np.int64]
+
+
+def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -> list[Domain]:
+    """Tokenise every domain of ``folder``; token streams are kept in ``cache`` when given.
+
+    Raises:
+        FileNotFoundError: the folder holds no text.
+    """
+    domains = []
+    separator = int(tokenizer.encode(b"\0")[0])
+    for name, path in domain_files(folder).items():
+        cached = cache / f"{folder.name}-{name}.npz" if cache else None
+        if cached and cached.exists():
+            with np.load(cached) as saved:
+                tokens, text_bytes = saved["tokens"], int(saved["text_bytes"])
+        else:
+            text = read_domain(path)
+            tokens, text_bytes = tokenizer.encode(text).astype(np.uint16), len(text)
+            if cached:
+                cached.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(cached, tokens=tokens, text_bytes=text_bytes)
+        separators = np.flatnonzero(tokens == separator).astype(np.int64)
+        domains.append(Domain(name, DOMAIN_WEIGHTS.get(name, 1.0), tokens, text_bytes, separators))
+    return domains
+
+
+class BatchSampler:
+    """Random sequences from all domains, drawn by domain weight; the stream depends on ``seed`` and ``step`` alone, so
+    that a resumed run, or one with other workers, sees what an unbroken one would have seen."""
+
+    def __init__(self, domains: list[Domain], length: int, seed: int) -> None:
+        self.domains = [d for d in domains if d.tokens.size > length + 1]
+        weights = np.array([d.weight for d in self.domains])
+        self.probabilities = weights / weights.sum()
+        self.length = length
+        self.seed = seed
+
+    def batch(self, step: int, sequences: int) -> NDArray[np.int64]:
+        """Return int64 ``[sequences, length + 1]``: inputs and, shifted by one, targets."""
+        random = np.random.default_rng((self.seed, step))
+        out = np.empty((sequences, self.length + 1), np.int64)
+        for row, choice in enumerate(random.choice(len(self.domains), sequences, p=self.probabilities)):
+            domain = self.domains[choice]
+            last = domain.tokens.size - self.length - 1
+            start = int(random.integers(last + 1))
+            if domain.separators.size and random.random() < DOCUMENT_START_SHARE:
+                start = min(int(random.choice(domain.separators)), last)
+            out[row] = domain.tokens[start : start + self.length + 1]
+        return out
+
+
+def validation_windows(domain: Domain, length: int, count: int) -> NDArray[np.int64]:
+    """Evenly spaced windows of a domain, int64 ``[at most count, length + 1]``."""
+    windows = max(1, min(count, (domain.tokens.size - 1) // length))
+    length = min(length, domain.tokens.size - 1)
+    starts = np.linspace(0, domain.tokens.size - length - 1, windows).astype(np.int64)
+    return np.stack([domain.tokens[s : s + length + 1] for s in starts]).astype(np.int64)

@@ -1,0 +1,208 @@
+"""The encoder-augmented decoder in torch, with the run time's quantisation in the forward pass.
+
+Every matrix is seen through its int8 rounding (one scale per output channel) and every input of a matrix product
+through its own, with straight-through gradients; the integer network of ``llmzip.network`` computes the same values up
+to rounding. RMSNorm has no gain: the matrix behind it learns one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llmzip.architecture import (
+    ACTIVATION_STEPS_PER_RMS,
+    GATE_STEPS_PER_RMS,
+    HIDDEN_BITS,
+    HIDDEN_MAX,
+    INT8_MAX,
+    SIDE_STEPS_PER_UNIT,
+    ModelConfig,
+    StackConfig,
+)
+
+HIDDEN_LIMIT = HIDDEN_MAX / 2**HIDDEN_BITS
+
+
+def round_straight_through(x: Tensor, steps_per_unit: float) -> Tensor:
+    """Round to int8 multiples of ``1 / steps_per_unit``; the gradient passes where nothing is clipped."""
+    limit = INT8_MAX / steps_per_unit
+    clipped = x.clamp(-limit, limit)
+    return clipped + ((clipped * steps_per_unit).round() / steps_per_unit - clipped).detach()
+
+
+def rms_normalise(x: Tensor) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+
+
+def quantised_weight(weight: Tensor) -> Tensor:
+    """``weight`` ``[out, in]`` rounded to int8 with a scale per row."""
+    scale = weight.detach().abs().amax(-1, keepdim=True).clamp_min(1e-8) / INT8_MAX
+    return weight + ((weight / scale).round() * scale - weight).detach()
+
+
+class Int8Linear(nn.Module):
+    """A matrix product of int8 activations and int8 weights: ``[..., in] -> [..., out]``."""
+
+    def __init__(self, inputs: int, outputs: int, zero: bool = False) -> None:
+        super().__init__()
+        weight = torch.zeros(outputs, inputs) if zero else torch.randn(outputs, inputs) / math.sqrt(inputs)
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, quantised_weight(self.weight))
+
+
+class GatedConvolution(nn.Module):
+    """Gated short convolution (as in LFM2): ``out(norm(c * conv(b * u)))`` with ``b, c, u`` from one projection."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        self.taps = nn.Parameter(torch.randn(config.kernel, config.width) / math.sqrt(config.kernel))
+        self.project = Int8Linear(config.width, 3 * config.width)
+        self.out = Int8Linear(config.width, config.width, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, u = self.project(x).clamp(-HIDDEN_LIMIT, HIDDEN_LIMIT).float().chunk(3, -1)
+        product = (b * u).clamp(-HIDDEN_LIMIT, HIDDEN_LIMIT)
+        taps = self.taps.shape[0]
+        padded = F.pad(product, (0, 0, taps - 1, 0))
+        length = product.shape[1]
+        mixed = sum(padded[:, i : i + length] * self.taps[i] for i in range(taps))
+        return self.out(round_straight_through(rms_normalise(c * mixed), GATE_STEPS_PER_RMS))
+
+
+class Attention(nn.Module):
+    """Causal windowed attention with normalised queries and keys and linear distance biases; no rotary positions."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.project = Int8Linear(config.width, 3 * config.width)
+        self.temperature = nn.Parameter(torch.full((config.heads,), 1 / math.sqrt(config.head_width)))
+        self.out = Int8Linear(config.width, config.width, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        heads = self.config.heads
+        q, k, v = (
+            part.view(batch, length, heads, -1).transpose(1, 2) for part in self.project(x).float().chunk(3, -1)
+        )
+        q = round_straight_through(rms_normalise(q), ACTIVATION_STEPS_PER_RMS)
+        k = round_straight_through(rms_normalise(k), ACTIVATION_STEPS_PER_RMS)
+        v = round_straight_through(v, ACTIVATION_STEPS_PER_RMS)
+        slopes = torch.tensor([self.config.slope(h) for h in range(heads)], device=x.device)
+        position = torch.arange(length, device=x.device)
+        distance = position[:, None] - position[None, :]
+        visible = (distance >= 0) & (distance < self.config.window)
+        bias = torch.where(visible, -slopes[:, None, None] * distance, float("-inf"))
+        q = q * self.temperature[:, None, None]
+        low = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32
+        mixed = F.scaled_dot_product_attention(q.to(low), k.to(low), v.to(low), attn_mask=bias.to(low), scale=1.0)
+        mixed = mixed.float().transpose(1, 2).reshape(batch, length, width)
+        return self.out(round_straight_through(rms_normalise(mixed), ACTIVATION_STEPS_PER_RMS))
+
+
+class SquaredReluMlp(nn.Module):
+    """``out(norm(relu(up x)^2))`` (squared ReLU: arXiv 2109.08668; norm before ``out``: arXiv 2504.12285)."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        self.up = Int8Linear(config.width, config.hidden)
+        self.out = Int8Linear(config.hidden, config.width, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.up(x).float().clamp(0, HIDDEN_LIMIT).square()
+        return self.out(round_straight_through(rms_normalise(hidden), GATE_STEPS_PER_RMS))
+
+
+class Stack(nn.Module):
+    """Residual layers over ``[batch, length, width]``; returns the normalised, quantised last hidden states."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        self.mixers = nn.ModuleList(
+            GatedConvolution(config) if kind == "c" else Attention(config) for kind in config.layers
+        )
+        self.mlps = nn.ModuleList(SquaredReluMlp(config) for _ in config.layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for mixer, mlp in zip(self.mixers, self.mlps, strict=True):
+            x = x + mixer(self.quantise(x))
+            x = x + mlp(self.quantise(x))
+        return self.quantise(x)
+
+    @staticmethod
+    def quantise(x: Tensor) -> Tensor:
+        return round_straight_through(rms_normalise(x), ACTIVATION_STEPS_PER_RMS)
+
+
+class SideInformationPrior(nn.Module):
+    """A logistic distribution for each stored number, discretised to its steps: the factorised prior of learned
+    compression (arXiv 1802.01436), with two parameters a number."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(numbers))
+        self.log_scale = nn.Parameter(torch.zeros(numbers))
+
+    def bits(self, z: Tensor) -> Tensor:
+        """Bits for ``z`` ``[..., numbers]`` in units of 1 (not steps); returns ``[...]``."""
+        half_step = 0.5 / SIDE_STEPS_PER_UNIT
+        centred, scale = z - self.mean, self.log_scale.exp()
+        probability = torch.sigmoid((centred + half_step) / scale) - torch.sigmoid((centred - half_step) / scale)
+        return -torch.log2(probability.clamp_min(1e-9)).sum(-1)
+
+
+class EncoderAugmentedDecoder(nn.Module):
+    """The whole model. ``unigram_log_frequencies`` ``[V]`` start the output bias (arXiv 2212.09686)."""
+
+    def __init__(self, config: ModelConfig, unigram_log_frequencies: Tensor | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.decoder.width))
+        self.decoder = Stack(config.decoder)
+        self.head = Int8Linear(config.decoder.width, config.vocabulary, zero=True)
+        bias = torch.zeros(config.vocabulary) if unigram_log_frequencies is None else unigram_log_frequencies
+        self.output_bias = nn.Parameter(bias.clone().float())
+        self.encoder_embedding = nn.Parameter(torch.randn(config.vocabulary, config.encoder.width))
+        self.encoder = Stack(config.encoder)
+        self.down = Int8Linear(config.encoder.width, config.side_numbers)
+        self.up = Int8Linear(config.side_numbers, config.decoder.width, zero=True)
+        self.prior = SideInformationPrior(config.side_numbers)
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Read ``tokens`` ``[batch, length]``; return the unrounded side information ``[batch, side_numbers]``."""
+        states = self.encoder(F.embedding(tokens, quantised_weight(self.encoder_embedding)))
+        limit = INT8_MAX / SIDE_STEPS_PER_UNIT
+        return self.down(states[:, -1]).float().clamp(-limit, limit)
+
+    def hidden_states(self, tokens: Tensor, side: Tensor | None = None) -> Tensor:
+        """Decoder states ``[batch, length, width]`` before the head; ``side`` is ``[batch, side_numbers]``."""
+        x = F.embedding(tokens, quantised_weight(self.embedding))
+        if side is not None:
+            x = x + self.up(side).float()[:, None]
+        return self.decoder(x)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.head(states).float() + self.output_bias
+
+    def forward(self, tokens: Tensor, targets: Tensor, with_side: int = 0) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of ``targets`` ``[batch, length]`` in nats, and bits of side information ``[with_side]``.
+
+        The first ``with_side`` sequences get side information from the encoder, which reads their targets; uniform
+        noise of one step stands in for rounding. The others see none.
+        """
+        side_bits = torch.zeros(0, device=tokens.device)
+        side = None
+        if with_side:
+            numbers = self.encode(targets[:with_side])
+            noisy = numbers + (torch.rand_like(numbers) - 0.5) / SIDE_STEPS_PER_UNIT
+            side_bits = self.prior.bits(noisy)
+            side = F.pad(noisy, (0, 0, 0, tokens.shape[0] - with_side))
+        logits = self.logits(self.hidden_states(tokens, side))
+        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        return losses.view(targets.shape), side_bits

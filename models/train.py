@@ -1,0 +1,227 @@
+"""The trainer: ``llmzip train CORPUS RUN``, on CPU, one GPU, or several processes under ``torchrun``.
+
+Muon for matrices, AdamW for the rest; warm-up, constant phase, linear cool-down to zero (so that a run can be extended
+from its constant phase). A run writes ``log.jsonl`` and ``checkpoint.pt`` to its folder and goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from llmzip.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
+from llmzip.models.data import BatchSampler, Domain, validation_windows
+from llmzip.models.network import EncoderAugmentedDecoder
+
+LN2 = math.log(2)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Settings of a run; ``steps`` counts optimiser steps of ``sequences * length`` tokens over all workers."""
+
+    steps: int
+    cooldown_steps: int
+    sequences: int = 16
+    length: int = 512
+    warmup_steps: int = 100
+    muon_rate: float = 0.02
+    embedding_rate: float = 0.01
+    adam_rate: float = 0.003
+    weight_decay: float = 0.01
+    side_share: float = 0.25
+    rate_weight: float = 0.125
+    """Weight of the side information's bits: one z serves a block of about ``1 / rate_weight`` training sequences."""
+    evaluate_every: int = 500
+    checkpoint_minutes: float = 10.0
+    seed: int = 1
+    compile: bool = True
+
+
+def learning_rate_factor(step: int, options: TrainingOptions) -> float:
+    warm = min(1.0, (step + 1) / options.warmup_steps)
+    left = max(0, options.steps - step)
+    return warm * min(1.0, left / max(1, options.cooldown_steps))
+
+
+def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) -> list[torch.optim.Optimizer]:
+    matrices, embeddings, others = [], [], []
+    for name, parameter in model.named_parameters():
+        if name in ("embedding", "encoder_embedding"):
+            embeddings.append(parameter)
+        elif parameter.ndim == 2 and name != "head.weight" and not name.endswith("taps"):
+            matrices.append(parameter)
+        else:
+            others.append(parameter)
+    muon = torch.optim.Muon(matrices, lr=options.muon_rate, weight_decay=options.weight_decay, momentum=0.95)
+    adam = torch.optim.AdamW(
+        [{"params": embeddings, "lr": options.embedding_rate}, {"params": others, "lr": options.adam_rate}],
+        betas=(0.9, 0.98),
+        weight_decay=0.0,
+    )
+    for optimizer in (muon, adam):
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+    return [muon, adam]
+
+
+def unigram_log_frequencies(domains: list[Domain], vocabulary: int) -> Tensor:
+    """Natural logarithm of each token's share in the weighted corpus, smoothed by one count; float32 ``[V]``."""
+    share = np.zeros(vocabulary)
+    for domain in domains:
+        counts = np.bincount(domain.tokens, minlength=vocabulary) + 1.0
+        share += domain.weight * counts / counts.sum()
+    return torch.from_numpy(np.log(share / share.sum())).float()
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the hardware multiplies it fast: any GPU, and CPUs with AVX-512 BF16 or AMX."""
+    fast = device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+@torch.no_grad()
+def evaluate(
+    model: EncoderAugmentedDecoder, domains: list[Domain], bytes_per_token: Tensor, windows: int = 8, length: int = 512
+) -> dict[str, Any]:
+    """Bits per byte on evenly spaced windows, each from a cold start.
+
+    Returns:
+        ``bits_per_byte`` (no side information), ``bits_per_byte_side`` (rounded side information and its cost spread
+        over the window) and ``side_bits``, weighted by domain size in bytes; ``domains``, the first by domain.
+    """
+    model.eval()
+    device = model.output_bias.device
+    by_domain, sums = {}, np.zeros(3)
+    for domain in domains:
+        batch = torch.from_numpy(validation_windows(domain, length, windows)).to(device)
+        inputs, targets = batch[:, :-1], batch[:, 1:]
+        size = float(bytes_per_token[targets].sum())
+        with autocast(device):
+            plain, _ = model(inputs, targets)
+            side = (model.encode(targets) * SIDE_STEPS_PER_UNIT).round() / SIDE_STEPS_PER_UNIT
+            logits = model.logits(model.hidden_states(inputs, side))
+        aided = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+        side_bits = float(model.prior.bits(side).sum())
+        plain_bits = float(plain.sum()) / LN2
+        by_domain[domain.name] = round(plain_bits / size, 4)
+        figures = np.array([plain_bits, float(aided) / LN2 + side_bits, side_bits * size / len(batch)])
+        sums += figures / size * domain.text_bytes
+    model.train()
+    total = sum(d.text_bytes for d in domains)
+    keys = ("bits_per_byte", "bits_per_byte_side", "side_bits")
+    return {key: round(float(v), 4) for key, v in zip(keys, sums / total, strict=True)} | {"domains": by_domain}
+
+
+def train(
+    config: ModelConfig,
+    options: TrainingOptions,
+    run: Path,
+    training: list[Domain],
+    validation: list[Domain],
+    token_lengths: np.ndarray,
+    initial_weights: dict[str, Tensor] | None = None,
+    progress: bool = True,
+) -> EncoderAugmentedDecoder:
+    """Train a model in folder ``run``, going on from its checkpoint if there is one.
+
+    Under ``torchrun`` every worker takes its share of each batch; the batches do not depend on how many there are.
+
+    Args:
+        token_lengths: bytes per token ``[V]``, for bits per byte.
+        initial_weights: a ``state_dict`` to start from (a float image of shipped weights) when there is no checkpoint.
+
+    Raises:
+        ValueError: the batch does not divide among the workers.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    if options.sequences % world:
+        raise ValueError(f"{options.sequences} sequences do not divide among {world} workers")
+    run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    model = EncoderAugmentedDecoder(config, unigram_log_frequencies(training, config.vocabulary)).to(device)
+    if initial_weights:
+        model.load_state_dict(initial_weights)
+    optimizers = make_optimizers(model, options)
+    step = 0
+    checkpoint = run / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        step = saved["step"]
+    stepped: Any = DistributedDataParallel(model, find_unused_parameters=False) if world > 1 else model
+    if options.compile:
+        stepped = torch.compile(stepped)
+    sampler = BatchSampler(training, options.length, options.seed)
+    bytes_per_token = torch.from_numpy(token_lengths.astype(np.float32)).to(device)
+    share = options.sequences // world
+    with_side = round(share * options.side_share)
+
+    def save() -> None:
+        state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step}
+        torch.save(state, checkpoint.with_suffix(".tmp"))
+        checkpoint.with_suffix(".tmp").replace(checkpoint)
+
+    def report(row: dict[str, Any]) -> None:
+        with (run / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+        if progress:
+            print(json.dumps({k: v for k, v in row.items() if k != "domains"}), flush=True)
+
+    started = last_saved = last_report = time.monotonic()
+    recent_bits = recent_bytes = recent_tokens = 0.0
+    while step < options.steps:
+        torch.manual_seed(hash((options.seed, step, rank)))
+        rows = sampler.batch(step, options.sequences)[rank * share : (rank + 1) * share]
+        batch = torch.from_numpy(rows).to(device)
+        with autocast(device):
+            losses, side_bits = stepped(batch[:, :-1], batch[:, 1:], with_side)
+        loss = losses.mean()
+        if with_side:
+            loss = loss + options.rate_weight * LN2 * side_bits.sum() / losses.numel()
+        loss.backward()
+        factor = learning_rate_factor(step, options)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["base_lr"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        step += 1
+        recent_bits += float(losses.detach().sum()) / LN2
+        recent_bytes += float(bytes_per_token[batch[:, 1:]].sum())
+        recent_tokens += losses.numel() * world
+        now = time.monotonic()
+        if rank == 0 and step % 50 == 0:
+            row = {"step": step, "minutes": round((now - started) / 60, 2), "factor": round(factor, 4)}
+            row |= {"train_bits_per_byte": round(recent_bits / recent_bytes, 4)}
+            row |= {"tokens_per_second": round(recent_tokens / (now - last_report))}
+            recent_bits = recent_bytes = recent_tokens = 0.0
+            last_report = now
+            report(row)
+        if rank == 0 and (step % options.evaluate_every == 0 or step == options.steps):
+            report({"step": step} | evaluate(model, validation, bytes_per_token))
+            last_report = time.monotonic()
+        if rank == 0 and (now - last_saved > 60 * options.checkpoint_minutes or step == options.steps):
+            save()
+            last_saved = now
+    if world > 1:
+        dist.destroy_process_group()
+    return model
