@@ -1,0 +1,143 @@
+"""Mixed mode of a block: network chunks feed the mixing kernel; models and history may live on from block to block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip import mixing
+from llmzip.errors import LlmzError
+from llmzip.lanes import LaneLayout
+from llmzip.logistic import SQUASH, STRETCH
+from llmzip.model import Model
+from llmzip.progress import Progress
+
+CHUNK_ROWS = 256
+HISTORY_BYTES = 1 << 26
+"""Text that match models can reach back to from the start of a block."""
+MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
+RATES = np.array([6, 2], np.int64)
+
+
+def bucket_bits_for(plain_length: int) -> int:
+    """Size of the counter table for a file whose first block has ``plain_length`` bytes; 32 bytes a bucket."""
+    wanted = max(1, plain_length * mixing.CONTEXTS)
+    return min(max(wanted.bit_length(), MIN_BUCKET_BITS), MAX_BUCKET_BITS)
+
+
+class MixedCoder:
+    """Adaptive models of one file (or of one block, where blocks are independent)."""
+
+    def __init__(self, model: Model, bucket_bits: int) -> None:
+        self._model = model
+        self.bucket_bits = bucket_bits
+        self._learned = model.primed_mixing()
+        self._adaptive = mixing.new_adaptive_state(bucket_bits)
+        self._scratch = mixing.new_scratch()
+        self._history = np.zeros(0, np.uint8)
+        self._base = 1  # absolute position of history[0]; 0 marks an empty entry of the match table
+        tokenizer = model.tokenizer
+        self._vocabulary = (
+            tokenizer.token_bytes, tokenizer.token_lengths, tokenizer.children, tokenizer.token_at,
+        )  # fmt: skip
+
+    def encode(
+        self, tokens: NDArray[np.int32], lanes: int, side: NDArray[np.int8] | None, kernel: str | None,
+        progress: Progress,
+    ) -> tuple[list[int], bytes] | None:  # fmt: skip
+        """Code a block's tokens; return each lane's plain length and the coded bytes, or None if they would grow."""
+        layout = LaneLayout(tokens.size, lanes)
+        grid = layout.split(tokens)
+        lengths = self._model.tokenizer.token_lengths
+        lane_bytes = [int(lengths[grid[i, :n]].sum(dtype=np.int64)) for i, n in enumerate(layout.lengths)]
+        coder = np.zeros(mixing.CODER_FIELDS, np.int64)
+        coder[mixing.HIGH] = 0xFFFFFFFF
+        coded = np.zeros(sum(lane_bytes) + mixing.CODER_MARGIN, np.uint8)
+        lane_states = self._begin_block(lane_bytes)
+        for step, cumulative in enumerate(self._network_steps(grid, side, kernel)):
+            active = layout.active(step)
+            current = grid[:, step].copy()
+            if self._code_step(current, active, cumulative, lane_states, coder, coded):
+                return None
+            progress.advance_tokens(active)
+        end = int(coder[mixing.CURSOR])
+        coded[end] = coder[mixing.HIGH] >> 24
+        return lane_bytes, coded[: end + 1].tobytes().rstrip(b"\0")
+
+    def decode(
+        self, data: bytes, count: int, lane_bytes: list[int], side: NDArray[np.int8] | None, kernel: str | None,
+        progress: Progress,
+    ) -> bytes:  # fmt: skip
+        """Undo :meth:`encode`; returns the plain bytes.
+
+        Raises:
+            LlmzError: the data is damaged.
+        """
+        lanes = len(lane_bytes)
+        layout = LaneLayout(count, lanes)
+        coded = np.frombuffer(data + b"\0" * 4, np.uint8).copy()
+        coder = np.zeros(mixing.CODER_FIELDS, np.int64)
+        coder[mixing.HIGH] = 0xFFFFFFFF
+        coder[mixing.CODE] = int.from_bytes(coded[:4].tobytes(), "big")
+        coder[mixing.CURSOR] = 4
+        coder[mixing.DECODING] = 1
+        lane_states = self._begin_block(lane_bytes)
+        start = int(lane_states[0, mixing.REGION_START])
+        predictor = self._model.predictor(lanes, 1, side, kernel)
+        previous = np.full(lanes, self._model.start_token, np.int32)
+        for step in range(layout.steps):
+            active = layout.active(step)
+            cumulative = predictor(previous[:, None])
+            if self._code_step(previous, active, cumulative, lane_states, coder, coded):
+                raise LlmzError("coded data is damaged")
+            progress.advance_tokens(active)
+        expected = np.cumsum(lane_bytes) + start
+        if not np.array_equal(lane_states[:, mixing.POSITION], expected):
+            raise LlmzError("coded data is damaged")
+        return self._history[start : start + sum(lane_bytes)].tobytes()
+
+    def _network_steps(
+        self, grid: NDArray[np.int32], side: NDArray[np.int8] | None, kernel: str | None
+    ) -> Iterator[NDArray[np.int32]]:
+        """Yield cumulative frequencies ``[lanes, V + 1]`` of each step; the next chunk is computed meanwhile."""
+        lanes, steps = grid.shape
+        chunk = max(1, CHUNK_ROWS // lanes)
+        predictor = self._model.predictor(lanes, chunk, side, kernel)
+        inputs = np.concatenate([np.full((lanes, 1), self._model.start_token, np.int32), grid[:, :-1]], 1)
+        with ThreadPoolExecutor(1) as pool:
+            starts = range(0, steps, chunk)
+            pending = pool.submit(predictor, np.ascontiguousarray(inputs[:, :chunk])) if steps else None
+            for start in starts:
+                assert pending is not None
+                by_step = pending.result().reshape(lanes, min(chunk, steps - start), -1)
+                if start + chunk < steps:
+                    following = np.ascontiguousarray(inputs[:, start + chunk : start + 2 * chunk])
+                    pending = pool.submit(predictor, following)
+                for t in range(by_step.shape[1]):
+                    yield by_step[:, t]
+
+    def _begin_block(self, lane_bytes: list[int]) -> NDArray[np.int64]:
+        kept = self._history[-HISTORY_BYTES:]
+        self._base += self._history.size - kept.size
+        start = kept.size
+        self._history = np.concatenate([kept, np.zeros(sum(lane_bytes), np.uint8)])
+        states = np.zeros((len(lane_bytes), mixing.LANE_FIELDS), np.int64)
+        for state, length in zip(states, lane_bytes, strict=True):
+            for field in (mixing.POSITION, mixing.REGION_START, mixing.LINE_START, mixing.PREVIOUS_LINE):
+                state[field] = start
+            start += length
+        return states
+
+    def _code_step(
+        self, tokens: NDArray[np.int32], active: int, cumulative: NDArray[np.int32], lane_states: NDArray[np.int64],
+        coder: NDArray[np.int64], coded: NDArray[np.uint8],
+    ) -> bool:  # fmt: skip
+        return bool(
+            mixing.code_step(
+                tokens, active, cumulative, lane_states, self._history, self._base, self._vocabulary, self._learned,
+                self._adaptive, self._scratch, RATES, coder, coded, STRETCH, SQUASH, mixing.COUNTER_RATES,
+            )  # fmt: skip
+        )

@@ -1,0 +1,690 @@
+"""Mixed mode's kernel: each token as byte and bit decisions, predicted by the network and by adaptive context models.
+
+A token is coded as its bytes, eight binary decisions each, and after each byte that could be its last one "the token
+ends here" decision. The network's probability of a decision is a ratio of running sums over the sorted vocabulary.
+It enters gated logistic mixers next to context models with hashed counters, two match models and the calibration of
+each by adaptive maps; a second mixer combines the first ones, and adaptive-probability stages finish (the structure of
+PAQ: M. Mahoney, "Adaptive weighing of context models for lossless data compression", 2005). Integers only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH, STRETCH_BITS, STRETCH_MAX
+
+CONTEXTS = 28
+MATCH_MODELS = 2
+MATCH_MIN_BYTES = (6, 16)
+MATCH_MAX = 65535
+INPUTS = 64
+NETWORK_INPUT = 2 * CONTEXTS + 2 * MATCH_MODELS
+BIAS_INPUT = NETWORK_INPUT + 3
+SELECTOR_SIZES = (64, 256, 256, 96, 64, 256)
+"""Weight sets of each first-layer mixer: match state, partial byte, last byte, network confidence and depth, orders
+that know the context by bit position, classes of the last two bytes."""
+MIXERS = len(SELECTOR_SIZES)
+END_CONTEXTS = 6
+END_INPUTS = 8
+END_TABLE_BITS = 18
+SLOT = 16
+"""uint16 per bucket of the counter table: a check and the 15 nodes of half a byte."""
+COUNT_BITS = 4
+MAP_BUCKETS = 32
+SSE_BUCKETS = 24
+SSE_STEP = 2 * STRETCH_MAX // (SSE_BUCKETS - 1) + 1
+MATCH_TABLE_BITS = 20
+ONE = 1 << PROBABILITY_BITS
+CODER_MARGIN = 512
+"""More bytes than a token can take at the worst."""
+WEIGHT_ONE = 1 << 16
+WEIGHT_MAX = (8 << 16) - 1
+
+# Fields of a lane's state.
+(
+    POSITION, LAST_BYTES, WORD, WORD_1, WORD_2, LINE_START, PREVIOUS_LINE, TOKEN_1, TOKEN_2, TOKEN_3, LINE_HEAD, TAG,
+    IN_TAG, FORMAT, FIELD, INDENT, FOLDED, REGION_START, MATCH_0, LENGTH_0, MATCH_1, LENGTH_1, MISSED_0, MISSED_1,
+    LANE_FIELDS,
+) = range(25)  # fmt: skip
+
+# Fields of the binary coder.
+LOW, HIGH, CODE, CURSOR, DECODING, CODER_FIELDS = range(6)
+
+
+class LearnedState(NamedTuple):
+    """What ships primed: mixer weights and adaptive maps."""
+
+    weights: NDArray[np.int32]
+    """``[sum(SELECTOR_SIZES), INPUTS]``, 16 fraction bits."""
+    final_weights: NDArray[np.int32]
+    """``[256, MIXERS]``, by partial byte."""
+    counter_maps: NDArray[np.uint16]
+    """``[CONTEXTS, 16, MAP_BUCKETS]``: probability by count and stretched counter."""
+    match_maps: NDArray[np.uint16]
+    """``[MATCH_MODELS, 64, 2]``: by length bucket and recent misses, and expected bit."""
+    network_map: NDArray[np.uint16]
+    """``[256, SSE_BUCKETS]``: the network's calibration by partial byte."""
+    sse_order1: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``"""
+    sse_order2: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``, hashed."""
+    sse_match: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: by expected byte and partial byte."""
+    end_weights: NDArray[np.int32]
+    """``[SSE_BUCKETS * 8, END_INPUTS]``"""
+
+
+class AdaptiveState(NamedTuple):
+    """What starts empty with every file."""
+
+    counters: NDArray[np.uint16]
+    """``[buckets * SLOT]``: 12 bits of probability, 4 of count."""
+    end_counters: NDArray[np.uint16]
+    """``[END_CONTEXTS << END_TABLE_BITS]``"""
+    match_table: NDArray[np.int32]
+    """``[MATCH_MODELS << MATCH_TABLE_BITS]``: position behind the last occurrence."""
+    follow_1: NDArray[np.int64]
+    """``[256]``, the last bytes that followed a byte."""
+    follow_2: NDArray[np.int64]
+    """``[65536]``, the last bytes that followed two bytes."""
+
+
+class Scratch(NamedTuple):
+    """Working memory of one call."""
+
+    contexts: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    inputs: NDArray[np.int32]
+    map_index: NDArray[np.int64]
+    selected: NDArray[np.int64]
+    outputs: NDArray[np.int32]
+    errors: NDArray[np.int32]
+    end_slots: NDArray[np.int64]
+    end_inputs: NDArray[np.int32]
+
+
+def new_learned_state() -> LearnedState:
+    """Untrained mixers and maps."""
+    weights = np.zeros((sum(SELECTOR_SIZES), INPUTS), np.int32)
+    weights[:, : 2 * CONTEXTS] = WEIGHT_ONE // 16
+    weights[:, 2 * CONTEXTS : NETWORK_INPUT] = WEIGHT_ONE // 8
+    weights[:, NETWORK_INPUT] = WEIGHT_ONE // 2
+    buckets = SQUASH[np.clip(np.arange(MAP_BUCKETS) * 128 - 2048 + 64 + STRETCH_MAX, 0, 2 * STRETCH_MAX)]
+    sse = SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
+    match = np.empty((MATCH_MODELS, 64, 2), np.uint16)
+    match[..., 0], match[..., 1] = ONE // 8, ONE - ONE // 8
+    end_weights = np.full((SSE_BUCKETS * 8, END_INPUTS), WEIGHT_ONE // 16, np.int32)
+    end_weights[:, 0] = WEIGHT_ONE * 3 // 4
+    return LearnedState(
+        weights,
+        np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
+        np.tile(buckets.astype(np.uint16), (CONTEXTS, 16, 1)),
+        match,
+        np.tile(sse, (256, 1)),
+        np.tile(sse, (65536, 1)),
+        np.tile(sse, (65536, 1)),
+        np.tile(sse, (65536, 1)),
+        end_weights,
+    )
+
+
+def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
+    """Empty tables with ``2^bucket_bits`` buckets of counters (32 bytes each)."""
+    return AdaptiveState(
+        np.zeros(SLOT << bucket_bits, np.uint16),
+        np.full(END_CONTEXTS << END_TABLE_BITS, 1 << 15, np.uint16),
+        np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int32),
+        np.zeros(256, np.int64),
+        np.zeros(65536, np.int64),
+    )
+
+
+def new_scratch() -> Scratch:
+    return Scratch(
+        np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(INPUTS, np.int32),
+        np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64), np.zeros(MIXERS, np.int32),
+        np.zeros(MIXERS, np.int32), np.zeros(END_CONTEXTS, np.int64), np.zeros(END_INPUTS, np.int32),
+    )  # fmt: skip
+
+
+COUNTER_RATES = np.array([ONE * 2 // (2 * n + 3) for n in range(1 << COUNT_BITS)], np.int64)
+"""Update rate of a counter that has seen ``n`` bits: ``1 / (n + 1.5)``."""
+
+_MIX_1 = 0x2545F4914F6CDD1D
+_MIX_2 = 0x1B873593CC9E2D51
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _hash(a, b):
+    h = (a + 0x632BE5AB) * _MIX_1 + (b + 0x1234567) * _MIX_2
+    return (h ^ ((h >> 29) & 0x7FFFFFFFF)) * _MIX_1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _clip(value, low, high):
+    return min(max(value, low), high)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _byte_class(byte):
+    """0-15: control, newline, space, digit, upper, lower, four kinds of punctuation, quotes, brackets, high bytes."""
+    if 97 <= byte <= 122:
+        return 5
+    if 65 <= byte <= 90:
+        return 4
+    if 48 <= byte <= 57:
+        return 3
+    if byte == 32:
+        return 2
+    if byte == 10 or byte == 13:
+        return 1
+    if byte < 32:
+        return 0
+    if byte >= 192:
+        return 14
+    if byte >= 128:
+        return 15
+    if byte == 46 or byte == 33 or byte == 63:
+        return 6
+    if byte == 44 or byte == 59 or byte == 58:
+        return 7
+    if byte == 34 or byte == 39 or byte == 96:
+        return 8
+    if byte == 40 or byte == 91 or byte == 123:
+        return 9
+    if byte == 41 or byte == 93 or byte == 125:
+        return 10
+    if byte == 60 or byte == 62:
+        return 11
+    if byte == 47 or byte == 92 or byte == 124:
+        return 12
+    return 13
+
+
+@njit(cache=True, nogil=True)
+def _find_slot(counters, bucket_mask, hashed):
+    """Index of the bucket for a hash: one of two neighbours, the less used one replaced if neither matches."""
+    check = np.uint16(((hashed >> 44) & 0xFFFF) | 1)
+    first = ((hashed >> 8) & bucket_mask) * SLOT
+    if counters[first] == check:
+        return first
+    second = (((hashed >> 8) & bucket_mask) ^ 1) * SLOT
+    if counters[second] == check:
+        return second
+    chosen = first
+    if (counters[second + 1] & 15) < (counters[first + 1] & 15):
+        chosen = second
+    elif (counters[first + 1] & 15) > 0:
+        # Age the bucket that stays, so that what is not used again gives way in the end.
+        counters[second + 1] = counters[second + 1] - (np.uint16(1) if (counters[second + 1] & 15) > 0 else np.uint16(0))
+    counters[chosen] = check
+    for i in range(1, SLOT):
+        counters[chosen + i] = np.uint16(2048 << COUNT_BITS)
+    return chosen
+
+
+@njit(cache=True, nogil=True)
+def _set_contexts(lane, history, node, adaptive, contexts):
+    """Hashes of all contexts at a byte boundary. ``node`` is the trie node of the token's bytes so far."""
+    c8 = lane[LAST_BYTES]
+    c4 = c8 & 0xFFFFFFFF
+    c1 = c8 & 0xFF
+    c2 = (c8 >> 8) & 0xFF
+    c3 = (c8 >> 16) & 0xFF
+    position = lane[POSITION]
+    word = lane[WORD]
+    boundary = 1 if node == 0 else 0
+    column = position - lane[LINE_START]
+    above = 0
+    above_next = 0
+    if lane[PREVIOUS_LINE] + column < lane[LINE_START]:
+        above = np.int64(history[lane[PREVIOUS_LINE] + column])
+        if lane[PREVIOUS_LINE] + column + 1 < lane[LINE_START]:
+            above_next = np.int64(history[lane[PREVIOUS_LINE] + column + 1])
+    expected = 256
+    if lane[LENGTH_0] > 0:
+        expected = np.int64(history[lane[MATCH_0]])
+    contexts[0] = _hash(1, (c1 << 1) | boundary)
+    contexts[1] = _hash(2, ((c4 & 0xFFFF) << 1) | boundary)
+    contexts[2] = _hash(3, ((c4 & 0xFFFFFF) << 1) | boundary)
+    contexts[3] = _hash(4, (c4 << 1) | boundary)
+    contexts[4] = _hash(5, ((c8 & 0xFFFFFFFFFF) << 1) | boundary)
+    contexts[5] = _hash(6, c8 & 0xFFFFFFFFFFFF)
+    contexts[6] = _hash(7, c8)
+    contexts[7] = _hash(8 + boundary, _hash(word, c1))
+    contexts[8] = _hash(10, _hash(word, lane[WORD_1]))
+    contexts[9] = _hash(11, _hash(word, lane[WORD_2] + c1))
+    contexts[10] = _hash(12, _hash(_hash(word, lane[WORD_1]), lane[WORD_2]))
+    contexts[11] = _hash(13, c4 & 0xFFFF00)
+    contexts[12] = _hash(14, c4 & 0xFF00FF)
+    contexts[13] = _hash(15, c4 & 0xFFFFFF00)
+    contexts[14] = _hash(16, (adaptive.follow_1[c1] << 8) | c1)
+    contexts[15] = _hash(17, (adaptive.follow_2[c4 & 0xFFFF] << 8) | c1)
+    contexts[16] = _hash(18, (min(column, 255) << 16) | (above << 8) | c1)
+    contexts[17] = _hash(19, (above << 16) | (above_next << 8) | c1)
+    contexts[18] = _hash(20, _hash(lane[LINE_HEAD], word + c1))
+    contexts[19] = _hash(21, _hash(lane[TAG], lane[IN_TAG] * 256 + c1) + word)
+    contexts[20] = _hash(22, lane[FORMAT])
+    contexts[21] = _hash(23, _hash(lane[FORMAT] & 0xFFFFFFFF, lane[FIELD]) + c1)
+    contexts[22] = _hash(24, _hash(lane[TOKEN_1], node))
+    contexts[23] = _hash(25, _hash(_hash(lane[TOKEN_1], lane[TOKEN_2]), node))
+    contexts[24] = _hash(26, _hash(_hash(lane[TOKEN_1], lane[TOKEN_2]), _hash(lane[TOKEN_3], node)))
+    contexts[25] = _hash(27, (expected << 16) | (min(lane[LENGTH_0], 32) << 8) | c1)
+    contexts[26] = _hash(28, lane[FOLDED] & 0xFFFFFFFFFF)
+    contexts[27] = _hash(29, (min(lane[INDENT], 255) << 24) | (c3 << 16) * 0 | (c2 << 8) | c1)
+
+
+@njit(cache=True, nogil=True)
+def _match_bucket(length, missed):
+    if length == 0:
+        return 0
+    bucket = length if length < 16 else min(31, 12 + (length >> 2)) if length < 64 else 28
+    if length >= 64:
+        bucket = 28 + (1 if length >= 128 else 0) + (1 if length >= 512 else 0) + (1 if length >= 4096 else 0)
+    elif length >= 16:
+        bucket = 16 + ((length - 16) >> 2)
+    return bucket + (32 if missed > 0 else 0)
+
+
+@njit(cache=True, nogil=True)
+def _follow_matches(lane, history, byte, adaptive, base):
+    """Extend or drop the matches by a byte that has just been written, and look for new ones."""
+    position = lane[POSITION]
+    for m in range(MATCH_MODELS):
+        pointer_field = MATCH_0 + 2 * m
+        pointer, length = lane[pointer_field], lane[pointer_field + 1]
+        if length > 0:
+            if np.int64(history[pointer]) == byte:
+                pointer += 1
+                length = min(length + 1, MATCH_MAX)
+                if lane[MISSED_0 + m] > 0 and length >= 16:
+                    lane[MISSED_0 + m] -= 1
+            else:
+                length = 0
+                lane[MISSED_0 + m] = 8
+        minimum = MATCH_MIN_BYTES[m]
+        if position - lane[REGION_START] >= minimum:
+            hashed = np.int64(m)
+            if m == 0:
+                hashed = _hash(m, lane[LAST_BYTES] & 0xFFFFFFFFFFFF)
+            else:
+                low = np.int64(0)
+                for i in range(9, minimum + 1):
+                    low = (low << 8) | np.int64(history[position - i])
+                hashed = _hash(lane[LAST_BYTES], low)
+            entry = (m << MATCH_TABLE_BITS) + ((hashed >> 20) & ((1 << MATCH_TABLE_BITS) - 1))
+            if length == 0:
+                candidate = np.int64(adaptive.match_table[entry]) - base
+                if candidate > 0:
+                    verified = 0
+                    while (
+                        verified < 32
+                        and candidate - 1 - verified >= 0
+                        and position - 1 - verified >= lane[REGION_START]
+                        and history[candidate - 1 - verified] == history[position - 1 - verified]
+                    ):
+                        verified += 1
+                    if verified >= minimum:
+                        pointer = candidate
+                        length = verified
+            adaptive.match_table[entry] = position + base
+        lane[pointer_field] = pointer
+        lane[pointer_field + 1] = length
+
+
+@njit(cache=True, nogil=True)
+def _append_byte(lane, history, byte, adaptive, base):
+    """Write a byte to the lane and bring everything that contexts are made of up to date."""
+    c8 = lane[LAST_BYTES]
+    c1 = c8 & 0xFF
+    adaptive.follow_1[c1] = ((adaptive.follow_1[c1] << 8) | byte) & 0xFFFFFF
+    adaptive.follow_2[c8 & 0xFFFF] = ((adaptive.follow_2[c8 & 0xFFFF] << 8) | byte) & 0xFFFF
+    history[lane[POSITION]] = byte
+    lane[POSITION] += 1
+    lane[LAST_BYTES] = (c8 << 8) | byte
+    kind = _byte_class(byte)
+    is_letter = kind == 5 or kind == 4 or kind >= 14
+    folded = byte + 32 if kind == 4 else byte
+    if is_letter:
+        lane[WORD] = _hash(lane[WORD], folded)
+    elif lane[WORD] != 0:
+        lane[WORD_2] = lane[WORD_1]
+        lane[WORD_1] = lane[WORD]
+        lane[WORD] = 0
+    if kind != 3 or (c1 < 48 or c1 > 57):
+        lane[FORMAT] = (lane[FORMAT] << 8) | (97 if kind == 5 else 65 if kind == 4 else 48 if kind == 3 else byte)
+    lane[FOLDED] = (lane[FOLDED] << 8) | folded
+    column = lane[POSITION] - lane[LINE_START]
+    if byte == 10:
+        lane[PREVIOUS_LINE] = lane[LINE_START]
+        lane[LINE_START] = lane[POSITION]
+        lane[LINE_HEAD] = 0
+        lane[FIELD] = 0
+        lane[INDENT] = 0
+    elif column <= 4 or (column <= 12 and is_letter and c1 != 32):
+        lane[LINE_HEAD] = _hash(lane[LINE_HEAD], byte)
+    if byte == 32 and lane[INDENT] == column - 1:
+        lane[INDENT] = column
+    if kind == 7 or kind == 12 or byte == 9:
+        lane[FIELD] += 1
+    if byte == 60:
+        lane[IN_TAG] = 1
+        lane[TAG] = 0
+    elif byte == 62:
+        lane[IN_TAG] = 0
+    elif lane[IN_TAG] == 1:
+        if is_letter or byte == 47:
+            lane[TAG] = _hash(lane[TAG], byte)
+        else:
+            lane[IN_TAG] = 2
+    _follow_matches(lane, history, byte, adaptive, base)
+
+
+@njit(cache=True, nogil=True)
+def _code_bit(bit, probability, coder, coded):
+    """Binary arithmetic coder; ``probability`` of a 1 in 1/65536. Returns the bit, decoded or as given."""
+    low, high = coder[LOW], coder[HIGH]
+    middle = low + (((high - low) * probability) >> PROBABILITY_BITS)
+    if coder[DECODING]:
+        bit = 1 if coder[CODE] <= middle else 0
+    if bit:
+        high = middle
+    else:
+        low = middle + 1
+    while ((low ^ high) & 0xFF000000) == 0:
+        cursor = coder[CURSOR]
+        if coder[DECODING]:
+            byte = np.int64(coded[cursor]) if cursor < coded.size else np.int64(0)
+            coder[CODE] = ((coder[CODE] << 8) & 0xFFFFFFFF) | byte
+        else:
+            coded[cursor] = high >> 24
+        coder[CURSOR] = cursor + 1
+        low = (low << 8) & 0xFFFFFFFF
+        high = ((high << 8) & 0xFFFFFFFF) | 255
+    coder[LOW] = low
+    coder[HIGH] = high
+    return bit
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _interpolate(table_row, stretched):
+    """Read an adaptive map between its two nearest buckets; returns probability and the nearer bucket."""
+    shifted = stretched + STRETCH_MAX
+    low = shifted // SSE_STEP
+    part = shifted - low * SSE_STEP
+    value = (np.int64(table_row[low]) * (SSE_STEP - part) + np.int64(table_row[low + 1]) * part) // SSE_STEP
+    return value, low + (1 if 2 * part > SSE_STEP else 0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _adapt(probability, bit, rate_bits):
+    target = (ONE - 1) if bit else 0
+    return np.uint16(np.int64(probability) + ((target - np.int64(probability)) >> rate_bits))
+
+
+@njit(cache=True, nogil=True)
+def _mix(inputs, weights, squash):
+    total = np.int32(0)
+    for i in range(inputs.size):
+        total += (inputs[i] * weights[i]) >> 8
+    return _clip(total >> 8, -STRETCH_MAX + 1, STRETCH_MAX - 1)
+
+
+@njit(cache=True, nogil=True)
+def _learn(inputs, weights, error):
+    for i in range(inputs.size):
+        weights[i] = min(max(weights[i] + ((inputs[i] * error + (1 << 15)) >> 16), -WEIGHT_MAX), WEIGHT_MAX)
+
+
+@njit(cache=True, nogil=True)
+def _predict_end(network, node, lane, history, learned, adaptive, scratch, stretch, squash):
+    """Probability that the token ends at ``node``; leaves what learning needs in ``scratch``."""
+    inputs, slots = scratch.end_inputs, scratch.end_slots
+    expected, length = np.int64(256), np.int64(0)
+    if lane[LENGTH_0] > 0:
+        expected, length = np.int64(history[lane[MATCH_0]]), min(lane[LENGTH_0], 31)
+    hashes = (
+        _hash(1, node),
+        _hash(2, _hash(node, lane[TOKEN_1])),
+        _hash(3, _hash(node, _hash(lane[TOKEN_1], lane[TOKEN_2]))),
+        _hash(4, _hash(node, lane[LAST_BYTES] & 0xFFFFFFFFFF)),
+        _hash(5, _hash(node, lane[WORD_1])),
+        _hash(6, _hash(node, (expected << 5) | length)),
+    )
+    inputs[0] = stretch[network]
+    for i in range(END_CONTEXTS):
+        slots[i] = (i << END_TABLE_BITS) + ((hashes[i] >> 24) & ((1 << END_TABLE_BITS) - 1))
+        inputs[i + 1] = stretch[np.int64(adaptive.end_counters[slots[i]])]
+    inputs[END_INPUTS - 1] = 256
+    return (inputs[0] + STRETCH_MAX) // SSE_STEP * 8 + (min(length, 28) + 3) // 4
+
+
+@njit(cache=True, nogil=True)
+def _lower_bound(token_bytes, low, high, depth, value):
+    """First token in ``[low, high)`` whose byte at ``depth`` is at least ``value``."""
+    while low < high:
+        middle = (low + high) >> 1
+        if np.int64(token_bytes[middle, depth]) < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def code_step(
+    tokens, active, cumulative, lanes, history, base, vocabulary, learned, adaptive, scratch, rates,
+    coder, coded, stretch, squash, counter_rates,
+):  # fmt: skip
+    """Code one token of each of the first ``active`` lanes.
+
+    Args:
+        tokens: int32 ``[lanes]``; read when encoding, written when decoding.
+        cumulative: int32 ``[lanes, V + 1]``, the network's cumulative frequencies.
+        lanes: int64 ``[lanes, LANE_FIELDS]``.
+        history: uint8, all text coded so far, each lane at its place.
+        vocabulary: ``(token_bytes, token_lengths, children, token_at)``.
+        rates: int64 ``[2]``: learning rates of the mixers and of the second layer.
+
+    Returns:
+        0, or 1 when the output buffer is nearly full or a lane would leave ``history``: damaged input.
+    """
+    for row in range(active):
+        lane = lanes[row]
+        if coder[CURSOR] + CODER_MARGIN > coded.size and not coder[DECODING]:
+            return 1
+        token = _code_token(
+            np.int64(tokens[row]), cumulative[row], lane, history, base, vocabulary, learned, adaptive, scratch,
+            rates, coder, coded, stretch, squash, counter_rates,
+        )  # fmt: skip
+        if token < 0:
+            return 1
+        tokens[row] = token
+        lane[TOKEN_3] = lane[TOKEN_2]
+        lane[TOKEN_2] = lane[TOKEN_1]
+        lane[TOKEN_1] = token + 1
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _code_token(
+    token, cumulative, lane, history, base, vocabulary, learned, adaptive, scratch, rates,
+    coder, coded, stretch, squash, counter_rates,
+):  # fmt: skip
+    token_bytes, token_lengths, children, _ = vocabulary
+    low, high = np.int64(0), np.int64(token_lengths.size)
+    node = np.int64(0)
+    depth = np.int64(0)
+    while True:
+        if lane[POSITION] >= history.size:
+            return -1
+        byte, low, high = _code_byte(
+            token, low, high, depth, node, cumulative, lane, history, token_bytes, learned, adaptive, scratch,
+            rates, coder, coded, stretch, squash, counter_rates,
+        )  # fmt: skip
+        node = np.int64(children[node, byte])
+        depth += 1
+        _append_byte(lane, history, byte, adaptive, base)
+        if np.int64(token_lengths[low]) == depth:
+            if high - low == 1:
+                return low
+            total = np.int64(cumulative[high]) - np.int64(cumulative[low])
+            ends = np.int64(cumulative[low + 1]) - np.int64(cumulative[low])
+            network = _clip((ends << PROBABILITY_BITS) // total, 1, ONE - 1)
+            selected = _predict_end(network, node, lane, history, learned, adaptive, scratch, stretch, squash)
+            weights = learned.end_weights[selected]
+            mixed = squash[_mix(scratch.end_inputs, weights, squash) + STRETCH_MAX]
+            probability = _clip((np.int64(mixed) * 3 + network) >> 2, 1, ONE - 1)
+            bit = _code_bit(1 if token == low else 0, probability, coder, coded)
+            error = ((bit << PROBABILITY_BITS) - np.int64(mixed)) * rates[0] >> 4
+            _learn(scratch.end_inputs, weights, np.int32(error))
+            for i in range(END_CONTEXTS):
+                slot = scratch.end_slots[i]
+                adaptive.end_counters[slot] = _adapt(adaptive.end_counters[slot], bit, 3)
+            if bit:
+                return low
+            low += 1
+
+
+@njit(cache=True, nogil=True)
+def _code_byte(
+    token, low, high, depth, node, cumulative, lane, history, token_bytes, learned, adaptive, scratch, rates,
+    coder, coded, stretch, squash, counter_rates,
+):  # fmt: skip
+    contexts, slots, inputs, map_index = scratch.contexts, scratch.slots, scratch.inputs, scratch.map_index
+    selected, outputs, errors = scratch.selected, scratch.outputs, scratch.errors
+    counters = adaptive.counters
+    bucket_mask = counters.size // SLOT - 1
+    _set_contexts(lane, history, node, adaptive, contexts)
+    c1 = lane[LAST_BYTES] & 0xFF
+    c2 = (lane[LAST_BYTES] >> 8) & 0xFF
+    class_set = _byte_class(c1) * 16 + _byte_class(c2)
+    order2_hash = _hash(77, lane[LAST_BYTES] & 0xFFFF)
+    coded_byte = np.int64(token_bytes[token, depth])
+    partial = np.int64(1)
+    expected_0, expected_1 = np.int64(-1), np.int64(-1)
+    if lane[LENGTH_0] > 0:
+        expected_0 = np.int64(history[lane[MATCH_0]]) | 256
+    if lane[LENGTH_1] > 0:
+        expected_1 = np.int64(history[lane[MATCH_1]]) | 256
+    bucket_0 = _match_bucket(lane[LENGTH_0], lane[MISSED_0])
+    bucket_1 = _match_bucket(lane[LENGTH_1], lane[MISSED_1])
+    for bit_index in range(8):
+        shift = 7 - bit_index
+        if bit_index == 0 or bit_index == 4:
+            for i in range(CONTEXTS):
+                slots[i] = _find_slot(counters, bucket_mask, _hash(contexts[i] + i, partial))
+            within = np.int64(1)
+        # The network: tokens that go on with a 1 bit, of those that are left.
+        boundary = _lower_bound(token_bytes, low, high, depth, ((partial << 1) | 1) << shift & 0xFF)
+        certain = boundary == low or boundary == high
+        bit = (coded_byte >> shift) & 1
+        if certain:
+            bit = np.int64(1) if boundary == low else np.int64(0)
+        else:
+            total = np.int64(cumulative[high]) - np.int64(cumulative[low])
+            ones = np.int64(cumulative[high]) - np.int64(cumulative[boundary])
+            network = _clip((ones << PROBABILITY_BITS) // total, 1, ONE - 1)
+            network_stretched = np.int64(stretch[network])
+            known = 0
+            for i in range(CONTEXTS):
+                counter = np.int64(counters[slots[i] + within])
+                count = counter & 15
+                if count == 0:
+                    inputs[2 * i] = 0
+                    inputs[2 * i + 1] = 0
+                    map_index[i] = -1
+                else:
+                    stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
+                    index = i * (16 * MAP_BUCKETS) + count * MAP_BUCKETS + _clip((stretched + 2048) >> 7, 0, 31)
+                    map_index[i] = index
+                    inputs[2 * i] = stretched * count >> 4
+                    inputs[2 * i + 1] = stretch[np.int64(learned.counter_maps.ravel()[index])]
+                    if i < 7:
+                        known += 1
+            match_at_0, match_at_1 = np.int64(-1), np.int64(-1)
+            inputs[2 * CONTEXTS : NETWORK_INPUT] = 0
+            guess = 0
+            if expected_0 >= 0 and (expected_0 >> (shift + 1)) == partial:
+                guess_bit = (expected_0 >> shift) & 1
+                match_at_0 = bucket_0 * 2 + guess_bit
+                probability = np.int64(learned.match_maps[0, bucket_0, guess_bit])
+                inputs[2 * CONTEXTS] = stretch[probability]
+                inputs[2 * CONTEXTS + 1] = (probability - (ONE >> 1)) >> 5
+                guess = 1 + guess_bit
+            if expected_1 >= 0 and (expected_1 >> (shift + 1)) == partial:
+                guess_bit = (expected_1 >> shift) & 1
+                match_at_1 = bucket_1 * 2 + guess_bit
+                probability = np.int64(learned.match_maps[1, bucket_1, guess_bit])
+                inputs[2 * CONTEXTS + 2] = stretch[probability]
+                inputs[2 * CONTEXTS + 3] = (probability - (ONE >> 1)) >> 5
+            calibrated, network_bucket = _interpolate(learned.network_map[partial], network_stretched)
+            inputs[NETWORK_INPUT] = network_stretched
+            inputs[NETWORK_INPUT + 1] = stretch[calibrated]
+            inputs[NETWORK_INPUT + 2] = (network - (ONE >> 1)) >> 5
+            inputs[BIAS_INPUT] = 256
+            length_set = 0 if guess == 0 else min(15, 1 + bucket_0 % 32 // 2)
+            selected[0] = length_set * 4 + guess + (1 if guess == 0 and expected_1 >= 0 else 0)
+            selected[1] = 64 + partial
+            selected[2] = 320 + c1
+            confidence = min(23, (network_stretched + STRETCH_MAX) * 24 // (2 * STRETCH_MAX))
+            selected[3] = 576 + confidence * 4 + min(depth, 3)
+            selected[4] = 672 + known * 8 + bit_index
+            selected[5] = 736 + class_set
+            total_stretch = np.int64(0)
+            final_weights = learned.final_weights[partial]
+            for m in range(MIXERS):
+                outputs[m] = _mix(inputs, learned.weights[selected[m]], squash)
+                total_stretch += np.int64(outputs[m]) * np.int64(final_weights[m])
+            mixed_stretch = _clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
+            mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
+            row_1 = partial | (c1 << 8)
+            row_2 = (_hash(order2_hash, partial) >> 30) & 0xFFFF
+            row_3 = partial | ((expected_0 & 0xFF) << 8) if expected_0 >= 0 and guess > 0 else partial
+            p1, at_1 = _interpolate(learned.sse_order1[row_1], mixed_stretch)
+            p2, at_2 = _interpolate(learned.sse_order2[row_2], mixed_stretch)
+            p3, at_3 = _interpolate(learned.sse_match[row_3], mixed_stretch)
+            probability = _clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
+            bit = np.int64(_code_bit(bit, probability, coder, coded))
+            learned.sse_order1[row_1, at_1] = _adapt(learned.sse_order1[row_1, at_1], bit, 6)
+            learned.sse_order2[row_2, at_2] = _adapt(learned.sse_order2[row_2, at_2], bit, 6)
+            learned.sse_match[row_3, at_3] = _adapt(learned.sse_match[row_3, at_3], bit, 6)
+            learned.network_map[partial, network_bucket] = _adapt(learned.network_map[partial, network_bucket], bit, 6)
+            target = bit << PROBABILITY_BITS
+            error = (target - mixed) * rates[1] >> 4
+            for m in range(MIXERS):
+                errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rates[0]) >> 4
+                final_weights[m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
+                _learn(inputs, learned.weights[selected[m]], errors[m])
+            maps = learned.counter_maps.ravel()
+            for i in range(CONTEXTS):
+                if map_index[i] >= 0:
+                    maps[map_index[i]] = _adapt(maps[map_index[i]], bit, 6)
+            if match_at_0 >= 0:
+                learned.match_maps[0, match_at_0 >> 1, match_at_0 & 1] = _adapt(
+                    learned.match_maps[0, match_at_0 >> 1, match_at_0 & 1], bit, 6
+                )
+            if match_at_1 >= 0:
+                learned.match_maps[1, match_at_1 >> 1, match_at_1 & 1] = _adapt(
+                    learned.match_maps[1, match_at_1 >> 1, match_at_1 & 1], bit, 6
+                )
+        for i in range(CONTEXTS):
+            slot = slots[i] + within
+            counter = np.int64(counters[slot])
+            count = counter & 15
+            probability = counter >> COUNT_BITS
+            probability += (((bit << 12) - bit - probability) * counter_rates[count]) >> PROBABILITY_BITS
+            counters[slot] = np.uint16(probability << COUNT_BITS | min(count + 1, 15))
+        if bit:
+            low = boundary
+        else:
+            high = boundary
+        partial = (partial << 1) | bit
+        within = (within << 1) | bit
+    return partial & 0xFF, low, high
+
+

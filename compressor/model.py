@@ -1,0 +1,181 @@
+"""The model file, and what the compressor asks of a model: token frequencies and side information."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from llmzip.architecture import HIDDEN_BITS, INT8_MAX, ModelConfig
+from llmzip.errors import LlmzError
+from llmzip.fixed_point import EXP_COARSE, EXP_FINE
+from llmzip.mixing import LearnedState, new_learned_state
+from llmzip.network import Stack, StackWeights, _product, _token_frequencies, float_matrix, rescale, use_compiled
+from llmzip.tokenizer import Tokenizer
+
+MAGIC = b"LLMZMDL1"
+FINGERPRINT_BYTES = 8
+MODEL_PATH_VARIABLE = "LLMZIP_MODEL_PATH"
+
+
+def pack_model(config: ModelConfig, vocabulary: bytes, tensors: dict[str, NDArray]) -> bytes:
+    """Return a model file: magic, header length, JSON header, vocabulary and tensors, each aligned to 64 bytes."""
+    parts = {"vocabulary": np.frombuffer(vocabulary, np.uint8)} | tensors
+    offset, listing = 0, []
+    for name, tensor in parts.items():
+        listing.append({"name": name, "dtype": tensor.dtype.str, "shape": list(tensor.shape), "offset": offset})
+        offset += -(-tensor.nbytes // 64) * 64
+    header = json.dumps({"config": json.loads(config.to_json()), "tensors": listing}).encode()
+    header += b" " * (-(len(header) + 12) % 64)
+    body = b"".join(t.tobytes() + b"\0" * (-t.nbytes % 64) for t in parts.values())
+    return MAGIC + len(header).to_bytes(4, "little") + header + body
+
+
+class Model:
+    """A model in integers.
+
+    Attributes:
+        fingerprint: 8 bytes, a hash of the whole model file (weights, vocabulary and shape).
+    """
+
+    def __init__(self, data: bytes | np.memmap) -> None:
+        """Read a model file.
+
+        Raises:
+            LlmzError: the data is not a whole model file.
+        """
+        view = memoryview(data)
+        self.fingerprint = xxhash.xxh3_128_digest(view)[:FINGERPRINT_BYTES]
+        try:
+            if bytes(view[:8]) != MAGIC:
+                raise ValueError("no llmzip model")
+            length = int.from_bytes(view[8:12], "little")
+            header = json.loads(bytes(view[12 : 12 + length]))
+            self.config = ModelConfig.from_json(json.dumps(header["config"]))
+            tensors = {}
+            for entry in header["tensors"]:
+                count = int(np.prod(entry["shape"], dtype=np.int64))
+                start = 12 + length + entry["offset"]
+                flat = np.frombuffer(view, np.dtype(entry["dtype"]), count, start)
+                tensors[entry["name"]] = flat.reshape(entry["shape"])
+            self.tokenizer = Tokenizer.from_bytes(tensors["vocabulary"].tobytes())
+            self._embeddings = {
+                part: (tensors[f"{part}.embedding"], tensors[f"{part}.embedding_multiplier"])
+                for part in ("decoder", "encoder")
+            }
+            stacks = {
+                part: StackWeights(**{field: tensors[f"{part}.{field}"] for field in StackWeights._fields})
+                for part in ("decoder", "encoder")
+            }
+            self._head = tensors["head_weight"], tensors["head_multiplier"], tensors["output_bias"]
+            self._down = tensors["down_weight"], tensors["down_multiplier"]
+            self._up = tensors["up_weight"], tensors["up_multiplier"]
+            self.side_frequencies: NDArray[np.int32] = tensors["side_frequencies"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LlmzError(f"not a model file of this version: {error}") from error
+        self.decoder = Stack(self.config.decoder, stacks["decoder"])
+        self.encoder = Stack(self.config.encoder, stacks["encoder"])
+        self._float_head: NDArray[np.float32] | None = None
+        self.start_token = int(self.tokenizer.encode(b"\0")[0])
+
+    def side_vector(self, side: NDArray[np.int8] | None) -> NDArray[np.int32]:
+        """What side information int8 ``[side_numbers]`` adds to every embedding, int32 ``[d]``; None adds nothing."""
+        if side is None:
+            return np.zeros(self.config.decoder.width, np.int32)
+        weight, multiplier = self._up
+        return rescale(weight.astype(np.int64) @ side.astype(np.int64), multiplier).astype(np.int32)
+
+    def encode_side(self, tokens: NDArray[np.int32]) -> NDArray[np.int8]:
+        """Read ``tokens`` (at most one attention window) and return the side information, int8 ``[side_numbers]``."""
+        no_side = np.zeros(self.config.encoder.width, np.int32)
+        state = self.encoder.new_state(1, tokens.size)
+        states = self.encoder.run(tokens[None], *self._embeddings["encoder"], no_side, state, None)
+        weight, multiplier = self._down
+        numbers = rescale(weight.astype(np.int64) @ states[-1].astype(np.int64), multiplier)
+        return np.clip(numbers, -INT8_MAX, INT8_MAX).astype(np.int8)
+
+    def primed_mixing(self) -> LearnedState:
+        """A fresh copy of the mixers and maps that ship with the model."""
+        return new_learned_state()
+
+    def predictor(
+        self, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None = None
+    ) -> Predictor:
+        return Predictor(self, lanes, longest_call, side, kernel)
+
+    def _frequencies(self, states: NDArray[np.int16], kernel: str | None) -> NDArray[np.int32]:
+        weight, multiplier, bias = self._head
+        if use_compiled(kernel, len(states)):
+            sums = np.empty((len(states), len(weight)), np.int32)
+            _product(states, weight, sums)
+        else:
+            if self._float_head is None:
+                self._float_head = float_matrix(weight)
+            sums = states.astype(np.float32) @ self._float_head
+        cumulative = np.empty((len(states), len(weight) + 1), np.int32)
+        _token_frequencies(sums, multiplier, bias, EXP_COARSE, EXP_FINE, cumulative)
+        return cumulative
+
+
+class Predictor:
+    """Token frequencies for a group of lanes, position after position.
+
+    Args:
+        kernel: ``"compiled"``, ``"blas"``, or None to choose by the size of each call; all give the same integers.
+    """
+
+    def __init__(
+        self, model: Model, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None
+    ) -> None:
+        self._model = model
+        self._state = model.decoder.new_state(lanes, longest_call)
+        self._side = model.side_vector(side)
+        self._kernel = kernel
+
+    def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``."""
+        model = self._model
+        states = model.decoder.run(tokens, *model._embeddings["decoder"], self._side, self._state, self._kernel)
+        return model._frequencies(states, self._kernel)
+
+
+@lru_cache(maxsize=4)
+def load_model(path: str | None = None) -> Model:
+    """Load a model file, or the model that ships in the package.
+
+    Raises:
+        LlmzError: the file is not a model.
+        OSError: it cannot be read.
+    """
+    if path is None:
+        path = str(resources.files("llmzip") / "data" / "base.llmzmodel")
+    return Model(np.memmap(path, np.uint8, "r"))
+
+
+def find_model(fingerprint: bytes, path: str | None = None) -> Model:
+    """Return the model with this fingerprint: ``path``, the shipped one, or one in ``$LLMZIP_MODEL_PATH`` folders.
+
+    Raises:
+        LlmzError: none of them has it.
+    """
+    model = load_model(path)
+    if model.fingerprint == fingerprint:
+        return model
+    for folder in filter(None, os.environ.get(MODEL_PATH_VARIABLE, "").split(os.pathsep)):
+        for candidate in sorted(Path(folder).glob("*.llmzmodel")):
+            model = load_model(str(candidate))
+            if model.fingerprint == fingerprint:
+                return model
+    raise LlmzError(
+        f"made with model {fingerprint.hex()}, which is not here: pass it with --model or name its folder in "
+        f"{MODEL_PATH_VARIABLE}"
+    )
+
+
+LOGIT_SCALE = 1 << HIDDEN_BITS

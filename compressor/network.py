@@ -1,0 +1,361 @@
+"""The decoder and encoder stacks in integers, for any number of lanes and positions at once.
+
+A call evaluates ``steps`` further positions of every lane and carries convolution tails and attention caches, so that
+one position at a time (decompression) and a whole chunk (compression) give identical numbers. Matrix products of int8
+run either as float32 BLAS, exact because their sums stay below 2^24, or compiled by numba.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from llmzip.architecture import (
+    ACTIVATION_STEPS_PER_RMS,
+    GATE_STEPS_PER_RMS,
+    HIDDEN_BITS,
+    HIDDEN_MAX,
+    INT8_MAX,
+    RESIDUAL_BITS,
+    StackConfig,
+)
+from llmzip.fixed_point import EXP_COARSE, EXP_FINE, exp_weight, integer_sqrt
+
+MULTIPLIER_BITS = 24
+"""Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
+EMBEDDING_MULTIPLIER_BITS = 16
+RESIDUAL_MAX = 1 << 22
+FREQUENCY_BITS = 24
+"""A token distribution is integers whose sum is at most 2^24, each at least 1."""
+COMPILED_ROWS = 12
+"""Up to so many rows the compiled kernel beats float32 BLAS."""
+
+_HALF = 1 << (MULTIPLIER_BITS - 1)
+_HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
+_VALUE_SHIFT = HIDDEN_BITS - 4  # attention values are int8 with ACTIVATION_STEPS_PER_RMS = 2^4 steps a unit
+
+
+class StackWeights(NamedTuple):
+    """Integer weights of one stack: ``L`` layers, width ``d``, hidden ``h``, ``H`` heads, ``t`` taps.
+
+    ``*_weight`` are int8 ``[L, out, in]``; ``*_multiplier`` int32 ``[L, out]``, fixed point with 24 fraction bits.
+    """
+
+    in_weight: NDArray[np.int8]
+    in_multiplier: NDArray[np.int32]
+    out_weight: NDArray[np.int8]
+    out_multiplier: NDArray[np.int32]
+    up_weight: NDArray[np.int8]
+    up_multiplier: NDArray[np.int32]
+    down_weight: NDArray[np.int8]
+    down_multiplier: NDArray[np.int32]
+    taps: NDArray[np.int16]
+    """``[L, t, d]``, 10 fraction bits, oldest first; zero in attention layers."""
+    temperature: NDArray[np.int64]
+    """``[L, H]``, 18 fraction bits; zero in convolution layers."""
+    slopes: NDArray[np.int64]
+    """``[H]``, attention bias per token of distance in 1/1024 nats."""
+    cache_slot: NDArray[np.int64]
+    """``[L]``, an attention layer's index among its kind; -1 for a convolution layer."""
+
+
+class StackState(NamedTuple):
+    """What a stack remembers of each lane: ``n`` lanes."""
+
+    tails: NDArray[np.int32]
+    """``[L, n, t - 1, d]``, last inputs of each convolution."""
+    keys: NDArray[np.int16]
+    """``[attention layers, n, capacity, d]``"""
+    values: NDArray[np.int16]
+    length: NDArray[np.int64]
+    """``[1]``, positions in the attention cache."""
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _clip(value, limit):
+    return min(max(value, -limit), limit)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _rescale(total, multiplier):
+    return (np.int64(total) * np.int64(multiplier) + _HALF) >> MULTIPLIER_BITS
+
+
+@njit(cache=True, nogil=True)
+def _product(inputs, weight, out):
+    """``out[r, o] = sum_k inputs[r, k] weight[o, k]``, int32."""
+    for o in range(weight.shape[0]):
+        for r in range(inputs.shape[0]):
+            total = np.int32(0)
+            for k in range(weight.shape[1]):
+                total += np.int32(weight[o, k]) * np.int32(inputs[r, k])
+            out[r, o] = total
+
+
+@njit(cache=True, nogil=True)
+def _normalise_row(row, steps_per_rms, out):
+    """RMS-normalise integers and round to int8 multiples of ``1 / steps_per_rms``."""
+    square_sum = np.int64(0)
+    for i in range(row.size):
+        square_sum += np.int64(row[i]) * np.int64(row[i])
+    root = integer_sqrt(square_sum << 8) + 1
+    inverse = (integer_sqrt(np.int64(steps_per_rms * steps_per_rms * row.size) << 16) << 32) // root
+    for i in range(row.size):
+        out[i] = _clip((np.int64(row[i]) * inverse + (1 << 35)) >> 36, INT8_MAX)
+
+
+@njit(cache=True, nogil=True)
+def _embed(tokens, side, embedding, multiplier, x, quantised):
+    """Token embeddings plus the block's side vector, into the residual stream and, normalised, into ``quantised``."""
+    for r in range(tokens.size):
+        token = tokens[r]
+        for i in range(x.shape[1]):
+            value = np.int64(embedding[token, i]) * np.int64(multiplier[token]) + (1 << (EMBEDDING_MULTIPLIER_BITS - 1))
+            x[r, i] = (value >> EMBEDDING_MULTIPLIER_BITS) + side[i]
+        _normalise_row(x[r], ACTIVATION_STEPS_PER_RMS, quantised[r])
+
+
+@njit(cache=True, nogil=True)
+def _add_to_residual(sums, multiplier, x, quantised):
+    for r in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            x[r, i] = _clip(np.int64(x[r, i]) + _rescale(sums[r, i], multiplier[i]), RESIDUAL_MAX)
+        _normalise_row(x[r], ACTIVATION_STEPS_PER_RMS, quantised[r])
+
+
+@njit(cache=True, nogil=True)
+def _convolve(sums, multiplier, taps, tails, lanes, steps, quantised):
+    width = taps.shape[1]
+    tap_count = taps.shape[0]
+    history = np.empty((tap_count - 1 + steps, width), np.int32)
+    gated = np.empty(width, np.int64)
+    for lane in range(lanes):
+        history[: tap_count - 1] = tails[lane]
+        for t in range(steps):
+            row = sums[lane * steps + t]
+            for i in range(width):
+                b = _clip(_rescale(row[i], multiplier[i]), HIDDEN_MAX)
+                u = _clip(_rescale(row[2 * width + i], multiplier[2 * width + i]), HIDDEN_MAX)
+                history[tap_count - 1 + t, i] = _clip((b * u + _HIDDEN_HALF) >> HIDDEN_BITS, HIDDEN_MAX)
+            for i in range(width):
+                mixed = np.int64(0)
+                for k in range(tap_count):
+                    mixed += np.int64(history[t + k, i]) * np.int64(taps[k, i])
+                mixed = _clip((mixed + _HIDDEN_HALF) >> HIDDEN_BITS, HIDDEN_MAX)
+                c = _clip(_rescale(row[width + i], multiplier[width + i]), HIDDEN_MAX)
+                gated[i] = (c * mixed + _HIDDEN_HALF) >> HIDDEN_BITS
+            _normalise_row(gated, GATE_STEPS_PER_RMS, quantised[lane * steps + t])
+        tails[lane] = history[steps:]
+
+
+@njit(cache=True, nogil=True)
+def _attend(sums, multiplier, temperature, slopes, keys, values, start, window, lanes, steps, coarse, fine, quantised):
+    width = keys.shape[2]
+    heads = temperature.size
+    head_width = width // heads
+    query = np.empty(head_width, np.int16)
+    scaled = np.empty(head_width, np.int64)
+    scores = np.empty(window, np.int64)
+    mixed = np.empty(width, np.int64)
+    totals = np.empty(head_width, np.int64)
+    for lane in range(lanes):
+        for t in range(steps):
+            row = sums[lane * steps + t]
+            here = start + t
+            first = max(0, here + 1 - window)
+            for h in range(heads):
+                low = h * head_width
+                for i in range(head_width):
+                    scaled[i] = _clip(_rescale(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
+                _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, query)
+                for i in range(head_width):
+                    j = width + low + i
+                    scaled[i] = _clip(_rescale(row[j], multiplier[j]), RESIDUAL_MAX)
+                _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, keys[lane, here, low : low + head_width])
+                for i in range(head_width):
+                    j = 2 * width + low + i
+                    value = (_rescale(row[j], multiplier[j]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
+                    values[lane, here, low + i] = _clip(value, INT8_MAX)
+                best = np.int64(-(1 << 62))
+                for p in range(first, here + 1):
+                    dot = np.int32(0)
+                    for i in range(head_width):
+                        dot += np.int32(query[i]) * np.int32(keys[lane, p, low + i])
+                    score = ((np.int64(dot) * temperature[h] + (1 << 15)) >> 16) - slopes[h] * (here - p)
+                    scores[p - first] = score
+                    best = max(best, score)
+                weight_sum = np.int64(0)
+                totals[:] = 0
+                for p in range(first, here + 1):
+                    weight = exp_weight(best - scores[p - first], coarse, fine) >> 14
+                    if weight > 0:
+                        weight_sum += weight
+                        for i in range(head_width):
+                            totals[i] += weight * values[lane, p, low + i]
+                for i in range(head_width):
+                    mixed[low + i] = (totals[i] << _VALUE_SHIFT) // weight_sum
+            _normalise_row(mixed, ACTIVATION_STEPS_PER_RMS, quantised[lane * steps + t])
+
+
+@njit(cache=True, nogil=True)
+def _square_relu(sums, multiplier, quantised):
+    squares = np.empty(multiplier.size, np.int64)
+    for r in range(sums.shape[0]):
+        for i in range(multiplier.size):
+            value = min(max(_rescale(sums[r, i], multiplier[i]), 0), HIDDEN_MAX)
+            squares[i] = (value * value) >> 8
+        _normalise_row(squares, GATE_STEPS_PER_RMS, quantised[r])
+
+
+@njit(cache=True, nogil=True)
+def _run_layers_compiled(weights, state, window, lanes, steps, x, quantised, coarse, fine):
+    """All layers over ``x`` (int32 residual stream); ``quantised`` int16 holds each product's input in turn."""
+    rows = lanes * steps
+    width = x.shape[1]
+    hidden = weights.up_multiplier.shape[1]
+    wide = np.empty((rows, 3 * width), np.int32)
+    narrow = np.empty((rows, width), np.int32)
+    tall = np.empty((rows, hidden), np.int32)
+    tall_quantised = np.empty((rows, hidden), np.int16)
+    start = state.length[0]
+    for layer in range(weights.cache_slot.size):
+        _product(quantised, weights.in_weight[layer], wide)
+        in_multiplier = weights.in_multiplier[layer]
+        slot = weights.cache_slot[layer]
+        if slot >= 0:
+            _attend(
+                wide, in_multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
+                state.values[slot], start, window, lanes, steps, coarse, fine, quantised,
+            )  # fmt: skip
+        else:
+            _convolve(wide, in_multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
+        _product(quantised, weights.out_weight[layer], narrow)
+        _add_to_residual(narrow, weights.out_multiplier[layer], x, quantised)
+        _product(quantised, weights.up_weight[layer], tall)
+        _square_relu(tall, weights.up_multiplier[layer], tall_quantised)
+        _product(tall_quantised, weights.down_weight[layer], narrow)
+        _add_to_residual(narrow, weights.down_multiplier[layer], x, quantised)
+    state.length[0] = start + steps
+
+
+@njit(cache=True, nogil=True)
+def _drop_old_positions(state, kept):
+    start = state.length[0] - kept
+    for layer in range(state.keys.shape[0]):
+        for lane in range(state.keys.shape[1]):
+            for p in range(kept):
+                state.keys[layer, lane, p] = state.keys[layer, lane, start + p]
+                state.values[layer, lane, p] = state.values[layer, lane, start + p]
+    state.length[0] = kept
+
+
+@njit(cache=True, nogil=True)
+def _token_frequencies(sums, multiplier, bias, coarse, fine, cumulative):
+    """Softmax of the head's products as cumulative integer frequencies ``[rows, V + 1]``."""
+    vocabulary = bias.size
+    weights = np.empty(vocabulary, np.int64)
+    for r in range(sums.shape[0]):
+        best = np.int64(-(1 << 62))
+        for v in range(vocabulary):
+            weights[v] = _rescale(sums[r, v], multiplier[v]) + bias[v]
+            best = max(best, weights[v])
+        total = np.int64(0)
+        for v in range(vocabulary):
+            weights[v] = exp_weight(best - weights[v], coarse, fine)
+            total += weights[v]
+        inverse = (np.int64((1 << FREQUENCY_BITS) - vocabulary) << 36) // total
+        running = np.int64(0)
+        cumulative[r, 0] = 0
+        for v in range(vocabulary):
+            running += ((weights[v] * inverse) >> 36) + 1
+            cumulative[r, v + 1] = running
+
+
+class Stack:
+    """One stack's weights and its two ways to run."""
+
+    def __init__(self, config: StackConfig, weights: StackWeights) -> None:
+        self.config = config
+        self.weights = weights
+        self._float_weights: list[list[NDArray[np.float32]]] | None = None
+
+    def new_state(self, lanes: int, longest_call: int) -> StackState:
+        """State of ``lanes`` fresh lanes for calls of at most ``longest_call`` positions."""
+        config, layers = self.config, len(self.config.layers)
+        capacity = config.window - 1 + max(longest_call, 128)
+        cache = (config.layers.count("a"), lanes, capacity, config.width)
+        return StackState(
+            np.zeros((layers, lanes, config.kernel - 1, config.width), np.int32),
+            np.zeros(cache, np.int16),
+            np.zeros(cache, np.int16),
+            np.zeros(1, np.int64),
+        )
+
+    def run(
+        self, tokens: NDArray[np.int32], embedding: NDArray[np.int8], multiplier: NDArray[np.int32],
+        side: NDArray[np.int32], state: StackState, kernel: str | None,
+    ) -> NDArray[np.int16]:  # fmt: skip
+        """Evaluate ``tokens`` int32 ``[lanes, steps]``; return normalised int8 values as int16 ``[lanes * steps, d]``.
+
+        Args:
+            side: int32 ``[d]``, added to every embedding.
+            kernel: ``"compiled"``, ``"blas"`` or None to choose by the number of rows.
+        """
+        lanes, steps = tokens.shape
+        x = np.empty((tokens.size, self.config.width), np.int32)
+        quantised = np.empty(x.shape, np.int16)
+        if state.length[0] + steps > state.keys.shape[2]:
+            _drop_old_positions(state, self.config.window - 1)
+        _embed(tokens.ravel(), side, embedding, multiplier, x, quantised)
+        if use_compiled(kernel, tokens.size):
+            _run_layers_compiled(
+                self.weights, state, self.config.window, lanes, steps, x, quantised, EXP_COARSE, EXP_FINE
+            )
+        else:
+            self._run_layers_blas(state, lanes, steps, x, quantised)
+        return quantised
+
+    def _run_layers_blas(
+        self, state: StackState, lanes: int, steps: int, x: NDArray[np.int32], quantised: NDArray[np.int16]
+    ) -> None:
+        weights = self.weights
+        if self._float_weights is None:
+            matrices = (weights.in_weight, weights.out_weight, weights.up_weight, weights.down_weight)
+            self._float_weights = [[float_matrix(m) for m in layer] for layer in zip(*matrices, strict=True)]
+        tall = np.empty((len(x), self.config.hidden), np.int16)
+        start = int(state.length[0])
+        for layer, (w_in, w_out, w_up, w_down) in enumerate(self._float_weights):
+            sums = quantised.astype(np.float32) @ w_in
+            multiplier = weights.in_multiplier[layer]
+            slot = weights.cache_slot[layer]
+            if slot >= 0:
+                _attend(
+                    sums, multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
+                    state.values[slot], start, self.config.window, lanes, steps, EXP_COARSE, EXP_FINE, quantised,
+                )  # fmt: skip
+            else:
+                _convolve(sums, multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
+            _add_to_residual(quantised.astype(np.float32) @ w_out, weights.out_multiplier[layer], x, quantised)
+            _square_relu(quantised.astype(np.float32) @ w_up, weights.up_multiplier[layer], tall)
+            _add_to_residual(tall.astype(np.float32) @ w_down, weights.down_multiplier[layer], x, quantised)
+        state.length[0] = start + steps
+
+
+def use_compiled(kernel: str | None, rows: int) -> bool:
+    return rows <= COMPILED_ROWS if kernel is None else kernel == "compiled"
+
+
+def float_matrix(weight: NDArray[np.int8]) -> NDArray[np.float32]:
+    """int8 ``[out, in]`` as float32 ``[in, out]`` for BLAS."""
+    return np.ascontiguousarray(weight.T, np.float32)
+
+
+def rescale(sums: NDArray[np.int64], multiplier: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Fixed-point value of a product's sums, as the kernels compute it."""
+    return (sums.astype(np.int64) * multiplier.astype(np.int64) + _HALF) >> MULTIPLIER_BITS
+
+
+RESIDUAL_SCALE = 1 << RESIDUAL_BITS

@@ -1,0 +1,169 @@
+"""Turn a trained network into the integer model file, and a model file back into weights to go on from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from llmzip.architecture import (
+    ACTIVATION_STEPS_PER_RMS,
+    GATE_STEPS_PER_RMS,
+    HIDDEN_BITS,
+    INT8_MAX,
+    RESIDUAL_BITS,
+    SIDE_STEPS_PER_UNIT,
+    StackConfig,
+)
+from llmzip.model import Model, pack_model
+from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
+from llmzip.network import EMBEDDING_MULTIPLIER_BITS, MULTIPLIER_BITS
+
+SIDE_BITS = int(math.log2(SIDE_STEPS_PER_UNIT))
+SIDE_FREQUENCY_TOTAL = 1 << 20
+
+
+def quantise(
+    weight: Tensor, steps_in: int, bits_out: int, multiplier_bits: int = MULTIPLIER_BITS
+) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Round a matrix ``[out, in]`` to int8 with the factor per row that makes its sums fixed point.
+
+    Args:
+        steps_in: quantisation steps per unit of the inputs.
+        bits_out: fraction bits of the result.
+    """
+    matrix = weight.detach().double().cpu().numpy()
+    scale = np.maximum(np.abs(matrix).max(-1), 1e-8) / INT8_MAX
+    rounded = np.round(matrix / scale[..., None]).astype(np.int8)
+    multiplier = np.round(scale / steps_in * 2.0 ** (bits_out + multiplier_bits))
+    if multiplier.max() >= 2**31:
+        raise ValueError("a weight is too large for its fixed-point multiplier")
+    return rounded, multiplier.astype(np.int32)
+
+
+def _stack_tensors(stack: Stack, config: StackConfig) -> dict[str, NDArray]:
+    columns: dict[str, list[NDArray]] = {}
+
+    def add(name: str, weight: Tensor, steps_in: int, bits_out: int) -> None:
+        rounded, multiplier = quantise(weight, steps_in, bits_out)
+        columns.setdefault(f"{name}_weight", []).append(rounded)
+        columns.setdefault(f"{name}_multiplier", []).append(multiplier)
+
+    slots = []
+    for mixer, mlp in zip(stack.mixers, stack.mlps, strict=True):
+        assert isinstance(mixer, (Attention, GatedConvolution))
+        add("in", mixer.project.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
+        taps = np.zeros((config.kernel, config.width), np.int16)
+        temperature = np.zeros(config.heads, np.int64)
+        if isinstance(mixer, GatedConvolution):
+            slots.append(-1)
+            scaled = mixer.taps.detach().double().cpu().numpy() * 2**HIDDEN_BITS
+            taps = np.clip(np.round(scaled), -32767, 32767).astype(np.int16)
+            add("out", mixer.out.weight, GATE_STEPS_PER_RMS, RESIDUAL_BITS)
+        else:
+            slots.append(sum(slot >= 0 for slot in slots))
+            score_units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
+            temperature = np.round(mixer.temperature.detach().double().cpu().numpy() * score_units).astype(np.int64)
+            add("out", mixer.out.weight, ACTIVATION_STEPS_PER_RMS, RESIDUAL_BITS)
+        columns.setdefault("taps", []).append(taps)
+        columns.setdefault("temperature", []).append(temperature)
+        add("up", mlp.up.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
+        add("down", mlp.out.weight, GATE_STEPS_PER_RMS, RESIDUAL_BITS)
+    tensors = {name: np.stack(values) for name, values in columns.items()}
+    tensors["slopes"] = np.array([round(config.slope(h) * 2**HIDDEN_BITS) for h in range(config.heads)], np.int64)
+    tensors["cache_slot"] = np.array(slots, np.int64)
+    return tensors
+
+
+def _side_frequencies(model: EncoderAugmentedDecoder) -> NDArray[np.int32]:
+    """The learned prior as integer frequencies of every stored value, int32 ``[side_numbers, 255]``."""
+    values = torch.arange(-INT8_MAX, INT8_MAX + 1)[:, None] / SIDE_STEPS_PER_UNIT
+    half = 0.5 / SIDE_STEPS_PER_UNIT
+    mean, scale = model.prior.mean.detach().cpu(), model.prior.log_scale.detach().cpu().exp()
+    mass = torch.sigmoid((values + half - mean) / scale) - torch.sigmoid((values - half - mean) / scale)
+    return (1 + (mass.T.double() * SIDE_FREQUENCY_TOTAL).round()).to(torch.int32).numpy()
+
+
+@torch.no_grad()
+def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
+    """Return the model file of a trained network."""
+    config = model.config
+    tensors: dict[str, NDArray] = {}
+    parts = (
+        ("decoder", model.decoder, config.decoder, model.embedding),
+        ("encoder", model.encoder, config.encoder, model.encoder_embedding),
+    )
+    for part, stack, stack_config, embedding in parts:
+        rounded, multiplier = quantise(embedding, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        tensors |= {f"{part}.embedding": rounded, f"{part}.embedding_multiplier": multiplier}
+        tensors |= {f"{part}.{name}": t for name, t in _stack_tensors(stack, stack_config).items()}
+    for name, weight, steps_in, bits_out in (
+        ("head", model.head.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
+        ("down", model.down.weight, ACTIVATION_STEPS_PER_RMS, SIDE_BITS),
+        ("up", model.up.weight, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS),
+    ):
+        tensors[f"{name}_weight"], tensors[f"{name}_multiplier"] = quantise(weight, steps_in, bits_out)
+    tensors["output_bias"] = (model.output_bias.double() * 2**HIDDEN_BITS).round().to(torch.int32).cpu().numpy()
+    tensors["side_frequencies"] = _side_frequencies(model)
+    return pack_model(config, vocabulary, tensors)
+
+
+def import_model(model: Model) -> dict[str, Tensor]:
+    """Return a ``state_dict`` whose export gives ``model`` again (up to the prior's rounding), to train on from."""
+    state: dict[str, Tensor] = {}
+
+    def put(
+        name: str, weight: NDArray, multiplier: NDArray, steps_in: int, bits_out: int, bits: int = MULTIPLIER_BITS
+    ) -> None:
+        scale = multiplier.astype(np.float64) * steps_in / 2.0 ** (bits_out + bits)
+        state[name] = torch.from_numpy((weight * scale[:, None]).astype(np.float32))
+
+    for part, stack in (("decoder", model.decoder), ("encoder", model.encoder)):
+        prefix = "" if part == "decoder" else "encoder_"
+        put(f"{prefix}embedding", *model._embeddings[part], 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        weights = stack.weights
+        for layer, kind in enumerate(stack.config.layers):
+            mixer, mlp = f"{part}.mixers.{layer}", f"{part}.mlps.{layer}"
+            steps_out = GATE_STEPS_PER_RMS if kind == "c" else ACTIVATION_STEPS_PER_RMS
+            put(
+                f"{mixer}.project.weight", weights.in_weight[layer], weights.in_multiplier[layer],
+                ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS,
+            )  # fmt: skip
+            put(
+                f"{mixer}.out.weight", weights.out_weight[layer], weights.out_multiplier[layer],
+                steps_out, RESIDUAL_BITS,
+            )  # fmt: skip
+            put(
+                f"{mlp}.up.weight", weights.up_weight[layer], weights.up_multiplier[layer],
+                ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS,
+            )  # fmt: skip
+            put(
+                f"{mlp}.out.weight", weights.down_weight[layer], weights.down_multiplier[layer],
+                GATE_STEPS_PER_RMS, RESIDUAL_BITS,
+            )  # fmt: skip
+            if kind == "c":
+                state[f"{mixer}.taps"] = torch.from_numpy(weights.taps[layer].astype(np.float32) / 2**HIDDEN_BITS)
+            else:
+                units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
+                state[f"{mixer}.temperature"] = torch.from_numpy(weights.temperature[layer] / units).float()
+    head_weight, head_multiplier, bias = model._head
+    put("head.weight", head_weight, head_multiplier, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
+    put("down.weight", *model._down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
+    put("up.weight", *model._up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)
+    state["output_bias"] = torch.from_numpy(bias.astype(np.float32) / 2**HIDDEN_BITS)
+    mean, log_scale = _fit_logistic(model.side_frequencies)
+    state["prior.mean"], state["prior.log_scale"] = torch.from_numpy(mean), torch.from_numpy(log_scale)
+    return state
+
+
+def _fit_logistic(frequencies: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and log-scale of logistic distributions with the moments of ``frequencies`` ``[numbers, 255]``."""
+    mass = (frequencies - 1) / (frequencies - 1).sum(-1, keepdims=True)
+    values = np.arange(-INT8_MAX, INT8_MAX + 1) / SIDE_STEPS_PER_UNIT
+    mean = mass @ values
+    variance = mass @ values**2 - mean**2
+    scale = np.sqrt(np.maximum(variance, 1e-6) * 3) / math.pi
+    return mean.astype(np.float32), np.log(scale).astype(np.float32)
