@@ -64,7 +64,8 @@ class Model:
                 start = 12 + length + entry["offset"]
                 flat = np.frombuffer(view, np.dtype(entry["dtype"]), count, start)
                 tensors[entry["name"]] = flat.reshape(entry["shape"])
-            self.tokenizer = Tokenizer.from_bytes(tensors["vocabulary"].tobytes())
+            self.vocabulary = tensors["vocabulary"].tobytes()
+            self.tokenizer = Tokenizer.from_bytes(self.vocabulary)
             self._embeddings = {
                 part: (tensors[f"{part}.embedding"], tensors[f"{part}.embedding_multiplier"])
                 for part in ("decoder", "encoder")
@@ -165,12 +166,12 @@ def find_model(fingerprint: bytes, path: str | None = None) -> Model:
         LlmzError: none of them has it.
     """
     model = load_model(path)
-    if model.fingerprint == fingerprint:
+    if model.fingerprint.startswith(fingerprint):
         return model
     for folder in filter(None, os.environ.get(MODEL_PATH_VARIABLE, "").split(os.pathsep)):
         for candidate in sorted(Path(folder).glob("*.llmzmodel")):
             model = load_model(str(candidate))
-            if model.fingerprint == fingerprint:
+            if model.fingerprint.startswith(fingerprint):
                 return model
     raise LlmzError(
         f"made with model {fingerprint.hex()}, which is not here: pass it with --model or name its folder in "

@@ -1,0 +1,169 @@
+"""A block of plain bytes to a coded block and back; the method that gives the fewest bytes wins."""
+
+from __future__ import annotations
+
+import io
+import lzma
+
+import numpy as np
+
+from llmzip.container import Block, Header, Method, Reader, pack_checksum, pack_varint
+from llmzip.errors import LlmzError
+from llmzip.lanes import LaneLayout
+from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
+from llmzip.model import Model
+from llmzip.progress import SILENT, Progress
+from llmzip.settings import Settings
+from llmzip.side_information import choose_side, pack_side, unpack_side
+from llmzip.token_coding import decode_tokens, encode_tokens
+
+SAMPLE_PARTS = 4
+SAMPLE_PART_TOKENS = 192
+REPETITIVE_RATIO = 0.004
+"""LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
+
+
+def _lzma_filters(plain_length: int) -> list[dict]:
+    size = max(4096, min(1 << 26, 1 << (plain_length - 1).bit_length()))
+    return [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}]
+
+
+def _context(header: Header, method: Method, lanes_log2: int, plain_length: int) -> bytes:
+    return header.to_bytes() + bytes([method, lanes_log2]) + pack_varint(plain_length)
+
+
+class BlockEncoder:
+    """Codes the blocks of one member in order.
+
+    Args:
+        model: None codes without a model (stored or LZMA).
+    """
+
+    def __init__(self, header: Header, model: Model | None, settings: Settings, progress: Progress = SILENT) -> None:
+        self._header = header
+        self._model = model
+        self._settings = settings
+        self._progress = progress
+        self._mixed: MixedCoder | None = None
+
+    def encode(self, plain: bytes) -> Block:
+        """Code 1 to 64 Mi bytes."""
+        choices = [(Method.STORED, 0, plain)]
+        packed = lzma.compress(plain, lzma.FORMAT_RAW, filters=_lzma_filters(len(plain)))
+        choices.append((Method.LZMA, 0, packed))
+        if self._model is not None and len(packed) > REPETITIVE_RATIO * len(plain):
+            coded = self._encode_with_model(self._model, plain, len(packed))
+            if coded:
+                choices.append(coded)
+        else:
+            self._progress.advance(len(plain))
+        method, lanes_log2, payload = min(choices, key=lambda choice: len(choice[2]))
+        checksum = pack_checksum(plain, _context(self._header, method, lanes_log2, len(plain)))
+        return Block(method, lanes_log2, len(plain), checksum, payload)
+
+    def _encode_with_model(self, model: Model, plain: bytes, bound: int) -> tuple[Method, int, bytes] | None:
+        tokens = model.tokenizer.encode(plain)
+        if not self._looks_like_text(model, tokens, bound / len(plain)):
+            self._progress.advance(len(plain))
+            return None
+        settings = self._settings
+        lanes = min(settings.lanes_for(len(plain)), 1 << (tokens.size.bit_length() - 1))
+        lanes_log2 = lanes.bit_length() - 1
+        side = choose_side(model, tokens)
+        start = pack_side(model, side) + pack_varint(tokens.size)
+        self._progress.bytes_per_token = len(plain) / tokens.size
+        if settings.token_mode:
+            coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress)
+            return Method.TOKENS, lanes_log2, start + coded
+        if self._mixed is None or self._header.independent:
+            self._mixed = MixedCoder(model, bucket_bits_for(len(plain)))
+        mixed = self._mixed
+        result = mixed.encode(tokens, lanes, side, settings.kernel, self._progress)
+        if result is None:
+            raise AssertionError("the coder's buffer has room for any text that looks like text")
+        lane_bytes, coded = result
+        start = bytes([mixed.bucket_bits]) + start + b"".join(pack_varint(n) for n in lane_bytes[:-1])
+        return Method.MIXED, lanes_log2, start + coded
+
+    def _looks_like_text(self, model: Model, tokens: np.ndarray, bound: float) -> bool:
+        """Whether the network alone, on a sample, comes near the bytes per byte that LZMA needs."""
+        length = min(SAMPLE_PART_TOKENS, tokens.size)
+        starts = np.unique(np.linspace(0, tokens.size - length, SAMPLE_PARTS).astype(np.int64))
+        targets = np.stack([tokens[s : s + length] for s in starts])
+        first = np.full((len(starts), 1), model.start_token, np.int32)
+        cumulative = model.predictor(len(starts), length, None)(np.concatenate([first, targets[:, :-1]], 1))
+        rows, flat = np.arange(targets.size), targets.ravel()
+        share = (cumulative[rows, flat + 1] - cumulative[rows, flat]) / cumulative[:, -1]
+        sample_bytes = int(model.tokenizer.token_lengths[flat].sum(dtype=np.int64))
+        needed = float(-np.log2(share).sum()) / 8 / sample_bytes
+        return needed < 0.97 and (needed < 2.5 * bound or bound < 0.25)
+
+
+class BlockDecoder:
+    """Decodes the blocks of one member in order. Arguments as for :class:`BlockEncoder`."""
+
+    def __init__(
+        self, header: Header, model: Model | None, kernel: str | None = None, progress: Progress = SILENT
+    ) -> None:
+        self._header = header
+        self._model = model
+        self._kernel = kernel
+        self._progress = progress
+        self._mixed: MixedCoder | None = None
+
+    def decode(self, block: Block) -> bytes:
+        """Return the plain bytes of a block.
+
+        Raises:
+            LlmzError: the block is damaged.
+        """
+        try:
+            plain = self._decode(block)
+        except (lzma.LZMAError, IndexError, OverflowError) as error:
+            raise LlmzError("coded data is damaged") from error
+        context = _context(self._header, block.method, block.lanes_log2, block.plain_length)
+        if len(plain) != block.plain_length or pack_checksum(plain, context) != block.checksum:
+            raise LlmzError("checksum mismatch: the data is damaged")
+        return plain
+
+    def _decode(self, block: Block) -> bytes:
+        if block.method is Method.STORED:
+            self._progress.advance(block.plain_length)
+            return block.payload
+        if block.method is Method.LZMA:
+            decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_lzma_filters(block.plain_length))
+            plain = decoder.decompress(block.payload, max_length=block.plain_length + 1)
+            self._progress.advance(block.plain_length)
+            return plain
+        model = self._model
+        if model is None:
+            raise LlmzError("a block needs a model, but the file names none")
+        payload = block.payload
+        bucket_bits = 0
+        if block.method is Method.MIXED:
+            bucket_bits, payload = payload[0], payload[1:]
+        side, used = unpack_side(model, payload)
+        reader = Reader(io.BytesIO(payload[used:]))
+        count = reader.read_varint(block.plain_length)
+        lanes = 1 << block.lanes_log2
+        if not 1 <= lanes <= count:
+            raise LlmzError("a block's lanes make no sense")
+        self._progress.bytes_per_token = block.plain_length / count
+        if block.method is Method.TOKENS:
+            data = payload[used + reader.position :]
+            tokens = decode_tokens(model, data, count, lanes, side, self._kernel, self._progress)
+            return model.tokenizer.decode(tokens)
+        if not MIN_BUCKET_BITS <= bucket_bits <= MAX_BUCKET_BITS:
+            raise LlmzError("a block's table size makes no sense")
+        lane_bytes = [reader.read_varint(block.plain_length) for _ in range(lanes - 1)]
+        lane_bytes.append(block.plain_length - sum(lane_bytes))
+        if any(n < m for n, m in zip(lane_bytes, LaneLayout(count, lanes).lengths, strict=True)):
+            raise LlmzError("a block's lanes make no sense")
+        if self._mixed is None or self._header.independent:
+            self._mixed = MixedCoder(model, bucket_bits)
+        elif self._mixed.bucket_bits != bucket_bits:
+            raise LlmzError("a block's table size differs from the one before")
+        return self._mixed.decode(
+            payload[used + reader.position :], count, lane_bytes, side, self._kernel, self._progress
+        )
+

@@ -1,0 +1,322 @@
+"""The command line: ``llmzip compress|decompress|test|info|bench|train``. Heavy modules load inside the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import click
+
+from llmzip import __version__
+from llmzip.errors import LlmzError
+
+if TYPE_CHECKING:
+    from llmzip.progress import Progress
+
+SUFFIX = ".llmz"
+COMPILE_NOTICE_SECONDS = 4.0
+
+
+class Failure(Exception):
+    """A file could not be processed; the others go on."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Compress text with a trained language model. Lossless, and the same on every machine."""
+
+
+def common_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True)),
+        click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
+        click.option("-v", "--verbose", is_flag=True, help="Tell sizes and rates of each file."),
+        click.option("--threads", type=click.IntRange(1), help="Blocks coded at once (default: all cores)."),
+        click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one."),
+    ):
+        command = option(command)
+    return command
+
+
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="Write to this file."),
+        click.option("-c", "--stdout", is_flag=True, help="Write to standard output."),
+        click.option("-k/--no-keep", "--keep", default=True, help="Keep the input file (default)."),
+        click.option("--rm", "remove", is_flag=True, help="Remove the input file after success."),
+        click.option("-f", "--force", is_flag=True, help="Overwrite existing files."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@common_options
+@output_options
+@click.option("--level", type=click.IntRange(1, 9), default=6, show_default=True, help="1 fastest, 9 smallest.")
+@click.option("--lanes", type=int, help="Lanes a block is cut into: a power of two (default: by size).")
+@click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs some size.")
+def compress(
+    files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
+    verbose: bool, threads: int | None, model: str | None, level: int, lanes: int | None, independent: bool,
+) -> None:  # fmt: skip
+    """Compress FILES to FILE.llmz (standard input to standard output without FILES)."""
+    from llmzip.settings import Settings
+
+    try:
+        settings = Settings(level=level, lanes=lanes, threads=threads, independent=independent, model=model)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    from llmzip.streams import compress_stream
+
+    def work(source: BinaryIO, target: BinaryIO, size: int | None, progress: Progress) -> None:
+        compress_stream(source, target, settings, size, progress)
+
+    def name(path: Path) -> Path:
+        if path.suffix == SUFFIX and not force:
+            raise Failure(f"{path}: already has the suffix {SUFFIX} (-f compresses it again)")
+        return path.with_name(path.name + SUFFIX)
+
+    _each_file(files, output, stdout, keep and not remove, force, quiet, verbose, work, name, plain_source=True)
+
+
+@main.command()
+@common_options
+@output_options
+def decompress(
+    files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
+    verbose: bool, threads: int | None, model: str | None,
+) -> None:  # fmt: skip
+    """Restore FILE from FILE.llmz (standard input to standard output without FILES)."""
+    from llmzip.streams import decompress_stream
+
+    def work(source: BinaryIO, target: BinaryIO, size: int | None, progress: Progress) -> None:
+        decompress_stream(source, target, model, threads, progress=progress)
+
+    def name(path: Path) -> Path:
+        if path.suffix != SUFFIX:
+            raise Failure(f"{path}: unknown suffix; name the output with -o or -c")
+        return path.with_suffix("")
+
+    _each_file(files, output, stdout, keep and not remove, force, quiet, verbose, work, name, plain_source=False)
+
+
+@main.command()
+@common_options
+def test(files: tuple[Path, ...], quiet: bool, verbose: bool, threads: int | None, model: str | None) -> None:
+    """Check FILES: decompress them and compare every checksum, writing nothing."""
+    from llmzip.streams import iterate_plain
+
+    def check(path: Path) -> None:
+        with _open_source(path) as source, _progress(path, None, quiet) as progress:
+            for _ in iterate_plain(source, model, threads, progress=progress):
+                pass
+        if verbose:
+            click.echo(f"{path}: OK", err=True)
+
+    _report_failures(files or (Path("-"),), check)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def info(files: tuple[Path, ...], as_json: bool) -> None:
+    """Show sizes, methods and models of FILES without decompressing them."""
+    from llmzip.inspection import describe
+
+    rows = []
+
+    def inspect(path: Path) -> None:
+        with _open_source(path) as source:
+            row = {"file": str(path)} | describe(source)
+        rows.append(row)
+        if not as_json:
+            ratio = row["stored_bytes"] * 8 / row["plain_bytes"] if row["plain_bytes"] else float("nan")
+            methods = ", ".join(f"{count} {name}" for name, count in row["methods"].items())
+            click.echo(
+                f"{path}: {row['plain_bytes']} -> {row['stored_bytes']} bytes ({ratio:.3f} bits per byte), "
+                f"{row['members']} member(s), blocks: {methods or 'none'}, model {', '.join(row['models']) or 'none'}"
+            )
+
+    failed = _run_each(files, inspect)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    sys.exit(1 if failed else 0)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure llmzip beside other compressors (llmzip bench --help for options)."""
+    from llmzip.benchmarks.bench import main as bench_main
+
+    bench_main(arguments, prog_name="llmzip bench")
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def train(arguments: tuple[str, ...]) -> None:
+    """Train a model (needs the extra: pip install 'llmzip[train]')."""
+    try:
+        from llmzip.models.cli import main as train_main
+    except ImportError as error:
+        raise click.ClickException(f"training needs {error.name}: pip install 'llmzip[train]'") from None
+    train_main(arguments, prog_name="llmzip train")
+
+
+def _each_file(
+    files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, force: bool, quiet: bool, verbose: bool,
+    work: Callable[[BinaryIO, BinaryIO, int | None, Progress], None], name: Callable[[Path], Path], plain_source: bool,
+) -> None:  # fmt: skip
+    if output and len(files) > 1 and str(output) != "-":
+        raise click.UsageError("-o takes one input file")
+
+    def convert(path: Path) -> None:
+        to_stdout = stdout or str(output) == "-" or (str(path) == "-" and output is None)
+        if to_stdout:
+            if sys.stdout.isatty() and plain_source and not force:
+                raise Failure("compressed data not written to a terminal (-f forces it)")
+            with _open_source(path) as source, _progress(path, _size(path, plain_source), quiet) as progress:
+                work(source, cast(BinaryIO, click.get_binary_stream("stdout")), _size(path, plain_source), progress)
+            return
+        target = output or name(path)
+        if target.exists() and not force:
+            raise Failure(f"{target}: already exists (-f overwrites)")
+        size = _size(path, plain_source)
+        with _open_source(path) as source, _progress(path, size, quiet) as progress:
+            with _replacing(target, path if str(path) != "-" else None) as out:
+                work(source, out, size, progress)
+        if verbose and not quiet and str(path) != "-":
+            click.echo(f"{path}: {path.stat().st_size} -> {target.stat().st_size} bytes  {target}", err=True)
+        if not keep and str(path) != "-":
+            path.unlink()
+
+    _report_failures(files or (Path("-"),), convert)
+
+
+def _run_each(files: tuple[Path, ...], action: Callable[[Path], None]) -> bool:
+    """Run ``action`` on every file; print one line for each failure and tell whether there was any."""
+    failed = False
+    for path in files:
+        try:
+            action(path)
+        except Failure as error:
+            click.echo(f"llmzip: {error}", err=True)
+            failed = True
+        except LlmzError as error:
+            click.echo(f"llmzip: {path}: {error}", err=True)
+            failed = True
+        except OSError as error:
+            click.echo(f"llmzip: {error.filename or path}: {error.strerror or error}", err=True)
+            failed = True
+        except MemoryError:
+            click.echo(f"llmzip: {path}: not enough memory", err=True)
+            failed = True
+    return failed
+
+
+def _report_failures(files: tuple[Path, ...], action: Callable[[Path], None]) -> None:
+    sys.exit(1 if _run_each(files, action) else 0)
+
+
+def _size(path: Path, plain: bool) -> int | None:
+    """Plain bytes of a source where they are known."""
+    if str(path) == "-" or not path.is_file():
+        return None
+    if plain:
+        return path.stat().st_size
+    from llmzip.inspection import describe
+
+    with path.open("rb") as source, contextlib.suppress(LlmzError):
+        return int(describe(source)["plain_bytes"])
+    return None
+
+
+@contextlib.contextmanager
+def _open_source(path: Path) -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield cast(BinaryIO, click.get_binary_stream("stdin"))
+    elif path.is_dir():
+        raise Failure(f"{path}: is a directory")
+    else:
+        with path.open("rb") as source:
+            yield source
+
+
+@contextlib.contextmanager
+def _replacing(target: Path, like: Path | None) -> Iterator[BinaryIO]:
+    """Write to a temporary file beside ``target`` and put it in place only when complete and on disk.
+
+    Mode and modification time are those of ``like``.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        if like:
+            status = like.stat()
+            os.chmod(temporary, stat.S_IMODE(status.st_mode))
+            os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+        else:
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def _progress(path: Path, size: int | None, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on a terminal; a line about compilation if nothing has moved for a while."""
+    from llmzip.progress import Progress
+
+    if quiet:
+        yield Progress()
+        return
+    from tqdm import tqdm
+
+    started = threading.Event()
+
+    def notice() -> None:
+        if not started.is_set():
+            click.echo("llmzip: compiling for this machine (once, under a minute) ...", err=True)
+
+    timer = threading.Timer(COMPILE_NOTICE_SECONDS, notice) if not _kernels_are_cached() else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+    bar: Any = tqdm(
+        total=size, unit="B", unit_scale=True, desc=path.name, leave=False, disable=None, delay=0.5, mininterval=0.2
+    )
+
+    def advance(plain_bytes: float) -> None:
+        started.set()
+        bar.update(plain_bytes)
+
+    try:
+        yield Progress(advance)
+    finally:
+        if timer:
+            timer.cancel()
+        bar.close()
+
+
+def _kernels_are_cached() -> bool:
+    from llmzip import mixing
+
+    folder = Path(mixing.code_step._cache.cache_path)
+    return any(folder.glob("mixing.code_step-*.nbc"))

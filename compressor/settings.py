@@ -1,0 +1,69 @@
+"""What a user may choose when compressing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+DEFAULT_LEVEL = 6
+TOKEN_MODE_LEVELS = range(1, 4)
+BLOCK_BYTES = 4 << 20
+INDEPENDENT_ABOVE_BYTES = 64 << 20
+MAX_LANES = 1 << 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Compression settings.
+
+    Attributes:
+        level: 1-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
+        lanes: a power of two up to 1024, or None to choose by size and level.
+        threads: blocks coded at once where they are independent; None for all cores.
+        kernel: ``"compiled"``, ``"blas"``, or None to choose; no influence on the result.
+        independent: every block starts from fresh models, so that blocks can be coded and read on their own.
+        block_bytes: plain bytes per block.
+        model: path of a model file, or None for the one that ships.
+    """
+
+    level: int = DEFAULT_LEVEL
+    lanes: int | None = None
+    threads: int | None = None
+    kernel: str | None = None
+    independent: bool = False
+    block_bytes: int = BLOCK_BYTES
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= 9:
+            raise ValueError(f"level must be 1 to 9, not {self.level}")
+        if self.lanes is not None and (self.lanes.bit_count() != 1 or not 1 <= self.lanes <= MAX_LANES):
+            raise ValueError(f"lanes must be a power of two up to {MAX_LANES}, not {self.lanes}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
+        if self.kernel not in (None, "compiled", "blas"):
+            raise ValueError(f"kernel must be 'compiled' or 'blas', not {self.kernel!r}")
+        if not 1 <= self.block_bytes <= 1 << 26:
+            raise ValueError(f"block size must be 1 byte to 64 MiB, not {self.block_bytes}")
+
+    @property
+    def thread_count(self) -> int:
+        return self.threads or os.cpu_count() or 1
+
+    @property
+    def token_mode(self) -> bool:
+        return self.level in TOKEN_MODE_LEVELS
+
+    def lanes_for(self, plain_length: int) -> int:
+        """Lanes of a block: more of them are faster, fewer lose less context."""
+        if self.lanes is not None:
+            return self.lanes
+        if self.level == 9:
+            return 1
+        if self.token_mode:
+            return _power_of_two_below(plain_length // 2048, 64)
+        return _power_of_two_below(plain_length // 131072, 16)
+
+
+def _power_of_two_below(value: int, limit: int) -> int:
+    return 1 << min(max(1, value).bit_length() - 1, limit.bit_length() - 1)

@@ -1,0 +1,56 @@
+"""``llmzip train``: train, evaluate and export models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from llmzip.architecture import DEFAULT_CONFIG
+from llmzip.model import load_model
+from llmzip.models.data import load_corpus
+from llmzip.models.export import export_model, import_model
+from llmzip.models.train import TrainingOptions, evaluate, train
+from llmzip.tokenizer import Tokenizer
+
+
+@click.command()
+@click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--steps", default=3000, show_default=True, help="Optimiser steps in all, those already done included.")
+@click.option("--cooldown-steps", default=750, show_default=True, help="Last steps, with a falling learning rate.")
+@click.option("--sequences", default=16, show_default=True, help="Sequences per step, over all workers.")
+@click.option("--length", default=512, show_default=True, help="Tokens per sequence.")
+@click.option("--side-share", default=0.25, show_default=True, help="Share of sequences with side information.")
+@click.option("--start-from", type=click.Path(exists=True, dir_okay=False), help="Start from a model file's weights.")
+@click.option("--vocabulary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another vocabulary.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
+def main(
+    corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, side_share: float,
+    start_from: str | None, vocabulary: Path | None, seed: int, no_compile: bool,
+) -> None:  # fmt: skip
+    """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
+
+    RUN holds log.jsonl and checkpoint.pt; the same command goes on from them. Under torchrun, all workers share the
+    batch.
+    """
+    packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).vocabulary
+    tokenizer = Tokenizer.from_bytes(packed)
+    training = load_corpus(corpus / "train", tokenizer, run / "tokens")
+    validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
+    options = TrainingOptions(
+        steps, cooldown_steps, sequences, length, side_share=side_share, seed=seed, compile=not no_compile
+    )
+    initial = import_model(load_model(start_from)) if start_from else None
+    model = train(DEFAULT_CONFIG, options, run, training, validation, tokenizer.token_lengths, initial)
+    (run / "model.llmzmodel").write_bytes(export_model(model, packed))
+    final = evaluate(model, validation, torch.from_numpy(tokenizer.token_lengths.astype(np.float32)))
+    click.echo(json.dumps(final, indent=2))
+
+
+if __name__ == "__main__":
+    main()
