@@ -24,16 +24,18 @@ MATCH_MAX = 65535
 INPUTS = 64
 NETWORK_INPUT = 2 * CONTEXTS + 2 * MATCH_MODELS
 BIAS_INPUT = NETWORK_INPUT + 3
-SELECTOR_SIZES = (64, 256, 256, 96, 64, 256)
+SELECTOR_SIZES = (64, 256, 512, 192, 72, 512)
 """Weight sets of each first-layer mixer: match state, partial byte, last byte, network confidence and depth, orders
-that know the context by bit position, classes of the last two bytes."""
+that know the context by bit position, classes of the last two bytes; the last byte's, the network's and the classes'
+once more for the end of a token."""
+SELECTOR_STARTS = tuple(sum(SELECTOR_SIZES[:i]) for i in range(len(SELECTOR_SIZES)))
 MIXERS = len(SELECTOR_SIZES)
-END_CONTEXTS = 6
-END_INPUTS = 8
-END_TABLE_BITS = 18
+END_OF_TOKEN = 0
+"""The end-of-token decision stands where the partial byte of a bit decision does; that one starts at 1."""
 SLOT = 16
 """uint16 per bucket of the counter table: a check and the 15 nodes of half a byte."""
 COUNT_BITS = 4
+EMPTY_COUNTER = np.uint16(2048 << COUNT_BITS)
 MAP_BUCKETS = 32
 SSE_BUCKETS = 24
 SSE_STEP = 2 * STRETCH_MAX // (SSE_BUCKETS - 1) + 1
@@ -63,9 +65,9 @@ class LearnedState(NamedTuple):
     final_weights: NDArray[np.int32]
     """``[256, MIXERS]``, by partial byte."""
     counter_maps: NDArray[np.uint16]
-    """``[CONTEXTS, 16, MAP_BUCKETS]``: probability by count and stretched counter."""
+    """``[2 * CONTEXTS, 16, MAP_BUCKETS]``: probability by count and stretched counter; bits, then ends."""
     match_maps: NDArray[np.uint16]
-    """``[MATCH_MODELS, 64, 2]``: by length bucket and recent misses, and expected bit."""
+    """``[2 * MATCH_MODELS, 64, 2]``: by length bucket and recent misses, and expected bit; bits, then ends."""
     network_map: NDArray[np.uint16]
     """``[256, SSE_BUCKETS]``: the network's calibration by partial byte."""
     sse_order1: NDArray[np.uint16]
@@ -74,17 +76,15 @@ class LearnedState(NamedTuple):
     """``[65536, SSE_BUCKETS]``, hashed."""
     sse_match: NDArray[np.uint16]
     """``[65536, SSE_BUCKETS]``: by expected byte and partial byte."""
-    end_weights: NDArray[np.int32]
-    """``[SSE_BUCKETS * 8, END_INPUTS]``"""
 
 
 class AdaptiveState(NamedTuple):
     """What starts empty with every file."""
 
     counters: NDArray[np.uint16]
-    """``[buckets * SLOT]``: 12 bits of probability, 4 of count."""
-    end_counters: NDArray[np.uint16]
-    """``[END_CONTEXTS << END_TABLE_BITS]``"""
+    """12 bits of probability, 4 of count: ``[buckets * SLOT]``, behind them ``[CONTEXTS << end_bits]``."""
+    table_bits: NDArray[np.int64]
+    """``[2]``: logarithms of buckets, and of end-of-token counters per context."""
     match_table: NDArray[np.int32]
     """``[MATCH_MODELS << MATCH_TABLE_BITS]``: position behind the last occurrence."""
     follow_1: NDArray[np.int64]
@@ -98,13 +98,12 @@ class Scratch(NamedTuple):
 
     contexts: NDArray[np.int64]
     slots: NDArray[np.int64]
+    positions: NDArray[np.int64]
     inputs: NDArray[np.int32]
     map_index: NDArray[np.int64]
     selected: NDArray[np.int64]
     outputs: NDArray[np.int32]
     errors: NDArray[np.int32]
-    end_slots: NDArray[np.int64]
-    end_inputs: NDArray[np.int32]
 
 
 def new_learned_state() -> LearnedState:
@@ -115,28 +114,28 @@ def new_learned_state() -> LearnedState:
     weights[:, NETWORK_INPUT] = WEIGHT_ONE // 2
     buckets = SQUASH[np.clip(np.arange(MAP_BUCKETS) * 128 - 2048 + 64 + STRETCH_MAX, 0, 2 * STRETCH_MAX)]
     sse = SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
-    match = np.empty((MATCH_MODELS, 64, 2), np.uint16)
+    match = np.empty((2 * MATCH_MODELS, 64, 2), np.uint16)
     match[..., 0], match[..., 1] = ONE // 8, ONE - ONE // 8
-    end_weights = np.full((SSE_BUCKETS * 8, END_INPUTS), WEIGHT_ONE // 16, np.int32)
-    end_weights[:, 0] = WEIGHT_ONE * 3 // 4
     return LearnedState(
         weights,
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
-        np.tile(buckets.astype(np.uint16), (CONTEXTS, 16, 1)),
+        np.tile(buckets.astype(np.uint16), (2 * CONTEXTS, 16, 1)),
         match,
         np.tile(sse, (256, 1)),
         np.tile(sse, (65536, 1)),
         np.tile(sse, (65536, 1)),
         np.tile(sse, (65536, 1)),
-        end_weights,
     )
 
 
 def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
     """Empty tables with ``2^bucket_bits`` buckets of counters (32 bytes each)."""
+    end_bits = min(max(bucket_bits - 4, 12), 18)
+    counters = np.zeros((SLOT << bucket_bits) + (CONTEXTS << end_bits), np.uint16)
+    counters[SLOT << bucket_bits :] = EMPTY_COUNTER
     return AdaptiveState(
-        np.zeros(SLOT << bucket_bits, np.uint16),
-        np.full(END_CONTEXTS << END_TABLE_BITS, 1 << 15, np.uint16),
+        counters,
+        np.array([bucket_bits, end_bits], np.int64),
         np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int32),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
@@ -145,9 +144,9 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
 
 def new_scratch() -> Scratch:
     return Scratch(
-        np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(INPUTS, np.int32),
-        np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64), np.zeros(MIXERS, np.int32),
-        np.zeros(MIXERS, np.int32), np.zeros(END_CONTEXTS, np.int64), np.zeros(END_INPUTS, np.int32),
+        np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64),
+        np.zeros(INPUTS, np.int32), np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64),
+        np.zeros(MIXERS, np.int32), np.zeros(MIXERS, np.int32),
     )  # fmt: skip
 
 
@@ -223,7 +222,7 @@ def _find_slot(counters, bucket_mask, hashed):
         counters[second + 1] = counters[second + 1] - (np.uint16(1) if (counters[second + 1] & 15) > 0 else np.uint16(0))
     counters[chosen] = check
     for i in range(1, SLOT):
-        counters[chosen + i] = np.uint16(2048 << COUNT_BITS)
+        counters[chosen + i] = EMPTY_COUNTER
     return chosen
 
 
@@ -441,29 +440,6 @@ def _learn(inputs, weights, error):
 
 
 @njit(cache=True, nogil=True)
-def _predict_end(network, node, lane, history, learned, adaptive, scratch, stretch, squash):
-    """Probability that the token ends at ``node``; leaves what learning needs in ``scratch``."""
-    inputs, slots = scratch.end_inputs, scratch.end_slots
-    expected, length = np.int64(256), np.int64(0)
-    if lane[LENGTH_0] > 0:
-        expected, length = np.int64(history[lane[MATCH_0]]), min(lane[LENGTH_0], 31)
-    hashes = (
-        _hash(1, node),
-        _hash(2, _hash(node, lane[TOKEN_1])),
-        _hash(3, _hash(node, _hash(lane[TOKEN_1], lane[TOKEN_2]))),
-        _hash(4, _hash(node, lane[LAST_BYTES] & 0xFFFFFFFFFF)),
-        _hash(5, _hash(node, lane[WORD_1])),
-        _hash(6, _hash(node, (expected << 5) | length)),
-    )
-    inputs[0] = stretch[network]
-    for i in range(END_CONTEXTS):
-        slots[i] = (i << END_TABLE_BITS) + ((hashes[i] >> 24) & ((1 << END_TABLE_BITS) - 1))
-        inputs[i + 1] = stretch[np.int64(adaptive.end_counters[slots[i]])]
-    inputs[END_INPUTS - 1] = 256
-    return (inputs[0] + STRETCH_MAX) // SSE_STEP * 8 + (min(length, 28) + 3) // 4
-
-
-@njit(cache=True, nogil=True)
 def _lower_bound(token_bytes, low, high, depth, value):
     """First token in ``[low, high)`` whose byte at ``depth`` is at least ``value``."""
     while low < high:
@@ -519,32 +495,39 @@ def _code_token(
     low, high = np.int64(0), np.int64(token_lengths.size)
     node = np.int64(0)
     depth = np.int64(0)
+    end_bits = adaptive.table_bits[1]
+    end_start = SLOT << adaptive.table_bits[0]
+    _set_contexts(lane, history, node, adaptive, scratch.contexts)
     while True:
         if lane[POSITION] >= history.size:
             return -1
         byte, low, high = _code_byte(
-            token, low, high, depth, node, cumulative, lane, history, token_bytes, learned, adaptive, scratch,
+            token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch,
             rates, coder, coded, stretch, squash, counter_rates,
         )  # fmt: skip
         node = np.int64(children[node, byte])
         depth += 1
         _append_byte(lane, history, byte, adaptive, base)
+        if high - low == 1 and np.int64(token_lengths[low]) == depth:
+            return low
+        _set_contexts(lane, history, node, adaptive, scratch.contexts)
         if np.int64(token_lengths[low]) == depth:
-            if high - low == 1:
-                return low
             total = np.int64(cumulative[high]) - np.int64(cumulative[low])
             ends = np.int64(cumulative[low + 1]) - np.int64(cumulative[low])
             network = _clip((ends << PROBABILITY_BITS) // total, 1, ONE - 1)
-            selected = _predict_end(network, node, lane, history, learned, adaptive, scratch, stretch, squash)
-            weights = learned.end_weights[selected]
-            mixed = squash[_mix(scratch.end_inputs, weights, squash) + STRETCH_MAX]
-            probability = _clip((np.int64(mixed) * 3 + network) >> 2, 1, ONE - 1)
-            bit = _code_bit(1 if token == low else 0, probability, coder, coded)
-            error = ((bit << PROBABILITY_BITS) - np.int64(mixed)) * rates[0] >> 4
-            _learn(scratch.end_inputs, weights, np.int32(error))
-            for i in range(END_CONTEXTS):
-                slot = scratch.end_slots[i]
-                adaptive.end_counters[slot] = _adapt(adaptive.end_counters[slot], bit, 3)
+            for i in range(CONTEXTS):
+                hashed = _hash(scratch.contexts[i] + i, node)
+                scratch.positions[i] = end_start + (i << end_bits) + ((hashed >> 24) & ((1 << end_bits) - 1))
+            guess_0, guess_1 = np.int64(-1), np.int64(-1)
+            if lane[LENGTH_0] > 0:
+                guess_0 = np.int64(1) if children[node, history[lane[MATCH_0]]] == 0 else np.int64(0)
+            if lane[LENGTH_1] > 0:
+                guess_1 = np.int64(1) if children[node, history[lane[MATCH_1]]] == 0 else np.int64(0)
+            bit = _decide(
+                1 if token == low else 0, network, END_OF_TOKEN, 8, min(depth, 3), guess_0, guess_1, lane, history,
+                learned, adaptive.counters, scratch, rates, coder, coded, stretch, squash,
+            )  # fmt: skip
+            _count(adaptive.counters, scratch.positions, bit, counter_rates)
             if bit:
                 return low
             low += 1
@@ -552,133 +535,47 @@ def _code_token(
 
 @njit(cache=True, nogil=True)
 def _code_byte(
-    token, low, high, depth, node, cumulative, lane, history, token_bytes, learned, adaptive, scratch, rates,
+    token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch, rates,
     coder, coded, stretch, squash, counter_rates,
 ):  # fmt: skip
-    contexts, slots, inputs, map_index = scratch.contexts, scratch.slots, scratch.inputs, scratch.map_index
-    selected, outputs, errors = scratch.selected, scratch.outputs, scratch.errors
-    counters = adaptive.counters
-    bucket_mask = counters.size // SLOT - 1
-    _set_contexts(lane, history, node, adaptive, contexts)
-    c1 = lane[LAST_BYTES] & 0xFF
-    c2 = (lane[LAST_BYTES] >> 8) & 0xFF
-    class_set = _byte_class(c1) * 16 + _byte_class(c2)
-    order2_hash = _hash(77, lane[LAST_BYTES] & 0xFFFF)
+    counters, contexts, slots, positions = adaptive.counters, scratch.contexts, scratch.slots, scratch.positions
+    bucket_mask = (1 << adaptive.table_bits[0]) - 1
     coded_byte = np.int64(token_bytes[token, depth])
     partial = np.int64(1)
-    expected_0, expected_1 = np.int64(-1), np.int64(-1)
+    within = np.int64(1)
+    expected_0, expected_1 = np.int64(0), np.int64(0)
     if lane[LENGTH_0] > 0:
         expected_0 = np.int64(history[lane[MATCH_0]]) | 256
     if lane[LENGTH_1] > 0:
         expected_1 = np.int64(history[lane[MATCH_1]]) | 256
-    bucket_0 = _match_bucket(lane[LENGTH_0], lane[MISSED_0])
-    bucket_1 = _match_bucket(lane[LENGTH_1], lane[MISSED_1])
     for bit_index in range(8):
         shift = 7 - bit_index
         if bit_index == 0 or bit_index == 4:
             for i in range(CONTEXTS):
                 slots[i] = _find_slot(counters, bucket_mask, _hash(contexts[i] + i, partial))
             within = np.int64(1)
+        for i in range(CONTEXTS):
+            positions[i] = slots[i] + within
         # The network: tokens that go on with a 1 bit, of those that are left.
         boundary = _lower_bound(token_bytes, low, high, depth, ((partial << 1) | 1) << shift & 0xFF)
-        certain = boundary == low or boundary == high
-        bit = (coded_byte >> shift) & 1
-        if certain:
-            bit = np.int64(1) if boundary == low else np.int64(0)
+        if boundary == low:
+            bit = np.int64(1)
+        elif boundary == high:
+            bit = np.int64(0)
         else:
             total = np.int64(cumulative[high]) - np.int64(cumulative[low])
             ones = np.int64(cumulative[high]) - np.int64(cumulative[boundary])
             network = _clip((ones << PROBABILITY_BITS) // total, 1, ONE - 1)
-            network_stretched = np.int64(stretch[network])
-            known = 0
-            for i in range(CONTEXTS):
-                counter = np.int64(counters[slots[i] + within])
-                count = counter & 15
-                if count == 0:
-                    inputs[2 * i] = 0
-                    inputs[2 * i + 1] = 0
-                    map_index[i] = -1
-                else:
-                    stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
-                    index = i * (16 * MAP_BUCKETS) + count * MAP_BUCKETS + _clip((stretched + 2048) >> 7, 0, 31)
-                    map_index[i] = index
-                    inputs[2 * i] = stretched * count >> 4
-                    inputs[2 * i + 1] = stretch[np.int64(learned.counter_maps.ravel()[index])]
-                    if i < 7:
-                        known += 1
-            match_at_0, match_at_1 = np.int64(-1), np.int64(-1)
-            inputs[2 * CONTEXTS : NETWORK_INPUT] = 0
-            guess = 0
-            if expected_0 >= 0 and (expected_0 >> (shift + 1)) == partial:
-                guess_bit = (expected_0 >> shift) & 1
-                match_at_0 = bucket_0 * 2 + guess_bit
-                probability = np.int64(learned.match_maps[0, bucket_0, guess_bit])
-                inputs[2 * CONTEXTS] = stretch[probability]
-                inputs[2 * CONTEXTS + 1] = (probability - (ONE >> 1)) >> 5
-                guess = 1 + guess_bit
-            if expected_1 >= 0 and (expected_1 >> (shift + 1)) == partial:
-                guess_bit = (expected_1 >> shift) & 1
-                match_at_1 = bucket_1 * 2 + guess_bit
-                probability = np.int64(learned.match_maps[1, bucket_1, guess_bit])
-                inputs[2 * CONTEXTS + 2] = stretch[probability]
-                inputs[2 * CONTEXTS + 3] = (probability - (ONE >> 1)) >> 5
-            calibrated, network_bucket = _interpolate(learned.network_map[partial], network_stretched)
-            inputs[NETWORK_INPUT] = network_stretched
-            inputs[NETWORK_INPUT + 1] = stretch[calibrated]
-            inputs[NETWORK_INPUT + 2] = (network - (ONE >> 1)) >> 5
-            inputs[BIAS_INPUT] = 256
-            length_set = 0 if guess == 0 else min(15, 1 + bucket_0 % 32 // 2)
-            selected[0] = length_set * 4 + guess + (1 if guess == 0 and expected_1 >= 0 else 0)
-            selected[1] = 64 + partial
-            selected[2] = 320 + c1
-            confidence = min(23, (network_stretched + STRETCH_MAX) * 24 // (2 * STRETCH_MAX))
-            selected[3] = 576 + confidence * 4 + min(depth, 3)
-            selected[4] = 672 + known * 8 + bit_index
-            selected[5] = 736 + class_set
-            total_stretch = np.int64(0)
-            final_weights = learned.final_weights[partial]
-            for m in range(MIXERS):
-                outputs[m] = _mix(inputs, learned.weights[selected[m]], squash)
-                total_stretch += np.int64(outputs[m]) * np.int64(final_weights[m])
-            mixed_stretch = _clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
-            mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
-            row_1 = partial | (c1 << 8)
-            row_2 = (_hash(order2_hash, partial) >> 30) & 0xFFFF
-            row_3 = partial | ((expected_0 & 0xFF) << 8) if expected_0 >= 0 and guess > 0 else partial
-            p1, at_1 = _interpolate(learned.sse_order1[row_1], mixed_stretch)
-            p2, at_2 = _interpolate(learned.sse_order2[row_2], mixed_stretch)
-            p3, at_3 = _interpolate(learned.sse_match[row_3], mixed_stretch)
-            probability = _clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
-            bit = np.int64(_code_bit(bit, probability, coder, coded))
-            learned.sse_order1[row_1, at_1] = _adapt(learned.sse_order1[row_1, at_1], bit, 6)
-            learned.sse_order2[row_2, at_2] = _adapt(learned.sse_order2[row_2, at_2], bit, 6)
-            learned.sse_match[row_3, at_3] = _adapt(learned.sse_match[row_3, at_3], bit, 6)
-            learned.network_map[partial, network_bucket] = _adapt(learned.network_map[partial, network_bucket], bit, 6)
-            target = bit << PROBABILITY_BITS
-            error = (target - mixed) * rates[1] >> 4
-            for m in range(MIXERS):
-                errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rates[0]) >> 4
-                final_weights[m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
-                _learn(inputs, learned.weights[selected[m]], errors[m])
-            maps = learned.counter_maps.ravel()
-            for i in range(CONTEXTS):
-                if map_index[i] >= 0:
-                    maps[map_index[i]] = _adapt(maps[map_index[i]], bit, 6)
-            if match_at_0 >= 0:
-                learned.match_maps[0, match_at_0 >> 1, match_at_0 & 1] = _adapt(
-                    learned.match_maps[0, match_at_0 >> 1, match_at_0 & 1], bit, 6
-                )
-            if match_at_1 >= 0:
-                learned.match_maps[1, match_at_1 >> 1, match_at_1 & 1] = _adapt(
-                    learned.match_maps[1, match_at_1 >> 1, match_at_1 & 1], bit, 6
-                )
-        for i in range(CONTEXTS):
-            slot = slots[i] + within
-            counter = np.int64(counters[slot])
-            count = counter & 15
-            probability = counter >> COUNT_BITS
-            probability += (((bit << 12) - bit - probability) * counter_rates[count]) >> PROBABILITY_BITS
-            counters[slot] = np.uint16(probability << COUNT_BITS | min(count + 1, 15))
+            guess_0, guess_1 = np.int64(-1), np.int64(-1)
+            if (expected_0 >> (shift + 1)) == partial:
+                guess_0 = (expected_0 >> shift) & 1
+            if (expected_1 >> (shift + 1)) == partial:
+                guess_1 = (expected_1 >> shift) & 1
+            bit = _decide(
+                (coded_byte >> shift) & 1, network, partial, bit_index, min(depth, 3), guess_0, guess_1, lane, history,
+                learned, counters, scratch, rates, coder, coded, stretch, squash,
+            )  # fmt: skip
+        _count(counters, positions, bit, counter_rates)
         if bit:
             low = boundary
         else:
@@ -688,3 +585,113 @@ def _code_byte(
     return partial & 0xFF, low, high
 
 
+@njit(cache=True, nogil=True)
+def _count(counters, positions, bit, counter_rates):
+    for i in range(positions.size):
+        counter = np.int64(counters[positions[i]])
+        count = counter & 15
+        probability = counter >> COUNT_BITS
+        probability += (((bit << 12) - bit - probability) * counter_rates[count]) >> PROBABILITY_BITS
+        counters[positions[i]] = np.uint16(probability << COUNT_BITS | min(count + 1, 15))
+
+
+@njit(cache=True, nogil=True)
+def _decide(
+    bit, network, partial, bit_index, depth, guess_0, guess_1, lane, history, learned, counters, scratch, rates,
+    coder, coded, stretch, squash,
+):  # fmt: skip
+    """Predict, code and learn one binary decision; returns the bit.
+
+    Args:
+        network: the network's probability of a 1, in 1/65536.
+        partial: the byte's bits so far behind a leading 1, or ``END_OF_TOKEN``.
+        guess_0, guess_1: the bits that the match models expect, -1 for none.
+    """
+    positions, inputs, map_index = scratch.positions, scratch.inputs, scratch.map_index
+    selected, outputs, errors = scratch.selected, scratch.outputs, scratch.errors
+    maps = learned.counter_maps.ravel()
+    match_maps = learned.match_maps
+    end = 1 if partial == END_OF_TOKEN else 0
+    c1 = lane[LAST_BYTES] & 0xFF
+    known = 0
+    for i in range(CONTEXTS):
+        counter = np.int64(counters[positions[i]])
+        count = counter & 15
+        if count == 0:
+            inputs[2 * i] = 0
+            inputs[2 * i + 1] = 0
+            map_index[i] = -1
+        else:
+            stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
+            row = (end * CONTEXTS + i) * 16 + count
+            index = row * MAP_BUCKETS + _clip((stretched + 2048) >> 7, 0, 31)
+            map_index[i] = index
+            inputs[2 * i] = stretched * count >> 4
+            inputs[2 * i + 1] = stretch[np.int64(maps[index])]
+            if i < 7:
+                known += 1
+    inputs[2 * CONTEXTS : NETWORK_INPUT] = 0
+    bucket_0 = _match_bucket(lane[LENGTH_0], lane[MISSED_0])
+    bucket_1 = _match_bucket(lane[LENGTH_1], lane[MISSED_1])
+    match_0, match_1 = end * MATCH_MODELS, end * MATCH_MODELS + 1
+    if guess_0 >= 0:
+        probability = np.int64(match_maps[match_0, bucket_0, guess_0])
+        inputs[2 * CONTEXTS] = stretch[probability]
+        inputs[2 * CONTEXTS + 1] = (probability - (ONE >> 1)) >> 5
+    if guess_1 >= 0:
+        probability = np.int64(match_maps[match_1, bucket_1, guess_1])
+        inputs[2 * CONTEXTS + 2] = stretch[probability]
+        inputs[2 * CONTEXTS + 3] = (probability - (ONE >> 1)) >> 5
+    network_stretched = np.int64(stretch[network])
+    calibrated, network_bucket = _interpolate(learned.network_map[partial], network_stretched)
+    inputs[NETWORK_INPUT] = network_stretched
+    inputs[NETWORK_INPUT + 1] = stretch[calibrated]
+    inputs[NETWORK_INPUT + 2] = (network - (ONE >> 1)) >> 5
+    inputs[BIAS_INPUT] = 256
+
+    length_set = 0 if guess_0 < 0 else min(15, 1 + bucket_0 % 32 // 2)
+    confidence = min(23, (network_stretched + STRETCH_MAX) * 24 // (2 * STRETCH_MAX))
+    classes = _byte_class(c1) * 16 + _byte_class((lane[LAST_BYTES] >> 8) & 0xFF)
+    selected[0] = SELECTOR_STARTS[0] + length_set * 4 + guess_0 + 1 + (1 if guess_0 < 0 and guess_1 >= 0 else 0)
+    selected[1] = SELECTOR_STARTS[1] + partial
+    selected[2] = SELECTOR_STARTS[2] + end * 256 + c1
+    selected[3] = SELECTOR_STARTS[3] + (end * 24 + confidence) * 4 + depth
+    selected[4] = SELECTOR_STARTS[4] + known * 9 + bit_index
+    selected[5] = SELECTOR_STARTS[5] + end * 256 + classes
+    total_stretch = np.int64(0)
+    final_weights = learned.final_weights[partial]
+    for m in range(MIXERS):
+        outputs[m] = _mix(inputs, learned.weights[selected[m]], squash)
+        total_stretch += np.int64(outputs[m]) * np.int64(final_weights[m])
+    mixed_stretch = _clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
+    mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
+
+    row_1 = partial | (c1 << 8)
+    row_2 = (_hash(_hash(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
+    row_3 = partial
+    if guess_0 >= 0:
+        row_3 |= np.int64(history[lane[MATCH_0]]) << 8
+    p1, at_1 = _interpolate(learned.sse_order1[row_1], mixed_stretch)
+    p2, at_2 = _interpolate(learned.sse_order2[row_2], mixed_stretch)
+    p3, at_3 = _interpolate(learned.sse_match[row_3], mixed_stretch)
+    probability = _clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
+    bit = np.int64(_code_bit(bit, probability, coder, coded))
+
+    learned.sse_order1[row_1, at_1] = _adapt(learned.sse_order1[row_1, at_1], bit, 6)
+    learned.sse_order2[row_2, at_2] = _adapt(learned.sse_order2[row_2, at_2], bit, 6)
+    learned.sse_match[row_3, at_3] = _adapt(learned.sse_match[row_3, at_3], bit, 6)
+    learned.network_map[partial, network_bucket] = _adapt(learned.network_map[partial, network_bucket], bit, 6)
+    target = bit << PROBABILITY_BITS
+    error = (target - mixed) * rates[1] >> 4
+    for m in range(MIXERS):
+        errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rates[0]) >> 4
+        final_weights[m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
+        _learn(inputs, learned.weights[selected[m]], errors[m])
+    for i in range(CONTEXTS):
+        if map_index[i] >= 0:
+            maps[map_index[i]] = _adapt(maps[map_index[i]], bit, 7)
+    if guess_0 >= 0:
+        match_maps[match_0, bucket_0, guess_0] = _adapt(match_maps[match_0, bucket_0, guess_0], bit, 6)
+    if guess_1 >= 0:
+        match_maps[match_1, bucket_1, guess_1] = _adapt(match_maps[match_1, bucket_1, guess_1], bit, 6)
+    return bit
