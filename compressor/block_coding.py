@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import lzma
+from dataclasses import replace
 
 import numpy as np
 
 from llmzip.container import Block, Header, Method, Reader, pack_checksum, pack_varint
-from llmzip.errors import LlmzError
+from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
 from llmzip.model import Model
@@ -28,8 +29,10 @@ def _lzma_filters(plain_length: int) -> list[dict]:
     return [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}]
 
 
-def _context(header: Header, method: Method, lanes_log2: int, plain_length: int) -> bytes:
-    return header.to_bytes() + bytes([method, lanes_log2]) + pack_varint(plain_length)
+def _checksum(header: Header, block: Block, plain: bytes) -> bytes:
+    """Covers the plain bytes and everything that is stored, so that no changed bit goes unnoticed."""
+    fields = bytes([block.method, block.lanes_log2]) + pack_varint(block.plain_length)
+    return pack_checksum(plain, header.to_bytes() + fields + block.payload)
 
 
 class BlockEncoder:
@@ -58,8 +61,8 @@ class BlockEncoder:
         else:
             self._progress.advance(len(plain))
         method, lanes_log2, payload = min(choices, key=lambda choice: len(choice[2]))
-        checksum = pack_checksum(plain, _context(self._header, method, lanes_log2, len(plain)))
-        return Block(method, lanes_log2, len(plain), checksum, payload)
+        block = Block(method, lanes_log2, len(plain), b"", payload)
+        return replace(block, checksum=_checksum(self._header, block, plain))
 
     def _encode_with_model(self, model: Model, plain: bytes, bound: int) -> tuple[Method, int, bytes] | None:
         tokens = model.tokenizer.encode(plain)
@@ -119,10 +122,9 @@ class BlockDecoder:
         """
         try:
             plain = self._decode(block)
-        except (lzma.LZMAError, IndexError, OverflowError) as error:
+        except (lzma.LZMAError, TruncatedError, IndexError, OverflowError) as error:
             raise LlmzError("coded data is damaged") from error
-        context = _context(self._header, block.method, block.lanes_log2, block.plain_length)
-        if len(plain) != block.plain_length or pack_checksum(plain, context) != block.checksum:
+        if len(plain) != block.plain_length or _checksum(self._header, block, plain) != block.checksum:
             raise LlmzError("checksum mismatch: the data is damaged")
         return plain
 
@@ -166,4 +168,3 @@ class BlockDecoder:
         return self._mixed.decode(
             payload[used + reader.position :], count, lane_bytes, side, self._kernel, self._progress
         )
-

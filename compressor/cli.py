@@ -36,25 +36,27 @@ def main() -> None:
 
 
 def common_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
+    options: tuple[Callable[..., Any], ...] = (
         click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True)),
         click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
         click.option("-v", "--verbose", is_flag=True, help="Tell sizes and rates of each file."),
         click.option("--threads", type=click.IntRange(1), help="Blocks coded at once (default: all cores)."),
         click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one."),
-    ):
+    )
+    for option in options:
         command = option(command)
     return command
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
+    options: tuple[Callable[..., Any], ...] = (
         click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="Write to this file."),
         click.option("-c", "--stdout", is_flag=True, help="Write to standard output."),
         click.option("-k/--no-keep", "--keep", default=True, help="Keep the input file (default)."),
         click.option("--rm", "remove", is_flag=True, help="Remove the input file after success."),
         click.option("-f", "--force", is_flag=True, help="Overwrite existing files."),
-    ):
+    )
+    for option in options:
         command = option(command)
     return command
 
@@ -188,13 +190,19 @@ def _each_file(
             with _open_source(path) as source, _progress(path, _size(path, plain_source), quiet) as progress:
                 work(source, cast(BinaryIO, click.get_binary_stream("stdout")), _size(path, plain_source), progress)
             return
+        if path.is_dir():
+            raise Failure(f"{path}: is a directory")
         target = output or name(path)
         if target.exists() and not force:
             raise Failure(f"{target}: already exists (-f overwrites)")
         size = _size(path, plain_source)
-        with _open_source(path) as source, _progress(path, size, quiet) as progress:
-            with _replacing(target, path if str(path) != "-" else None) as out:
-                work(source, out, size, progress)
+        like = path if str(path) != "-" else None
+        with (
+            _open_source(path) as source,
+            _progress(path, size, quiet) as progress,
+            _replacing(target, like) as out,
+        ):
+            work(source, out, size, progress)
         if verbose and not quiet and str(path) != "-":
             click.echo(f"{path}: {path.stat().st_size} -> {target.stat().st_size} bytes  {target}", err=True)
         if not keep and str(path) != "-":

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import xxhash
 
-from llmzip.errors import LlmzError
+from llmzip.errors import LlmzError, TruncatedError
 
 MAGIC = b"LLMZ"
 VERSION = 1
@@ -119,7 +119,7 @@ class Reader:
         """
         data = self.read_at_most(count)
         if len(data) < count:
-            raise LlmzError("unexpected end of file")
+            raise TruncatedError("unexpected end of file")
         return data
 
     def read_at_most(self, count: int) -> bytes:
@@ -156,10 +156,12 @@ def read_header(reader: Reader) -> Header | None:
     if not first:
         return None
     data = first + reader.read_at_most(HEADER_BYTES - 1)
-    if data[: len(MAGIC)] != MAGIC[: len(data)] or len(data) < len(MAGIC):
+    if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise LlmzError("not an llmzip file")
+    if len(data) < len(MAGIC):
+        raise TruncatedError("not an llmzip file: it ends too early")
     if len(data) < HEADER_BYTES:
-        raise LlmzError("unexpected end of file")
+        raise TruncatedError("unexpected end of file")
     version, flags = data[len(MAGIC)] >> 4, data[len(MAGIC)] & 15
     if version != VERSION or flags & ~KNOWN_FLAGS:
         raise LlmzError(f"format version {version}.{flags} is not known here; a later llmzip may read it")

@@ -9,7 +9,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from llmzip.block_coding import BlockDecoder, BlockEncoder
 from llmzip.container import FINGERPRINT_BYTES, Header, Index, Reader, read_block, read_end_record, read_header
-from llmzip.errors import LlmzError
+from llmzip.errors import LlmzError, TruncatedError
 from llmzip.model import load_model
 from llmzip.settings import DEFAULT_LEVEL, Settings
 from llmzip.streams import compress as _compress
@@ -113,9 +113,7 @@ class Decompressor:
             reader = Reader(io.BytesIO(self._waiting))
             try:
                 plain = self._next(reader)
-            except LlmzError:
-                if reader.position < len(self._waiting) or not _is_cut(self._waiting, reader):
-                    raise
+            except TruncatedError:
                 break
             if plain is None:
                 break
@@ -146,11 +144,6 @@ class Decompressor:
         self._index.blocks.append((block.plain_length, reader.position))
         self.eof = self._header.single
         return self._decoder.decode(block)
-
-
-def _is_cut(data: bytes, reader: Reader) -> bool:
-    """Whether parsing failed only because the data ended."""
-    return reader.position == len(data)
 
 
 class LlmzFile(io.BufferedIOBase):
@@ -226,7 +219,7 @@ def open(
     """
     stream = LlmzFile(file, mode.replace("t", ""), **settings)
     if "t" in mode:
-        return io.TextIOWrapper(stream, encoding, errors, newline)
+        return io.TextIOWrapper(cast(IO[bytes], stream), encoding, errors, newline)
     return cast(IO[Any], stream)
 
 

@@ -19,7 +19,8 @@ CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
 """Text that match models can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
-RATES = np.array([6, 2], np.int64)
+RATES = (12, 2)
+"""Learning rates of the mixers and of the second layer, for primed weights."""
 
 
 def bucket_bits_for(plain_length: int) -> int:
@@ -29,12 +30,21 @@ def bucket_bits_for(plain_length: int) -> int:
 
 
 class MixedCoder:
-    """Adaptive models of one file (or of one block, where blocks are independent)."""
+    """Adaptive models of one file (or of one block, where blocks are independent).
 
-    def __init__(self, model: Model, bucket_bits: int) -> None:
+    Args:
+        learned: mixers and maps to start from and to train on; None takes a copy of those that ship with the model.
+        rates: learning rates of the mixers and of the second layer.
+    """
+
+    def __init__(
+        self, model: Model, bucket_bits: int, learned: mixing.LearnedState | None = None,
+        rates: tuple[int, int] = RATES,
+    ) -> None:  # fmt: skip
         self._model = model
         self.bucket_bits = bucket_bits
-        self._learned = model.primed_mixing()
+        self._learned = learned or model.primed_mixing()
+        self._rates = np.array(rates, np.int64)
         self._adaptive = mixing.new_adaptive_state(bucket_bits)
         self._scratch = mixing.new_scratch()
         self._history = np.zeros(0, np.uint8)
@@ -137,7 +147,21 @@ class MixedCoder:
     ) -> bool:  # fmt: skip
         return bool(
             mixing.code_step(
-                tokens, active, cumulative, lane_states, self._history, self._base, self._vocabulary, self._learned,
-                self._adaptive, self._scratch, RATES, coder, coded, STRETCH, SQUASH, mixing.COUNTER_RATES,
+                tokens,
+                active,
+                cumulative,
+                lane_states,
+                self._history,
+                self._base,
+                self._vocabulary,
+                self._learned,
+                self._adaptive,
+                self._scratch,
+                self._rates,
+                coder,
+                coded,
+                STRETCH,
+                SQUASH,
+                mixing.COUNTER_RATES,
             )  # fmt: skip
         )

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH, STRETCH_BITS, STRETCH_MAX
+from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
 
 CONTEXTS = 28
 MATCH_MODELS = 2
@@ -70,12 +70,6 @@ class LearnedState(NamedTuple):
     """``[2 * MATCH_MODELS, 64, 2]``: by length bucket and recent misses, and expected bit; bits, then ends."""
     network_map: NDArray[np.uint16]
     """``[256, SSE_BUCKETS]``: the network's calibration by partial byte."""
-    sse_order1: NDArray[np.uint16]
-    """``[65536, SSE_BUCKETS]``"""
-    sse_order2: NDArray[np.uint16]
-    """``[65536, SSE_BUCKETS]``, hashed."""
-    sse_match: NDArray[np.uint16]
-    """``[65536, SSE_BUCKETS]``: by expected byte and partial byte."""
 
 
 class AdaptiveState(NamedTuple):
@@ -91,6 +85,12 @@ class AdaptiveState(NamedTuple):
     """``[256]``, the last bytes that followed a byte."""
     follow_2: NDArray[np.int64]
     """``[65536]``, the last bytes that followed two bytes."""
+    sse_order1: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: final stage by last and partial byte."""
+    sse_order2: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: by the last two bytes, hashed."""
+    sse_match: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: by expected and partial byte."""
 
 
 class Scratch(NamedTuple):
@@ -106,6 +106,11 @@ class Scratch(NamedTuple):
     errors: NDArray[np.int32]
 
 
+def _identity_row() -> NDArray[np.uint16]:
+    """An adaptive map over stretched probabilities that changes nothing yet."""
+    return SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
+
+
 def new_learned_state() -> LearnedState:
     """Untrained mixers and maps."""
     weights = np.zeros((sum(SELECTOR_SIZES), INPUTS), np.int32)
@@ -113,7 +118,6 @@ def new_learned_state() -> LearnedState:
     weights[:, 2 * CONTEXTS : NETWORK_INPUT] = WEIGHT_ONE // 8
     weights[:, NETWORK_INPUT] = WEIGHT_ONE // 2
     buckets = SQUASH[np.clip(np.arange(MAP_BUCKETS) * 128 - 2048 + 64 + STRETCH_MAX, 0, 2 * STRETCH_MAX)]
-    sse = SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
     match = np.empty((2 * MATCH_MODELS, 64, 2), np.uint16)
     match[..., 0], match[..., 1] = ONE // 8, ONE - ONE // 8
     return LearnedState(
@@ -121,10 +125,7 @@ def new_learned_state() -> LearnedState:
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
         np.tile(buckets.astype(np.uint16), (2 * CONTEXTS, 16, 1)),
         match,
-        np.tile(sse, (256, 1)),
-        np.tile(sse, (65536, 1)),
-        np.tile(sse, (65536, 1)),
-        np.tile(sse, (65536, 1)),
+        np.tile(_identity_row(), (256, 1)),
     )
 
 
@@ -139,6 +140,7 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
         np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int32),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
+        *(np.tile(_identity_row(), (65536, 1)) for _ in range(3)),
     )
 
 
@@ -217,9 +219,9 @@ def _find_slot(counters, bucket_mask, hashed):
     chosen = first
     if (counters[second + 1] & 15) < (counters[first + 1] & 15):
         chosen = second
-    elif (counters[first + 1] & 15) > 0:
+    elif (counters[first + 1] & 15) > 0 and (counters[second + 1] & 15) > 0:
         # Age the bucket that stays, so that what is not used again gives way in the end.
-        counters[second + 1] = counters[second + 1] - (np.uint16(1) if (counters[second + 1] & 15) > 0 else np.uint16(0))
+        counters[second + 1] -= np.uint16(1)
     counters[chosen] = check
     for i in range(1, SLOT):
         counters[chosen + i] = EMPTY_COUNTER
@@ -233,18 +235,16 @@ def _set_contexts(lane, history, node, adaptive, contexts):
     c4 = c8 & 0xFFFFFFFF
     c1 = c8 & 0xFF
     c2 = (c8 >> 8) & 0xFF
-    c3 = (c8 >> 16) & 0xFF
     position = lane[POSITION]
     word = lane[WORD]
     boundary = 1 if node == 0 else 0
     column = position - lane[LINE_START]
-    above = 0
-    above_next = 0
+    above, above_next = np.int64(0), np.int64(0)
     if lane[PREVIOUS_LINE] + column < lane[LINE_START]:
         above = np.int64(history[lane[PREVIOUS_LINE] + column])
         if lane[PREVIOUS_LINE] + column + 1 < lane[LINE_START]:
             above_next = np.int64(history[lane[PREVIOUS_LINE] + column + 1])
-    expected = 256
+    expected = np.int64(256)
     if lane[LENGTH_0] > 0:
         expected = np.int64(history[lane[MATCH_0]])
     contexts[0] = _hash(1, (c1 << 1) | boundary)
@@ -274,18 +274,19 @@ def _set_contexts(lane, history, node, adaptive, contexts):
     contexts[24] = _hash(26, _hash(_hash(lane[TOKEN_1], lane[TOKEN_2]), _hash(lane[TOKEN_3], node)))
     contexts[25] = _hash(27, (expected << 16) | (min(lane[LENGTH_0], 32) << 8) | c1)
     contexts[26] = _hash(28, lane[FOLDED] & 0xFFFFFFFFFF)
-    contexts[27] = _hash(29, (min(lane[INDENT], 255) << 24) | (c3 << 16) * 0 | (c2 << 8) | c1)
+    contexts[27] = _hash(29, (min(lane[INDENT], 255) << 16) | (c2 << 8) | c1)
 
 
 @njit(cache=True, nogil=True)
 def _match_bucket(length, missed):
     if length == 0:
         return 0
-    bucket = length if length < 16 else min(31, 12 + (length >> 2)) if length < 64 else 28
-    if length >= 64:
-        bucket = 28 + (1 if length >= 128 else 0) + (1 if length >= 512 else 0) + (1 if length >= 4096 else 0)
-    elif length >= 16:
+    if length < 16:
+        bucket = length
+    elif length < 64:
         bucket = 16 + ((length - 16) >> 2)
+    else:
+        bucket = 28 + (1 if length >= 128 else 0) + (1 if length >= 512 else 0) + (1 if length >= 4096 else 0)
     return bucket + (32 if missed > 0 else 0)
 
 
@@ -525,7 +526,7 @@ def _code_token(
                 guess_1 = np.int64(1) if children[node, history[lane[MATCH_1]]] == 0 else np.int64(0)
             bit = _decide(
                 1 if token == low else 0, network, END_OF_TOKEN, 8, min(depth, 3), guess_0, guess_1, lane, history,
-                learned, adaptive.counters, scratch, rates, coder, coded, stretch, squash,
+                learned, adaptive, scratch, rates, coder, coded, stretch, squash,
             )  # fmt: skip
             _count(adaptive.counters, scratch.positions, bit, counter_rates)
             if bit:
@@ -573,7 +574,7 @@ def _code_byte(
                 guess_1 = (expected_1 >> shift) & 1
             bit = _decide(
                 (coded_byte >> shift) & 1, network, partial, bit_index, min(depth, 3), guess_0, guess_1, lane, history,
-                learned, counters, scratch, rates, coder, coded, stretch, squash,
+                learned, adaptive, scratch, rates, coder, coded, stretch, squash,
             )  # fmt: skip
         _count(counters, positions, bit, counter_rates)
         if bit:
@@ -597,7 +598,7 @@ def _count(counters, positions, bit, counter_rates):
 
 @njit(cache=True, nogil=True)
 def _decide(
-    bit, network, partial, bit_index, depth, guess_0, guess_1, lane, history, learned, counters, scratch, rates,
+    bit, network, partial, bit_index, depth, guess_0, guess_1, lane, history, learned, adaptive, scratch, rates,
     coder, coded, stretch, squash,
 ):  # fmt: skip
     """Predict, code and learn one binary decision; returns the bit.
@@ -610,7 +611,7 @@ def _decide(
     positions, inputs, map_index = scratch.positions, scratch.inputs, scratch.map_index
     selected, outputs, errors = scratch.selected, scratch.outputs, scratch.errors
     maps = learned.counter_maps.ravel()
-    match_maps = learned.match_maps
+    match_maps, counters = learned.match_maps, adaptive.counters
     end = 1 if partial == END_OF_TOKEN else 0
     c1 = lane[LAST_BYTES] & 0xFF
     known = 0
@@ -671,15 +672,15 @@ def _decide(
     row_3 = partial
     if guess_0 >= 0:
         row_3 |= np.int64(history[lane[MATCH_0]]) << 8
-    p1, at_1 = _interpolate(learned.sse_order1[row_1], mixed_stretch)
-    p2, at_2 = _interpolate(learned.sse_order2[row_2], mixed_stretch)
-    p3, at_3 = _interpolate(learned.sse_match[row_3], mixed_stretch)
+    p1, at_1 = _interpolate(adaptive.sse_order1[row_1], mixed_stretch)
+    p2, at_2 = _interpolate(adaptive.sse_order2[row_2], mixed_stretch)
+    p3, at_3 = _interpolate(adaptive.sse_match[row_3], mixed_stretch)
     probability = _clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
     bit = np.int64(_code_bit(bit, probability, coder, coded))
 
-    learned.sse_order1[row_1, at_1] = _adapt(learned.sse_order1[row_1, at_1], bit, 6)
-    learned.sse_order2[row_2, at_2] = _adapt(learned.sse_order2[row_2, at_2], bit, 6)
-    learned.sse_match[row_3, at_3] = _adapt(learned.sse_match[row_3, at_3], bit, 6)
+    adaptive.sse_order1[row_1, at_1] = _adapt(adaptive.sse_order1[row_1, at_1], bit, 6)
+    adaptive.sse_order2[row_2, at_2] = _adapt(adaptive.sse_order2[row_2, at_2], bit, 6)
+    adaptive.sse_match[row_3, at_3] = _adapt(adaptive.sse_match[row_3, at_3], bit, 6)
     learned.network_map[partial, network_bucket] = _adapt(learned.network_map[partial, network_bucket], bit, 6)
     target = bit << PROBABILITY_BITS
     error = (target - mixed) * rates[1] >> 4

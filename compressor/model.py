@@ -7,12 +7,13 @@ import os
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from llmzip.architecture import HIDDEN_BITS, INT8_MAX, ModelConfig
+from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.mixing import LearnedState, new_learned_state
@@ -42,10 +43,11 @@ class Model:
 
     Attributes:
         fingerprint: 8 bytes, a hash of the whole model file (weights, vocabulary and shape).
+        tensors: all arrays of the file by name, read-only.
     """
 
-    def __init__(self, data: bytes | np.memmap) -> None:
-        """Read a model file.
+    def __init__(self, data: Any) -> None:
+        """Read a model file from any buffer of bytes.
 
         Raises:
             LlmzError: the data is not a whole model file.
@@ -58,13 +60,14 @@ class Model:
             length = int.from_bytes(view[8:12], "little")
             header = json.loads(bytes(view[12 : 12 + length]))
             self.config = ModelConfig.from_json(json.dumps(header["config"]))
-            tensors = {}
+            tensors: dict[str, NDArray] = {}
             for entry in header["tensors"]:
                 count = int(np.prod(entry["shape"], dtype=np.int64))
                 start = 12 + length + entry["offset"]
                 flat = np.frombuffer(view, np.dtype(entry["dtype"]), count, start)
                 tensors[entry["name"]] = flat.reshape(entry["shape"])
-            self.vocabulary = tensors["vocabulary"].tobytes()
+            self.vocabulary = tensors.pop("vocabulary").tobytes()
+            self.tensors = tensors
             self.tokenizer = Tokenizer.from_bytes(self.vocabulary)
             self._embeddings = {
                 part: (tensors[f"{part}.embedding"], tensors[f"{part}.embedding_multiplier"])
@@ -78,6 +81,9 @@ class Model:
             self._down = tensors["down_weight"], tensors["down_multiplier"]
             self._up = tensors["up_weight"], tensors["up_multiplier"]
             self.side_frequencies: NDArray[np.int32] = tensors["side_frequencies"]
+            primed = "mixing.weights" in tensors
+            fields = LearnedState._fields
+            self._mixing = LearnedState(*(tensors[f"mixing.{field}"] for field in fields)) if primed else None
         except (KeyError, TypeError, ValueError) as error:
             raise LlmzError(f"not a model file of this version: {error}") from error
         self.decoder = Stack(self.config.decoder, stacks["decoder"])
@@ -103,7 +109,9 @@ class Model:
 
     def primed_mixing(self) -> LearnedState:
         """A fresh copy of the mixers and maps that ship with the model."""
-        return new_learned_state()
+        if self._mixing is None:
+            return new_learned_state()
+        return LearnedState(*(tensor.copy() for tensor in self._mixing))
 
     def predictor(
         self, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None = None
@@ -177,6 +185,3 @@ def find_model(fingerprint: bytes, path: str | None = None) -> Model:
         f"made with model {fingerprint.hex()}, which is not here: pass it with --model or name its folder in "
         f"{MODEL_PATH_VARIABLE}"
     )
-
-
-LOGIT_SCALE = 1 << HIDDEN_BITS

@@ -19,7 +19,6 @@ from llmzip.architecture import (
     HIDDEN_BITS,
     HIDDEN_MAX,
     INT8_MAX,
-    RESIDUAL_BITS,
     StackConfig,
 )
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE, exp_weight, integer_sqrt
@@ -356,6 +355,3 @@ def float_matrix(weight: NDArray[np.int8]) -> NDArray[np.float32]:
 def rescale(sums: NDArray[np.int64], multiplier: NDArray[np.int32]) -> NDArray[np.int64]:
     """Fixed-point value of a product's sums, as the kernels compute it."""
     return (sums.astype(np.int64) * multiplier.astype(np.int64) + _HALF) >> MULTIPLIER_BITS
-
-
-RESIDUAL_SCALE = 1 << RESIDUAL_BITS

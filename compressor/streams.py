@@ -170,5 +170,3 @@ def decompress(data: bytes, model: str | None = None, threads: int | None = None
         LlmzError: as for :func:`decompress_stream`.
     """
     return b"".join(iterate_plain(io.BytesIO(data), model, threads, kernel))
-
-

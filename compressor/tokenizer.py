@@ -7,6 +7,7 @@ token equal to the prefix first.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +98,7 @@ class Tokenizer:
             position += 1 + length
         if position != len(packed) or any(not 1 <= len(t) <= MAX_TOKEN_BYTES for t in vocabulary):
             raise ValueError("vocabulary: a token is empty, too long or cut off")
-        if any(a >= b for a, b in zip(vocabulary, vocabulary[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(vocabulary)):
             raise ValueError("vocabulary: tokens are not in strictly ascending order")
         if sum(len(t) == 1 for t in vocabulary) != 256 or len(vocabulary) > 32767:
             raise ValueError("vocabulary: needs every single byte and at most 32767 tokens")

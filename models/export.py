@@ -116,32 +116,33 @@ def import_model(model: Model) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
 
     def put(
-        name: str, weight: NDArray, multiplier: NDArray, steps_in: int, bits_out: int, bits: int = MULTIPLIER_BITS
+        name: str, matrix: tuple[NDArray, NDArray], steps_in: int, bits_out: int, bits: int = MULTIPLIER_BITS
     ) -> None:
+        weight, multiplier = matrix
         scale = multiplier.astype(np.float64) * steps_in / 2.0 ** (bits_out + bits)
         state[name] = torch.from_numpy((weight * scale[:, None]).astype(np.float32))
 
     for part, stack in (("decoder", model.decoder), ("encoder", model.encoder)):
         prefix = "" if part == "decoder" else "encoder_"
-        put(f"{prefix}embedding", *model._embeddings[part], 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        put(f"{prefix}embedding", model._embeddings[part], 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         weights = stack.weights
         for layer, kind in enumerate(stack.config.layers):
             mixer, mlp = f"{part}.mixers.{layer}", f"{part}.mlps.{layer}"
             steps_out = GATE_STEPS_PER_RMS if kind == "c" else ACTIVATION_STEPS_PER_RMS
             put(
-                f"{mixer}.project.weight", weights.in_weight[layer], weights.in_multiplier[layer],
+                f"{mixer}.project.weight", (weights.in_weight[layer], weights.in_multiplier[layer]),
                 ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS,
             )  # fmt: skip
             put(
-                f"{mixer}.out.weight", weights.out_weight[layer], weights.out_multiplier[layer],
+                f"{mixer}.out.weight", (weights.out_weight[layer], weights.out_multiplier[layer]),
                 steps_out, RESIDUAL_BITS,
             )  # fmt: skip
             put(
-                f"{mlp}.up.weight", weights.up_weight[layer], weights.up_multiplier[layer],
+                f"{mlp}.up.weight", (weights.up_weight[layer], weights.up_multiplier[layer]),
                 ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS,
             )  # fmt: skip
             put(
-                f"{mlp}.out.weight", weights.down_weight[layer], weights.down_multiplier[layer],
+                f"{mlp}.out.weight", (weights.down_weight[layer], weights.down_multiplier[layer]),
                 GATE_STEPS_PER_RMS, RESIDUAL_BITS,
             )  # fmt: skip
             if kind == "c":
@@ -150,9 +151,9 @@ def import_model(model: Model) -> dict[str, Tensor]:
                 units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
                 state[f"{mixer}.temperature"] = torch.from_numpy(weights.temperature[layer] / units).float()
     head_weight, head_multiplier, bias = model._head
-    put("head.weight", head_weight, head_multiplier, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
-    put("down.weight", *model._down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
-    put("up.weight", *model._up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)
+    put("head.weight", (head_weight, head_multiplier), ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
+    put("down.weight", model._down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
+    put("up.weight", model._up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)
     state["output_bias"] = torch.from_numpy(bias.astype(np.float32) / 2**HIDDEN_BITS)
     mean, log_scale = _fit_logistic(model.side_frequencies)
     state["prior.mean"], state["prior.log_scale"] = torch.from_numpy(mean), torch.from_numpy(log_scale)

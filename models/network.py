@@ -88,9 +88,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
         heads = self.config.heads
-        q, k, v = (
-            part.view(batch, length, heads, -1).transpose(1, 2) for part in self.project(x).float().chunk(3, -1)
-        )
+        q, k, v = (part.view(batch, length, heads, -1).transpose(1, 2) for part in self.project(x).float().chunk(3, -1))
         q = round_straight_through(rms_normalise(q), ACTIVATION_STEPS_PER_RMS)
         k = round_straight_through(rms_normalise(k), ACTIVATION_STEPS_PER_RMS)
         v = round_straight_through(v, ACTIVATION_STEPS_PER_RMS)

@@ -41,7 +41,7 @@ class TrainingOptions:
     adam_rate: float = 0.003
     weight_decay: float = 0.01
     side_share: float = 0.25
-    rate_weight: float = 0.125
+    rate_weight: float = 0.01
     """Weight of the side information's bits: one z serves a block of about ``1 / rate_weight`` training sequences."""
     evaluate_every: int = 500
     checkpoint_minutes: float = 10.0

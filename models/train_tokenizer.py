@@ -14,9 +14,7 @@ from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 
 SAMPLE_BYTES = 60_000_000
 PIECE_BYTES = 100_000
-PRETOKEN_PATTERN = (
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}{1,4}| ?[^\s\p{L}\p{N}]+[\r\n]*|[\r\n]+ *|\s+(?!\S)|\s+"
-)
+PRETOKEN_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}{1,4}| ?[^\s\p{L}\p{N}]+[\r\n]*|[\r\n]+ *|\s+(?!\S)|\s+"
 
 
 def weighted_sample(corpus: Path, total_bytes: int) -> Iterator[str]:
@@ -29,8 +27,7 @@ def weighted_sample(corpus: Path, total_bytes: int) -> Iterator[str]:
         pieces = max(1, share // PIECE_BYTES)
         for i in range(pieces):
             start = i * len(text) // pieces
-            for document in text[start : start + share // pieces].decode("utf-8", "replace").split("\0"):
-                yield document
+            yield from text[start : start + share // pieces].decode("utf-8", "replace").split("\0")
 
 
 def learn_vocabulary(corpus: Path, size: int, sample_bytes: int = SAMPLE_BYTES) -> list[bytes]:

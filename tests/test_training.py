@@ -1,0 +1,166 @@
+"""Training: torch against integers, resuming, several processes, and what the model file keeps."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from llmzip.architecture import ModelConfig  # noqa: E402
+from llmzip.model import Model  # noqa: E402
+from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
+from llmzip.models.export import export_model, import_model  # noqa: E402
+from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
+from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+
+OPTIONS = TrainingOptions(
+    12, 4, sequences=4, length=32, warmup_steps=4, compile=False, evaluate_every=100, checkpoint_minutes=0
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "first.txt").write_bytes(text)
+    (folder / "second.txt").write_bytes(b"\0".join(text[i : i + 300] for i in range(0, 3000, 300)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def domains(corpus: Path, tiny: Model) -> list[Domain]:
+    return load_corpus(corpus, tiny.tokenizer)
+
+
+def run(tiny: Model, domains: list[Domain], folder: Path, options: TrainingOptions) -> EncoderAugmentedDecoder:
+    lengths = tiny.tokenizer.token_lengths
+    return train(tiny.config, options, folder, domains, domains, lengths, progress=False)
+
+
+def float_model(tiny: Model) -> EncoderAugmentedDecoder:
+    network = EncoderAugmentedDecoder(tiny.config)
+    network.load_state_dict(import_model(tiny))
+    return network.eval()
+
+
+def test_integer_model_is_within_half_a_percent_of_the_float_model(tiny: Model, text: bytes) -> None:
+    tokens = tiny.tokenizer.encode(text)[:60]
+    inputs = np.concatenate([[tiny.start_token], tokens[:-1]]).astype(np.int32)
+    side = tiny.encode_side(tokens)
+    for numbers in (None, side):
+        cumulative = tiny.predictor(1, 64, numbers)(inputs[None])
+        rows = np.arange(tokens.size)
+        integer_bits = -np.log2((cumulative[rows, tokens + 1] - cumulative[rows, tokens]) / cumulative[:, -1]).sum()
+        with torch.no_grad():
+            z = None if numbers is None else torch.from_numpy(numbers[None].astype(np.float32)) / 8
+            network = float_model(tiny)
+            logits = network.logits(network.hidden_states(torch.from_numpy(inputs[None]).long(), z))
+            losses = torch.nn.functional.cross_entropy(logits[0], torch.from_numpy(tokens).long(), reduction="sum")
+        assert integer_bits == pytest.approx(float(losses) / np.log(2), rel=0.005)
+
+
+def test_encoder_in_torch_reads_what_the_integer_encoder_reads(tiny: Model, text: bytes) -> None:
+    tokens = tiny.tokenizer.encode(text)[:64]
+    with torch.no_grad():
+        numbers = float_model(tiny).encode(torch.from_numpy(tokens[None]).long())[0].numpy() * 8
+    assert np.abs(tiny.encode_side(tokens) - numbers).max() <= 1.5
+
+
+def test_export_of_an_import_is_the_same_network(tiny: Model) -> None:
+    again = Model(export_model(float_model(tiny), tiny.vocabulary))
+    for name, tensor in again.tensors.items():
+        if name == "side_frequencies":
+            continue
+        difference = np.abs(tensor.astype(np.int64) - tiny.tensors[name])
+        assert difference.max() <= max(2, 1e-6 * np.abs(tiny.tensors[name].astype(np.int64)).max()), name
+
+
+def test_quantised_weights_are_int8_multiples() -> None:
+    weight = torch.randn(5, 40)
+    rounded = quantised_weight(weight)
+    scale = weight.abs().amax(-1, keepdim=True) / 127
+    assert torch.allclose((rounded / scale).round(), rounded / scale, atol=1e-3)
+    assert (rounded - weight).abs().max() <= scale.max() / 2 + 1e-6
+
+
+def test_causal_model_does_not_see_the_future(tiny: Model) -> None:
+    network = float_model(tiny)
+    tokens = torch.randint(0, 512, (1, 40))
+    changed = tokens.clone()
+    changed[0, 25:] = torch.randint(0, 512, (15,))
+    with torch.no_grad():
+        a, b = network.logits(network.hidden_states(tokens)), network.logits(network.hidden_states(changed))
+    assert torch.equal(a[0, :25], b[0, :25])
+    assert not torch.equal(a[0, 25:], b[0, 25:])
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
+    unbroken = run(tiny, domains, tmp_path / "a", OPTIONS)
+    run(tiny, domains, tmp_path / "b", replace(OPTIONS, steps=8, cooldown_steps=0))
+    resumed = run(tiny, domains, tmp_path / "b", OPTIONS)
+    for (name, a), b in zip(unbroken.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6), name
+
+
+def test_training_lowers_the_loss(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=100, cooldown_steps=20, evaluate_every=5)
+    run(tiny, domains, tmp_path, options)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    bits = [row["bits_per_byte"] for row in rows if "bits_per_byte" in row]
+    assert bits[-1] < 0.8 * bits[0]
+
+
+def test_learning_rate_schedule() -> None:
+    options = TrainingOptions(100, 20, warmup_steps=10)
+    factors = [learning_rate_factor(step, options) for step in range(101)]
+    assert factors[0] == 0.1
+    assert factors[10:81] == [1.0] * 71
+    assert factors[100] == 0
+    assert all(a > b for a, b in itertools.pairwise(factors))
+
+
+def test_batches_depend_on_seed_and_step_alone(domains: list[Domain]) -> None:
+    a, b = BatchSampler(domains, 16, 3), BatchSampler(domains, 16, 3)
+    b.batch(4, 2)
+    assert np.array_equal(a.batch(7, 5), b.batch(7, 5))
+    assert not np.array_equal(a.batch(7, 5), a.batch(8, 5))
+
+
+TWO_WORKERS = """
+import sys
+from pathlib import Path
+from llmzip.model import load_model
+from llmzip.models.data import load_corpus
+from llmzip.models.train import TrainingOptions, train
+model = load_model(sys.argv[1])
+domains = load_corpus(Path(sys.argv[2]), model.tokenizer)
+options = TrainingOptions(4, 2, sequences=4, length=32, compile=False, evaluate_every=100, side_share=0.0)
+train(model.config, options, Path(sys.argv[3]), domains, domains, model.tokenizer.token_lengths, progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one(tiny: Model, corpus: Path, tmp_path: Path) -> None:
+    from tests.conftest import TINY_PATH
+
+    script = tmp_path / "worker.py"
+    script.write_text(TWO_WORKERS)
+    weights = []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+        subprocess.run([*command, str(script), TINY_PATH, str(corpus), str(folder)], check=True, timeout=300)
+        weights.append(torch.load(folder / "checkpoint.pt", weights_only=True)["model"])
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=2e-3), name
+
+
+def test_model_config_survives_json(tiny: Model) -> None:
+    assert ModelConfig.from_json(tiny.config.to_json()) == tiny.config
