@@ -29,6 +29,19 @@ def _lzma_filters(plain_length: int) -> list[dict]:
     return [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}]
 
 
+def _lzma_compress(plain: bytes) -> bytes:
+    return lzma.compress(plain, lzma.FORMAT_RAW, filters=_lzma_filters(len(plain)))
+
+
+def _all_but_vanishes(plain: bytes, packed: bytes) -> bool:
+    return len(packed) <= REPETITIVE_RATIO * len(plain)
+
+
+def is_repetitive(plain: bytes) -> bool:
+    """Whether LZMA leaves so little of a block that the model is not worth its time."""
+    return _all_but_vanishes(plain, _lzma_compress(plain))
+
+
 def _checksum(header: Header, block: Block, plain: bytes) -> bytes:
     """Covers the plain bytes and everything that is stored, so that no changed bit goes unnoticed."""
     fields = bytes([block.method, block.lanes_log2]) + pack_varint(block.plain_length)
@@ -52,9 +65,9 @@ class BlockEncoder:
     def encode(self, plain: bytes) -> Block:
         """Code 1 to 64 Mi bytes."""
         choices = [(Method.STORED, 0, plain)]
-        packed = lzma.compress(plain, lzma.FORMAT_RAW, filters=_lzma_filters(len(plain)))
+        packed = _lzma_compress(plain)
         choices.append((Method.LZMA, 0, packed))
-        if self._model is not None and len(packed) > REPETITIVE_RATIO * len(plain):
+        if self._model is not None and not _all_but_vanishes(plain, packed):
             coded = self._encode_with_model(self._model, plain, len(packed))
             if coded:
                 choices.append(coded)

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -188,7 +188,7 @@ def _each_file(
             if sys.stdout.isatty() and plain_source and not force:
                 raise Failure("compressed data not written to a terminal (-f forces it)")
             with _open_source(path) as source, _progress(path, _size(path, plain_source), quiet) as progress:
-                work(source, cast(BinaryIO, click.get_binary_stream("stdout")), _size(path, plain_source), progress)
+                work(source, sys.stdout.buffer, _size(path, plain_source), progress)
             return
         if path.is_dir():
             raise Failure(f"{path}: is a directory")
@@ -252,7 +252,7 @@ def _size(path: Path, plain: bool) -> int | None:
 @contextlib.contextmanager
 def _open_source(path: Path) -> Iterator[BinaryIO]:
     if str(path) == "-":
-        yield cast(BinaryIO, click.get_binary_stream("stdin"))
+        yield sys.stdin.buffer
     elif path.is_dir():
         raise Failure(f"{path}: is a directory")
     else:

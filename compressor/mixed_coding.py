@@ -50,8 +50,9 @@ class MixedCoder:
         self._history = np.zeros(0, np.uint8)
         self._base = 1  # absolute position of history[0]; 0 marks an empty entry of the match table
         tokenizer = model.tokenizer
+        first_byte_starts = np.searchsorted(tokenizer.token_bytes[:, 0], np.arange(257))
         self._vocabulary = (
-            tokenizer.token_bytes, tokenizer.token_lengths, tokenizer.children, tokenizer.token_at,
+            tokenizer.token_bytes, tokenizer.token_lengths, tokenizer.children, tokenizer.token_at, first_byte_starts,
         )  # fmt: skip
 
     def encode(

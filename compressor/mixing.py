@@ -21,9 +21,9 @@ CONTEXTS = 28
 MATCH_MODELS = 2
 MATCH_MIN_BYTES = (6, 16)
 MATCH_MAX = 65535
-INPUTS = 64
+INPUTS = 72
 NETWORK_INPUT = 2 * CONTEXTS + 2 * MATCH_MODELS
-BIAS_INPUT = NETWORK_INPUT + 3
+BIAS_INPUT = NETWORK_INPUT + 6
 SELECTOR_SIZES = (64, 256, 512, 192, 72, 512)
 """Weight sets of each first-layer mixer: match state, partial byte, last byte, network confidence and depth, orders
 that know the context by bit position, classes of the last two bytes; the last byte's, the network's and the classes'
@@ -49,9 +49,9 @@ WEIGHT_MAX = (8 << 16) - 1
 # Fields of a lane's state.
 (
     POSITION, LAST_BYTES, WORD, WORD_1, WORD_2, LINE_START, PREVIOUS_LINE, TOKEN_1, TOKEN_2, TOKEN_3, LINE_HEAD, TAG,
-    IN_TAG, FORMAT, FIELD, INDENT, FOLDED, REGION_START, MATCH_0, LENGTH_0, MATCH_1, LENGTH_1, MISSED_0, MISSED_1,
+    IN_TAG, FORMAT, FIELD, INDENT, FOLDED, REGION_START, MATCH_0, LENGTH_0, MATCH_1, LENGTH_1, MISSED_0, MISSED_1, LAST_NODE,
     LANE_FIELDS,
-) = range(25)  # fmt: skip
+) = range(26)  # fmt: skip
 
 # Fields of the binary coder.
 LOW, HIGH, CODE, CURSOR, DECODING, CODER_FIELDS = range(6)
@@ -91,6 +91,12 @@ class AdaptiveState(NamedTuple):
     """``[65536, SSE_BUCKETS]``: by the last two bytes, hashed."""
     sse_match: NDArray[np.uint16]
     """``[65536, SSE_BUCKETS]``: by expected and partial byte."""
+    network_order1: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: the network's calibration by last and partial byte."""
+    network_order2: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: by the last two bytes, hashed."""
+    network_word: NDArray[np.uint16]
+    """``[65536, SSE_BUCKETS]``: by the word so far, hashed."""
 
 
 class Scratch(NamedTuple):
@@ -99,6 +105,7 @@ class Scratch(NamedTuple):
     contexts: NDArray[np.int64]
     slots: NDArray[np.int64]
     positions: NDArray[np.int64]
+    excluded: NDArray[np.int64]
     inputs: NDArray[np.int32]
     map_index: NDArray[np.int64]
     selected: NDArray[np.int64]
@@ -140,14 +147,14 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
         np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int32),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
-        *(np.tile(_identity_row(), (65536, 1)) for _ in range(3)),
+        *(np.tile(_identity_row(), (65536, 1)) for _ in range(6)),
     )
 
 
 def new_scratch() -> Scratch:
     return Scratch(
         np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64),
-        np.zeros(INPUTS, np.int32), np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64),
+        np.zeros(257, np.int64), np.zeros(INPUTS, np.int32), np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64),
         np.zeros(MIXERS, np.int32), np.zeros(MIXERS, np.int32),
     )  # fmt: skip
 
@@ -464,7 +471,7 @@ def code_step(
         cumulative: int32 ``[lanes, V + 1]``, the network's cumulative frequencies.
         lanes: int64 ``[lanes, LANE_FIELDS]``.
         history: uint8, all text coded so far, each lane at its place.
-        vocabulary: ``(token_bytes, token_lengths, children, token_at)``.
+        vocabulary: ``(token_bytes, token_lengths, children, token_at, first_byte_starts)``.
         rates: int64 ``[2]``: learning rates of the mixers and of the second layer.
 
     Returns:
@@ -492,13 +499,14 @@ def _code_token(
     token, cumulative, lane, history, base, vocabulary, learned, adaptive, scratch, rates,
     coder, coded, stretch, squash, counter_rates,
 ):  # fmt: skip
-    token_bytes, token_lengths, children, _ = vocabulary
+    token_bytes, token_lengths, children = vocabulary[0], vocabulary[1], vocabulary[2]
     low, high = np.int64(0), np.int64(token_lengths.size)
     node = np.int64(0)
     depth = np.int64(0)
     end_bits = adaptive.table_bits[1]
     end_start = SLOT << adaptive.table_bits[0]
     _set_contexts(lane, history, node, adaptive, scratch.contexts)
+    _exclude_impossible(lane[LAST_NODE], cumulative, vocabulary, scratch.excluded)
     while True:
         if lane[POSITION] >= history.size:
             return -1
@@ -509,6 +517,7 @@ def _code_token(
         node = np.int64(children[node, byte])
         depth += 1
         _append_byte(lane, history, byte, adaptive, base)
+        lane[LAST_NODE] = node
         if high - low == 1 and np.int64(token_lengths[low]) == depth:
             return low
         _set_contexts(lane, history, node, adaptive, scratch.contexts)
@@ -532,6 +541,23 @@ def _code_token(
             if bit:
                 return low
             low += 1
+
+
+@njit(cache=True, nogil=True)
+def _exclude_impossible(last_node, cumulative, vocabulary, excluded):
+    """Sum up, by first byte, the frequencies of tokens that cannot follow: where the last token and that byte make a
+    longer token, longest match would have taken it."""
+    children, token_at, starts = vocabulary[2], vocabulary[3], vocabulary[4]
+    running = np.int64(0)
+    for byte in range(256):
+        excluded[byte] = running
+        if last_node > 0:
+            child = children[last_node, byte]
+            if child > 0 and token_at[child] >= 0:
+                running += np.int64(cumulative[starts[byte + 1]]) - np.int64(cumulative[starts[byte]])
+    excluded[256] = running
+    if running >= cumulative[cumulative.size - 1]:
+        excluded[:] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -559,13 +585,18 @@ def _code_byte(
             positions[i] = slots[i] + within
         # The network: tokens that go on with a 1 bit, of those that are left.
         boundary = _lower_bound(token_bytes, low, high, depth, ((partial << 1) | 1) << shift & 0xFF)
-        if boundary == low:
+        total = np.int64(cumulative[high]) - np.int64(cumulative[low])
+        ones = np.int64(cumulative[high]) - np.int64(cumulative[boundary])
+        if depth == 0:
+            first = (partial << (shift + 1)) & 0xFF
+            after = first + (2 << shift)
+            total -= scratch.excluded[after] - scratch.excluded[first]
+            ones -= scratch.excluded[after] - scratch.excluded[first + (1 << shift)]
+        if ones == total:
             bit = np.int64(1)
-        elif boundary == high:
+        elif ones == 0:
             bit = np.int64(0)
         else:
-            total = np.int64(cumulative[high]) - np.int64(cumulative[low])
-            ones = np.int64(cumulative[high]) - np.int64(cumulative[boundary])
             network = _clip((ones << PROBABILITY_BITS) // total, 1, ONE - 1)
             guess_0, guess_1 = np.int64(-1), np.int64(-1)
             if (expected_0 >> (shift + 1)) == partial:
@@ -649,6 +680,15 @@ def _decide(
     inputs[NETWORK_INPUT + 1] = stretch[calibrated]
     inputs[NETWORK_INPUT + 2] = (network - (ONE >> 1)) >> 5
     inputs[BIAS_INPUT] = 256
+    row_1 = partial | (c1 << 8)
+    row_2 = (_hash(_hash(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
+    row_word = (_hash(_hash(79, lane[WORD]), partial) >> 30) & 0xFFFF
+    p1, network_at_1 = _interpolate(adaptive.network_order1[row_1], network_stretched)
+    p2, network_at_2 = _interpolate(adaptive.network_order2[row_2], network_stretched)
+    p3, network_at_3 = _interpolate(adaptive.network_word[row_word], network_stretched)
+    inputs[NETWORK_INPUT + 3] = stretch[p1]
+    inputs[NETWORK_INPUT + 4] = stretch[p2]
+    inputs[NETWORK_INPUT + 5] = stretch[p3]
 
     length_set = 0 if guess_0 < 0 else min(15, 1 + bucket_0 % 32 // 2)
     confidence = min(23, (network_stretched + STRETCH_MAX) * 24 // (2 * STRETCH_MAX))
@@ -667,8 +707,6 @@ def _decide(
     mixed_stretch = _clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
     mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
 
-    row_1 = partial | (c1 << 8)
-    row_2 = (_hash(_hash(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
     row_3 = partial
     if guess_0 >= 0:
         row_3 |= np.int64(history[lane[MATCH_0]]) << 8
@@ -682,6 +720,9 @@ def _decide(
     adaptive.sse_order2[row_2, at_2] = _adapt(adaptive.sse_order2[row_2, at_2], bit, 6)
     adaptive.sse_match[row_3, at_3] = _adapt(adaptive.sse_match[row_3, at_3], bit, 6)
     learned.network_map[partial, network_bucket] = _adapt(learned.network_map[partial, network_bucket], bit, 6)
+    adaptive.network_order1[row_1, network_at_1] = _adapt(adaptive.network_order1[row_1, network_at_1], bit, 4)
+    adaptive.network_order2[row_2, network_at_2] = _adapt(adaptive.network_order2[row_2, network_at_2], bit, 4)
+    adaptive.network_word[row_word, network_at_3] = _adapt(adaptive.network_word[row_word, network_at_3], bit, 4)
     target = bit << PROBABILITY_BITS
     error = (target - mixed) * rates[1] >> 4
     for m in range(MIXERS):

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from llmzip.block_coding import BlockDecoder, BlockEncoder
+from llmzip.block_coding import BlockDecoder, BlockEncoder, is_repetitive
 from llmzip.container import (
     FINGERPRINT_BYTES,
+    MAX_BLOCK_BYTES,
     Block,
     Header,
     Index,
@@ -25,6 +26,8 @@ from llmzip.model import Model, find_model, load_model
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import INDEPENDENT_ABOVE_BYTES, Settings
 
+REPETITIVE_BLOCK_FACTOR = 4
+"""Where LZMA alone wins by far, larger blocks let it see further back."""
 NO_MODEL = bytes(FINGERPRINT_BYTES)
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -60,8 +63,12 @@ def compress_stream(
         size: plain bytes of the source where known; above 64 MiB blocks become independent.
     """
     model = load_model(settings.model)
-    first = Reader(source).read_at_most(settings.block_bytes)
-    second = Reader(source).read_at_most(1) if len(first) == settings.block_bytes else b""
+    block_bytes = settings.block_bytes
+    first = Reader(source).read_at_most(block_bytes)
+    if len(first) == block_bytes and is_repetitive(first):
+        block_bytes = min(block_bytes * REPETITIVE_BLOCK_FACTOR, MAX_BLOCK_BYTES)
+        first += Reader(source).read_at_most(block_bytes - len(first))
+    second = Reader(source).read_at_most(1) if len(first) == block_bytes else b""
     independent = settings.independent or (size or 0) > INDEPENDENT_ABOVE_BYTES
     header = Header(model.fingerprint[:FINGERPRINT_BYTES], bool(first) and not second, independent)
     encoder = BlockEncoder(header, model, settings, progress)
@@ -76,8 +83,8 @@ def compress_stream(
 
     def rest() -> Iterator[bytes]:
         yield first
-        following = second + Reader(source).read_at_most(settings.block_bytes - len(second))
-        yield from _read_blocks(source, following, settings.block_bytes)
+        following = second + Reader(source).read_at_most(block_bytes - len(second))
+        yield from _read_blocks(source, following, block_bytes)
 
     def encode_alone(plain: bytes) -> Block:
         return BlockEncoder(header, model, settings, progress).encode(plain)

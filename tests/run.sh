@@ -1,0 +1,11 @@
+#!/bin/sh
+# Install llmzip with all extras into a fresh virtual environment; run linters, types and every test.
+set -eu
+cd "$(dirname "$0")/.."
+python3 -m venv .venv-test
+.venv-test/bin/pip install --quiet --upgrade pip
+.venv-test/bin/pip install --quiet -e '.[train,bench,test]'
+.venv-test/bin/ruff check .
+.venv-test/bin/ruff format --check .
+.venv-test/bin/mypy compressor models benchmarks
+.venv-test/bin/pytest -q --slow
