@@ -97,14 +97,23 @@ class MixedCoder:
         coder[mixing.DECODING] = 1
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, mixing.REGION_START])
-        predictor = self._model.predictor(lanes, 1, side, kernel)
-        previous = np.full(lanes, self._model.start_token, np.int32)
-        for step in range(layout.steps):
-            active = layout.active(step)
-            cumulative = predictor(previous[:, None])
-            if self._code_step(previous, active, cumulative, lane_states, coder, coded):
-                raise LlmzError("coded data is damaged")
-            progress.advance_tokens(active)
+        tokens = np.full(lanes, self._model.start_token, np.int32)
+        half = max(1, lanes // 2)
+        groups = [slice(first, first + half) for first in range(0, lanes, half)]
+        predictors = [self._model.predictor(half, 1, side, kernel) for _ in groups]
+        with ThreadPoolExecutor(len(groups)) as pool:
+            # While one half of the lanes is decoded, the network already reads the other's new tokens.
+            pending = [pool.submit(p, tokens[g, None]) for p, g in zip(predictors, groups, strict=True)]
+            for step in range(layout.steps):
+                active = layout.active(step)
+                for i, group in enumerate(groups):
+                    cumulative = pending[i].result()
+                    active_here = min(max(active - group.start, 0), half)
+                    failed = self._code_step(tokens[group], active_here, cumulative, lane_states[group], coder, coded)
+                    if failed:
+                        raise LlmzError("coded data is damaged")
+                    pending[i] = pool.submit(predictors[i], tokens[group, None].copy())
+                progress.advance_tokens(active)
         expected = np.cumsum(lane_bytes) + start
         if not np.array_equal(lane_states[:, mixing.POSITION], expected):
             raise LlmzError("coded data is damaged")

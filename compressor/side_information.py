@@ -13,7 +13,9 @@ from llmzip.model import Model
 NULL_SIDE = b"\0"
 TRIAL_TOKENS = 1024
 """Tokens of each part of a block on which side information has to pay for itself."""
-TRIAL_PARTS = 3
+COLD_TOKENS = 256
+"""Tokens at a part's start that do not count: a lane starts cold only once."""
+MIN_TOKENS = 64
 
 
 def pack_side(model: Model, side: NDArray[np.int8] | None) -> bytes:
@@ -48,26 +50,26 @@ def unpack_side(model: Model, data: bytes) -> tuple[NDArray[np.int8] | None, int
 def choose_side(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.int8] | None:
     """Return the side information that saves more than it costs on ``tokens`` int32 ``[tokens]``, or None.
 
-    Candidates are what the encoder reads off one window in each of a few evenly spaced parts, and their mean. Savings
-    on the parts tried are taken for the whole block.
+    Short blocks are tried whole. Of longer ones two parts are tried: the encoder reads one window of each, the
+    candidate is the mean, and what it saves behind the first tokens of a part is taken for the whole block.
     """
     window = model.config.encoder.window
-    if tokens.size < 64:
+    if tokens.size < MIN_TOKENS:
         return None
-    starts = np.unique(np.linspace(0, max(0, tokens.size - TRIAL_TOKENS), TRIAL_PARTS).astype(np.int64))
-    parts = [tokens[s : s + TRIAL_TOKENS] for s in starts]
-    length = min(part.size for part in parts)
-    targets = np.stack([part[:length] for part in parts])
-    inputs = np.concatenate([np.full((len(parts), 1), model.start_token, np.int32), targets[:, :-1]], 1)
-    read = [model.encode_side(part[:window]) for part in parts]
-    mean = np.round(np.mean(read, 0)).astype(np.int8)
+    whole = tokens.size <= 2 * TRIAL_TOKENS
+    starts = [0] if whole else [tokens.size // 4, 3 * tokens.size // 4 - TRIAL_TOKENS]
+    length = tokens.size if whole else TRIAL_TOKENS
+    targets = np.stack([tokens[start : start + length] for start in starts])
+    inputs = np.concatenate([np.full((len(starts), 1), model.start_token, np.int32), targets[:, :-1]], 1)
+    read = [model.encode_side(part[:window]) for part in targets]
+    candidate = np.round(np.mean(np.stack(read), axis=0, keepdims=True)).astype(np.int8)[0]
+    cold = 0 if whole else COLD_TOKENS
+    rows, flat = np.arange(targets.size), targets.ravel()
 
     def bits(side: NDArray[np.int8] | None) -> float:
-        cumulative = model.predictor(len(parts), length, side)(inputs)
-        rows, flat = np.arange(targets.size), targets.ravel()
+        cumulative = model.predictor(len(starts), length, side)(inputs)
         share = (cumulative[rows, flat + 1] - cumulative[rows, flat]) / cumulative[:, -1]
-        return float(-np.log2(share).sum()) * tokens.size / targets.size + 8 * len(pack_side(model, side))
+        warm = -np.log2(share).reshape(targets.shape)[:, cold:]
+        return float(warm.mean()) * tokens.size + 8 * len(pack_side(model, side))
 
-    candidates = [None, mean, *(read if len(read) > 1 else [])]
-    costs = [bits(side) for side in candidates]
-    return candidates[int(np.argmin(costs))]
+    return candidate if bits(candidate) < bits(None) else None

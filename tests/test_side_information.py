@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmzip.errors import LlmzError
+from llmzip.mixed_coding import MixedCoder
+from llmzip.model import Model, load_model
+from llmzip.progress import SILENT
+from llmzip.side_information import choose_side, pack_side, unpack_side
+from llmzip.token_coding import decode_tokens, encode_tokens
+from tests.conftest import TINY_PATH
+
+NUMBERS = load_model(TINY_PATH).config.side_numbers
+
+
+@given(st.lists(st.integers(-127, 127), min_size=NUMBERS, max_size=NUMBERS), st.binary(max_size=5))
+def test_stored_numbers_come_back(values: list[int], behind: bytes) -> None:
+    model = load_model(TINY_PATH)
+    side = np.array(values, np.int8)
+    packed = pack_side(model, side)
+    restored, used = unpack_side(model, packed + behind)
+    assert restored is not None
+    assert np.array_equal(restored, side)
+    assert used == len(packed)
+
+
+def test_null_code_is_one_byte(tiny: Model) -> None:
+    assert pack_side(tiny, None) == b"\0"
+    assert unpack_side(tiny, b"\0rest") == (None, 1)
+    with pytest.raises(LlmzError, match="cut off"):
+        unpack_side(tiny, b"\x09abc")
+
+
+def test_likely_numbers_cost_less_than_unlikely_ones(tiny: Model, text: bytes) -> None:
+    read = tiny.encode_side(tiny.tokenizer.encode(text)[:64])
+    assert len(pack_side(tiny, read)) < len(pack_side(tiny, np.full(NUMBERS, 127, np.int8)))
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_both_modes_decode_with_side_information(tiny: Model, text: bytes, lanes: int) -> None:
+    tokens = tiny.tokenizer.encode(text[:1500])
+    side = tiny.encode_side(tokens[:64])
+    coded = encode_tokens(tiny, tokens, lanes, side, None, SILENT)
+    assert np.array_equal(decode_tokens(tiny, coded, tokens.size, lanes, side, None, SILENT), tokens)
+    assert coded != encode_tokens(tiny, tokens, lanes, None, None, SILENT)
+    result = MixedCoder(tiny, 16).encode(tokens, lanes, side, None, SILENT)
+    assert result is not None
+    lane_bytes, coded = result
+    assert MixedCoder(tiny, 16).decode(coded, tokens.size, lane_bytes, side, None, SILENT) == text[:1500]
+
+
+def test_null_where_it_does_not_pay(tiny: Model) -> None:
+    assert choose_side(tiny, tiny.tokenizer.encode(b"short")) is None
+
+
+def test_chosen_side_pays_for_itself(tiny: Model, text: bytes) -> None:
+    tokens = tiny.tokenizer.encode(text)[:900]
+    side = choose_side(tiny, tokens)
+    sizes = {
+        name: len(pack_side(tiny, s)) + len(encode_tokens(tiny, tokens, 1, s, None, SILENT))
+        for name, s in (("null", None), ("chosen", side), ("read", tiny.encode_side(tokens[:64])))
+    }
+    assert sizes["chosen"] <= min(sizes["null"], sizes["read"]) + 4
