@@ -61,10 +61,18 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def level_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``-1`` to ``-9``, and ``--level N``."""
+    for level in range(9, 0, -1):
+        note = {1: "Fastest.", 6: "Default.", 9: "Smallest."}.get(level)
+        command = click.option(f"-{level}", "level", flag_value=level, type=int, help=note, hidden=not note)(command)
+    return click.option("--level", type=click.IntRange(1, 9), default=6, help="1 to 9.")(command)
+
+
 @main.command()
 @common_options
 @output_options
-@click.option("--level", type=click.IntRange(1, 9), default=6, show_default=True, help="1 fastest, 9 smallest.")
+@level_options
 @click.option("--lanes", type=int, help="Lanes a block is cut into: a power of two (default: by size).")
 @click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs some size.")
 def compress(

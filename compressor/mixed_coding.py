@@ -19,8 +19,8 @@ CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
 """Text that match models can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
-RATES = (12, 2)
-"""Learning rates of the mixers and of the second layer, for primed weights."""
+RATES = (6, 2, 16)
+"""Learning rates of the mixers and of the second layer, and what the mixers' has extra at a file's start."""
 
 
 def bucket_bits_for(plain_length: int) -> int:
@@ -34,12 +34,12 @@ class MixedCoder:
 
     Args:
         learned: mixers and maps to start from and to train on; None takes a copy of those that ship with the model.
-        rates: learning rates of the mixers and of the second layer.
+        rates: learning rates, as ``RATES``.
     """
 
     def __init__(
         self, model: Model, bucket_bits: int, learned: mixing.LearnedState | None = None,
-        rates: tuple[int, int] = RATES,
+        rates: tuple[int, int, int] = RATES,
     ) -> None:  # fmt: skip
         self._model = model
         self.bucket_bits = bucket_bits

@@ -40,6 +40,8 @@ MAP_BUCKETS = 32
 SSE_BUCKETS = 24
 SSE_STEP = 2 * STRETCH_MAX // (SSE_BUCKETS - 1) + 1
 MATCH_TABLE_BITS = 20
+RATE_HALF_LIFE = 1 << 16
+"""Decisions after which half of the extra learning rate is left."""
 ONE = 1 << PROBABILITY_BITS
 CODER_MARGIN = 512
 """More bytes than a token can take at the worst."""
@@ -81,6 +83,8 @@ class AdaptiveState(NamedTuple):
     """``[2]``: logarithms of buckets, and of end-of-token counters per context."""
     match_table: NDArray[np.int32]
     """``[MATCH_MODELS << MATCH_TABLE_BITS]``: position behind the last occurrence."""
+    age: NDArray[np.int64]
+    """``[1]``, decisions learned from."""
     follow_1: NDArray[np.int64]
     """``[256]``, the last bytes that followed a byte."""
     follow_2: NDArray[np.int64]
@@ -145,6 +149,7 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
         counters,
         np.array([bucket_bits, end_bits], np.int64),
         np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int32),
+        np.zeros(1, np.int64),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
         *(np.tile(_identity_row(), (65536, 1)) for _ in range(6)),
@@ -472,7 +477,7 @@ def code_step(
         lanes: int64 ``[lanes, LANE_FIELDS]``.
         history: uint8, all text coded so far, each lane at its place.
         vocabulary: ``(token_bytes, token_lengths, children, token_at, first_byte_starts)``.
-        rates: int64 ``[2]``: learning rates of the mixers and of the second layer.
+        rates: int64 ``[3]``: learning rates of the mixers and of the second layer, extra rate of young mixers.
 
     Returns:
         0, or 1 when the output buffer is nearly full or a lane would leave ``history``: damaged input.
@@ -725,8 +730,10 @@ def _decide(
     adaptive.network_word[row_word, network_at_3] = _adapt(adaptive.network_word[row_word, network_at_3], bit, 4)
     target = bit << PROBABILITY_BITS
     error = (target - mixed) * rates[1] >> 4
+    rate = rates[0] + rates[2] * RATE_HALF_LIFE // (RATE_HALF_LIFE + adaptive.age[0])
+    adaptive.age[0] += 1
     for m in range(MIXERS):
-        errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rates[0]) >> 4
+        errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rate) >> 4
         final_weights[m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
         _learn(inputs, learned.weights[selected[m]], errors[m])
     for i in range(CONTEXTS):

@@ -62,7 +62,7 @@ def choose_side(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.int8] | N
     targets = np.stack([tokens[start : start + length] for start in starts])
     inputs = np.concatenate([np.full((len(starts), 1), model.start_token, np.int32), targets[:, :-1]], 1)
     read = [model.encode_side(part[:window]) for part in targets]
-    candidate = np.round(np.mean(np.stack(read), axis=0, keepdims=True)).astype(np.int8)[0]
+    candidate: NDArray[np.int8] = np.rint(np.stack(read).mean(0)).astype(np.int8)
     cold = 0 if whole else COLD_TOKENS
     rows, flat = np.arange(targets.size), targets.ravel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -27,11 +28,12 @@ from llmzip.tokenizer import Tokenizer
 @click.option("--side-share", default=0.25, show_default=True, help="Share of sequences with side information.")
 @click.option("--start-from", type=click.Path(exists=True, dir_okay=False), help="Start from a model file's weights.")
 @click.option("--vocabulary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another vocabulary.")
+@click.option("--layers", help="Decoder layers: c gated convolution, a attention (all a: a causal transformer).")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
 def main(
     corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, side_share: float,
-    start_from: str | None, vocabulary: Path | None, seed: int, no_compile: bool,
+    start_from: str | None, vocabulary: Path | None, layers: str | None, seed: int, no_compile: bool,
 ) -> None:  # fmt: skip
     """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
 
@@ -45,8 +47,10 @@ def main(
     options = TrainingOptions(
         steps, cooldown_steps, sequences, length, side_share=side_share, seed=seed, compile=not no_compile
     )
+    decoder = replace(DEFAULT_CONFIG.decoder, layers=layers or DEFAULT_CONFIG.decoder.layers)
+    config = replace(DEFAULT_CONFIG, decoder=decoder)
     initial = import_model(load_model(start_from)) if start_from else None
-    model = train(DEFAULT_CONFIG, options, run, training, validation, tokenizer.token_lengths, initial)
+    model = train(config, options, run, training, validation, tokenizer.token_lengths, initial)
     (run / "model.llmzmodel").write_bytes(export_model(model, packed))
     final = evaluate(model, validation, torch.from_numpy(tokenizer.token_lengths.astype(np.float32)))
     click.echo(json.dumps(final, indent=2))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,9 +18,10 @@ from llmzip.architecture import (
     INT8_MAX,
     RESIDUAL_BITS,
     SIDE_STEPS_PER_UNIT,
+    ModelConfig,
     StackConfig,
 )
-from llmzip.model import Model, pack_model
+from llmzip.model import Model, load_model, pack_model
 from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
 from llmzip.network import EMBEDDING_MULTIPLIER_BITS, MULTIPLIER_BITS
 
@@ -111,6 +114,21 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
     return pack_model(config, vocabulary, tensors)
 
 
+@click.command()
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--vocabulary-of", type=click.Path(exists=True, dir_okay=False), help="Model file with the vocabulary.")
+def main(checkpoint: str, out: Path, vocabulary_of: str | None) -> None:
+    """Write the int8 model file of a training CHECKPOINT to OUT."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    config = ModelConfig.from_json(saved["config"])
+    model = EncoderAugmentedDecoder(config)
+    model.load_state_dict(saved["model"])
+    data = export_model(model, load_model(vocabulary_of).vocabulary)
+    out.write_bytes(data)
+    click.echo(f"{out}: {len(data)} bytes, step {saved['step']}, fingerprint {Model(data).fingerprint.hex()}")
+
+
 def import_model(model: Model) -> dict[str, Tensor]:
     """Return a ``state_dict`` whose export gives ``model`` again (up to the prior's rounding), to train on from."""
     state: dict[str, Tensor] = {}
@@ -168,3 +186,7 @@ def _fit_logistic(frequencies: NDArray[np.int32]) -> tuple[NDArray[np.float32], 
     variance = mass @ values**2 - mean**2
     scale = np.sqrt(np.maximum(variance, 1e-6) * 3) / math.pi
     return mean.astype(np.float32), np.log(scale).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from llmzip.model import Model, load_model, pack_model
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.progress import SILENT
 
-PRIMING_RATES = (6, 2)
+PRIMING_RATES = (6, 2, 0)
 PIECE_BYTES = (4_000, 12_000, 40_000)
 """Sizes of pieces, in turn: mixers learn both a file's cold start and what follows."""
 

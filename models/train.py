@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
 
 from llmzip.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 from llmzip.models.data import BatchSampler, Domain, validation_windows
@@ -176,7 +177,12 @@ def train(
     with_side = round(share * options.side_share)
 
     def save() -> None:
-        state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step}
+        state: dict[str, Any] = {
+            "model": model.state_dict(),
+            "optimizers": [o.state_dict() for o in optimizers],
+            "step": step,
+        }
+        state["config"] = config.to_json()
         torch.save(state, checkpoint.with_suffix(".tmp"))
         checkpoint.with_suffix(".tmp").replace(checkpoint)
 
@@ -184,8 +190,9 @@ def train(
         with (run / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
         if progress:
-            print(json.dumps({k: v for k, v in row.items() if k != "domains"}), flush=True)
+            bar.write(json.dumps({k: v for k, v in row.items() if k != "domains"}))
 
+    bar = tqdm(total=options.steps, initial=step, unit="step", disable=None if progress and rank == 0 else True)
     started = last_saved = last_report = time.monotonic()
     recent_bits = recent_bytes = recent_tokens = 0.0
     while step < options.steps:
@@ -205,6 +212,7 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         step += 1
+        bar.update()
         recent_bits += float(losses.detach().sum()) / LN2
         recent_bytes += float(bytes_per_token[batch[:, 1:]].sum())
         recent_tokens += losses.numel() * world
@@ -222,6 +230,7 @@ def train(
         if rank == 0 and (now - last_saved > 60 * options.checkpoint_minutes or step == options.steps):
             save()
             last_saved = now
+    bar.close()
     if world > 1:
         dist.destroy_process_group()
     return model
