@@ -164,3 +164,29 @@ def test_two_processes_train_like_one(tiny: Model, corpus: Path, tmp_path: Path)
 
 def test_model_config_survives_json(tiny: Model) -> None:
     assert ModelConfig.from_json(tiny.config.to_json()) == tiny.config
+
+
+@pytest.mark.slow
+def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
+    """From a folder of text to a model file that compresses, starting from the shipped weights."""
+    from llmzip.model import load_model
+    from llmzip.settings import Settings
+    from llmzip.streams import compress, decompress
+
+    (tmp_path / "corpus").mkdir()
+    for split in ("train", "valid"):
+        (tmp_path / "corpus" / split).symlink_to(corpus)
+    shipped = str(Path(sys.modules["llmzip"].__file__ or "").parent / "data" / "base.llmzmodel")
+    run_folder = tmp_path / "run"
+    options = ["--steps", "2", "--cooldown-steps", "1", "--sequences", "2", "--length", "32", "--no-compile"]
+    command = [sys.executable, "-m", "llmzip", "train", str(tmp_path / "corpus"), str(run_folder)]
+    subprocess.run([*command, *options, "--start-from", shipped], check=True, timeout=300)
+    exported = tmp_path / "exported.llmzmodel"
+    command = [sys.executable, "-m", "llmzip.models.export", str(run_folder / "checkpoint.pt"), str(exported)]
+    subprocess.run(command, check=True, timeout=300)
+    assert exported.read_bytes() == (run_folder / "model.llmzmodel").read_bytes()
+    data = (corpus / "first.txt").read_bytes()[:1000]
+    settings = Settings(model=str(exported))
+    packed = compress(data, settings)
+    assert packed[5:9] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
+    assert decompress(packed, str(exported)) == data
