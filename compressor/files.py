@@ -35,7 +35,8 @@ class Compressor:
     def __init__(self, level: int = DEFAULT_LEVEL, **settings: Any) -> None:
         self._settings = Settings(level=level, **settings)
         model = load_model(self._settings.model)
-        self._header = Header(model.fingerprint[:FINGERPRINT_BYTES], False, self._settings.independent)
+        independent = self._settings.independent or self._settings.token_mode
+        self._header = Header(model.fingerprint[:FINGERPRINT_BYTES], False, independent)
         self._encoder = BlockEncoder(self._header, model, self._settings)
         self._waiting = bytearray()
         self._index = Index()

@@ -69,7 +69,7 @@ def compress_stream(
         block_bytes = min(block_bytes * REPETITIVE_BLOCK_FACTOR, MAX_BLOCK_BYTES)
         first += Reader(source).read_at_most(block_bytes - len(first))
     second = Reader(source).read_at_most(1) if len(first) == block_bytes else b""
-    independent = settings.independent or (size or 0) > INDEPENDENT_ABOVE_BYTES
+    independent = settings.independent or settings.token_mode or (size or 0) > INDEPENDENT_ABOVE_BYTES
     header = Header(model.fingerprint[:FINGERPRINT_BYTES], bool(first) and not second, independent)
     encoder = BlockEncoder(header, model, settings, progress)
     if header.single:
@@ -90,8 +90,7 @@ def compress_stream(
         return BlockEncoder(header, model, settings, progress).encode(plain)
 
     index = Index()
-    parallel = independent or settings.token_mode
-    coded = ordered_map(encode_alone, rest(), settings.thread_count) if parallel else map(encoder.encode, rest())
+    coded = ordered_map(encode_alone, rest(), settings.thread_count) if independent else map(encoder.encode, rest())
     for block in coded if first else ():
         data = block.to_bytes()
         target.write(data)
