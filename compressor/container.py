@@ -20,6 +20,7 @@ FINGERPRINT_BYTES = 4
 """First bytes of the model's fingerprint; zeros in a member that needs no model."""
 HEADER_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES
 MAX_BLOCK_BYTES = 1 << 26
+MAX_LANES = 1 << 8
 MAX_EXPANSION = 1 << 10
 """A block's coded length is at most its plain length plus this."""
 CHECKSUM_BYTES = 4
@@ -183,7 +184,7 @@ def read_block(reader: Reader) -> Block | None:
         raise LlmzError("a block has an unknown method") from None
     plain_length = reader.read_varint(MAX_BLOCK_BYTES)
     coded_length = reader.read_varint(plain_length + MAX_EXPANSION)
-    if method is Method.END or plain_length == 0:
+    if method is Method.END or plain_length == 0 or 1 << (start >> 4) > MAX_LANES:
         raise LlmzError("a block's header makes no sense")
     checksum = reader.read(CHECKSUM_BYTES)
     return Block(method, start >> 4, plain_length, checksum, reader.read(coded_length))

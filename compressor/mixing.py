@@ -81,7 +81,7 @@ class AdaptiveState(NamedTuple):
     """12 bits of probability, 4 of count: ``[buckets * SLOT]``, behind them ``[CONTEXTS << end_bits]``."""
     table_bits: NDArray[np.int64]
     """``[2]``: logarithms of buckets, and of end-of-token counters per context."""
-    match_table: NDArray[np.int32]
+    match_table: NDArray[np.int64]
     """``[MATCH_MODELS << MATCH_TABLE_BITS]``: position behind the last occurrence."""
     age: NDArray[np.int64]
     """``[1]``, decisions learned from."""
@@ -148,7 +148,7 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
     return AdaptiveState(
         counters,
         np.array([bucket_bits, end_bits], np.int64),
-        np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int32),
+        np.zeros(MATCH_MODELS << MATCH_TABLE_BITS, np.int64),
         np.zeros(1, np.int64),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
@@ -312,7 +312,7 @@ def _follow_matches(lane, history, byte, adaptive, base):
         if length > 0:
             if np.int64(history[pointer]) == byte:
                 pointer += 1
-                length = min(length + 1, MATCH_MAX)
+                length = min(length + 1, MATCH_MAX) if pointer < history.size else 0
                 if lane[MISSED_0 + m] > 0 and length >= 16:
                     lane[MISSED_0 + m] -= 1
             else:
@@ -331,7 +331,7 @@ def _follow_matches(lane, history, byte, adaptive, base):
             entry = (m << MATCH_TABLE_BITS) + ((hashed >> 20) & ((1 << MATCH_TABLE_BITS) - 1))
             if length == 0:
                 candidate = np.int64(adaptive.match_table[entry]) - base
-                if candidate > 0:
+                if 0 < candidate < history.size:
                     verified = 0
                     while (
                         verified < 32

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from llmzip.container import MAX_LANES
+
 DEFAULT_LEVEL = 6
 TOKEN_MODE_LEVELS = range(1, 4)
 BLOCK_BYTES = 4 << 20
 INDEPENDENT_ABOVE_BYTES = 64 << 20
-MAX_LANES = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Settings:
 
     Attributes:
         level: 1-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
-        lanes: a power of two up to 1024, or None to choose by size and level.
+        lanes: a power of two up to 256, or None to choose by size and level.
         threads: blocks coded at once where they are independent; None for all cores.
         kernel: ``"compiled"``, ``"blas"``, or None to choose; no influence on the result.
         independent: every block starts from fresh models, so that blocks can be coded and read on their own.
