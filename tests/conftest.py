@@ -34,4 +34,10 @@ def shipped() -> Model:
 
 @pytest.fixture(scope="session")
 def text() -> bytes:
-    return (GOLDEN / "plain.txt").read_bytes()
+    """Some prose, markup, code and log lines, then 6 KB of lines that resemble each other."""
+    lines = (
+        f"{i}. The quick brown fox jumps over {i * 37 % 101} lazy dogs; "
+        f"naïve café, “quoted” — <tag id='{i}'>so on</tag>.\n"
+        for i in range(60)
+    )
+    return (GOLDEN / "plain.txt").read_bytes() + "".join(lines).encode()
