@@ -168,7 +168,8 @@ def train(
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         step = saved["step"]
-    stepped: Any = DistributedDataParallel(model, find_unused_parameters=False) if world > 1 else model
+    unused = options.side_share == 0  # nothing then reaches the encoder
+    stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
     if options.compile:
         stepped = torch.compile(stepped)
     sampler = BatchSampler(training, options.length, options.seed)
