@@ -58,7 +58,14 @@ def library_peers() -> list[Peer]:
 
         def unppmd(data: bytes) -> bytes:
             length = int.from_bytes(data[:8], "little")
-            return pyppmd.Ppmd7Decoder(16, 256 << 20).decode(data[8:], length) if length else b""
+            decoder = pyppmd.Ppmd7Decoder(16, 256 << 20)
+            out = bytearray(decoder.decode(data[8:], length) if length else b"")
+            while len(out) < length:
+                more = decoder.decode(b"\0", length - len(out))  # the encoder may leave out its last zero byte
+                if not more:
+                    break
+                out += more
+            return bytes(out)
 
         peers.append(Peer("PPMd -o16", ppmd, unppmd))
     return peers

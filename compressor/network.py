@@ -27,6 +27,8 @@ MULTIPLIER_BITS = 24
 """Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
 EMBEDDING_MULTIPLIER_BITS = 16
 RESIDUAL_MAX = 1 << 22
+GATED_SHIFT = 12
+"""Gate products reach thousands; only their ratios matter, so they keep fewer fraction bits."""
 FREQUENCY_BITS = 24
 """A token distribution is integers whose sum is at most 2^24, each at least 1."""
 COMPILED_ROWS = 12
@@ -143,9 +145,9 @@ def _convolve(sums, multiplier, taps, tails, lanes, steps, quantised):
                 mixed = np.int64(0)
                 for k in range(tap_count):
                     mixed += np.int64(history[t + k, i]) * np.int64(taps[k, i])
-                mixed = _clip((mixed + _HIDDEN_HALF) >> HIDDEN_BITS, HIDDEN_MAX)
+                mixed = _clip((mixed + _HIDDEN_HALF) >> HIDDEN_BITS, RESIDUAL_MAX)
                 c = _clip(_rescale(row[width + i], multiplier[width + i]), HIDDEN_MAX)
-                gated[i] = (c * mixed + _HIDDEN_HALF) >> HIDDEN_BITS
+                gated[i] = _clip((c * mixed + (1 << (GATED_SHIFT - 1))) >> GATED_SHIFT, RESIDUAL_MAX)
             _normalise_row(gated, GATE_STEPS_PER_RMS, quantised[lane * steps + t])
         tails[lane] = history[steps:]
 

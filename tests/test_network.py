@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from llmzip.model import Model
 
-GOLDEN_FREQUENCIES = "7890ffff99d00b5c012a6a0ee475bdde918fd13c7f8181a8503ffbe38cd04a83"
+GOLDEN_FREQUENCIES = "cff08eeae83a5aaf1a937bf5f3c66233d92c2119864cb2a63aa2dc1c525834b1"
 
 
 def random_tokens(model: Model, lanes: int, steps: int, seed: int = 0) -> NDArray[np.int32]:
@@ -72,10 +72,10 @@ def reference_frequencies(model: Model, tokens: list[int], side: NDArray[np.int8
                 taps = t["decoder.taps"][layer]
                 history = tails[layer][-config.kernel :]
                 mixed = [
-                    clip((sum(h[i] * int(tap[i]) for h, tap in zip(history, taps, strict=True)) + 512) >> 10, 32767)
+                    clip((sum(h[i] * int(tap[i]) for h, tap in zip(history, taps, strict=True)) + 512) >> 10, 2**22)
                     for i in range(d)
                 ]
-                inner = normalise([(p * q + 512) >> 10 for p, q in zip(c, mixed, strict=True)], 8)
+                inner = normalise([clip((p * q + 2048) >> 12, 2**22) for p, q in zip(c, mixed, strict=True)], 8)
             else:
                 size = d // heads
                 split = [wide[i * size : i * size + size] for i in range(3 * heads)]
