@@ -14,7 +14,7 @@ SETTINGS = {
     "mixed": Settings(model=TINY_PATH),
     "mixed, lanes": Settings(model=TINY_PATH, lanes=4),
     "tokens": Settings(model=TINY_PATH, level=1, lanes=4),
-    "blocks": Settings(model=TINY_PATH, block_bytes=400),
+    "blocks": Settings(model=TINY_PATH, block_bytes=100),
 }
 
 
@@ -26,7 +26,7 @@ def archive(request: pytest.FixtureRequest, text: bytes) -> tuple[bytes, bytes]:
     if request.param == "stored":
         plain = bytes((i * 7919) % 256 for i in range(100))
         return plain, compress(plain)
-    return text[:1200], compress(text[:1200], SETTINGS[request.param])
+    return text[:250], compress(text[:250], SETTINGS[request.param])
 
 
 @pytest.mark.parametrize("change", [1, 0x80, 0xFF])
