@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from llmzip.benchmarks.machine import describe_machine
-from llmzip.model import load_model
+from llmzip.model import code_lengths, load_model
 from llmzip.models.data import load_corpus, validation_windows
 from llmzip.models.export import import_model
 from llmzip.models.network import EncoderAugmentedDecoder
@@ -44,9 +44,7 @@ def main(valid: Path, windows: int, model: str | None, float_weights: str | None
         losses, _ = network(torch.from_numpy(batch[:, :-1]), torch.from_numpy(targets))
         predictor = integer.predictor(len(batch), targets.shape[1], None)
         cumulative = predictor(np.ascontiguousarray(batch[:, :-1], np.int32))
-        rows, flat = np.arange(targets.size), targets.ravel()
-        share = (cumulative[rows, flat + 1] - cumulative[rows, flat]) / cumulative[:, -1]
-        bits = np.array([-np.log2(share).sum(), float(losses.sum()) / math.log(2)]) / size
+        bits = np.array([code_lengths(cumulative, targets.ravel()).sum(), float(losses.sum()) / math.log(2)]) / size
         click.echo(f"{domain.name:14} integer {bits[0]:.4f}  float {bits[1]:.4f}")
         totals += bits * domain.text_bytes
         weight += domain.text_bytes

@@ -12,7 +12,7 @@ import numpy as np
 
 from llmzip.benchmarks.machine import describe_machine
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model
+from llmzip.model import Model, code_lengths, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.progress import SILENT
 
@@ -27,9 +27,7 @@ def network_bits(model: Model, plain: bytes) -> float:
     bits = 0.0
     for start in range(0, tokens.size, CHUNK):
         cumulative = predictor(np.ascontiguousarray(inputs[None, start : start + CHUNK]))
-        flat = tokens[start : start + CHUNK]
-        rows = np.arange(flat.size)
-        bits -= float(np.log2((cumulative[rows, flat + 1] - cumulative[rows, flat]) / cumulative[:, -1]).sum())
+        bits += float(code_lengths(cumulative, tokens[start : start + CHUNK]).sum())
     return bits
 
 

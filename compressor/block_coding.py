@@ -12,7 +12,7 @@ from llmzip.container import Block, Header, Method, Reader, pack_checksum, pack_
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
-from llmzip.model import Model
+from llmzip.model import Model, code_lengths
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import Settings
 from llmzip.side_information import choose_side, pack_side, unpack_side
@@ -108,10 +108,9 @@ class BlockEncoder:
         targets = np.stack([tokens[s : s + length] for s in starts])
         first = np.full((len(starts), 1), model.start_token, np.int32)
         cumulative = model.predictor(len(starts), length, None)(np.concatenate([first, targets[:, :-1]], 1))
-        rows, flat = np.arange(targets.size), targets.ravel()
-        share = (cumulative[rows, flat + 1] - cumulative[rows, flat]) / cumulative[:, -1]
+        flat = targets.ravel()
         sample_bytes = int(model.tokenizer.token_lengths[flat].sum(dtype=np.int64))
-        needed = float(-np.log2(share).sum()) / 8 / sample_bytes
+        needed = float(code_lengths(cumulative, flat).sum()) / 8 / sample_bytes
         return needed < 0.97 and (needed < 2.5 * bound or bound < 0.25)
 
 

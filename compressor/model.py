@@ -154,6 +154,12 @@ class Predictor:
         return model._frequencies(states, self._kernel)
 
 
+def code_lengths(cumulative: NDArray[np.int32], tokens: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Ideal bits of each of ``tokens`` ``[rows]`` under its row of cumulative frequencies ``[rows, V + 1]``."""
+    rows = np.arange(tokens.size)
+    return -np.log2((cumulative[rows, tokens + 1] - cumulative[rows, tokens]) / cumulative[:, -1])
+
+
 @lru_cache(maxsize=4)
 def load_model(path: str | None = None) -> Model:
     """Load a model file, or the model that ships in the package.

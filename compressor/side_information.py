@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from llmzip.architecture import INT8_MAX
 from llmzip.errors import LlmzError
-from llmzip.model import Model
+from llmzip.model import Model, code_lengths
 
 NULL_SIDE = b"\0"
 TRIAL_TOKENS = 1024
@@ -64,12 +64,10 @@ def choose_side(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.int8] | N
     read = [model.encode_side(part[:window]) for part in targets]
     candidate: NDArray[np.int8] = np.rint(np.stack(read).mean(0)).astype(np.int8)
     cold = 0 if whole else COLD_TOKENS
-    rows, flat = np.arange(targets.size), targets.ravel()
 
     def bits(side: NDArray[np.int8] | None) -> float:
         cumulative = model.predictor(len(starts), length, side)(inputs)
-        share = (cumulative[rows, flat + 1] - cumulative[rows, flat]) / cumulative[:, -1]
-        warm = -np.log2(share).reshape(targets.shape)[:, cold:]
+        warm = code_lengths(cumulative, targets.ravel()).reshape(targets.shape)[:, cold:]
         return float(warm.mean()) * tokens.size + 8 * len(pack_side(model, side))
 
     return candidate if bits(candidate) < bits(None) else None
