@@ -53,19 +53,10 @@ def library_peers() -> list[Peer]:
         import pyppmd
 
         def ppmd(data: bytes) -> bytes:
-            encoder = pyppmd.Ppmd7Encoder(16, 256 << 20)
-            return len(data).to_bytes(8, "little") + encoder.encode(data) + encoder.flush()
+            return pyppmd.compress(data, max_order=16, mem_size=256 << 20, variant="I")
 
         def unppmd(data: bytes) -> bytes:
-            length = int.from_bytes(data[:8], "little")
-            decoder = pyppmd.Ppmd7Decoder(16, 256 << 20)
-            out = bytearray(decoder.decode(data[8:], length) if length else b"")
-            while len(out) < length:
-                more = decoder.decode(b"\0", length - len(out))  # the encoder may leave out its last zero byte
-                if not more:
-                    break
-                out += more
-            return bytes(out)
+            return pyppmd.decompress(data, max_order=16, mem_size=256 << 20, variant="I")
 
         peers.append(Peer("PPMd -o16", ppmd, unppmd))
     return peers
