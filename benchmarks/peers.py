@@ -56,7 +56,9 @@ def library_peers() -> list[Peer]:
             return pyppmd.compress(data, max_order=16, mem_size=256 << 20, variant="I")
 
         def unppmd(data: bytes) -> bytes:
-            return pyppmd.decompress(data, max_order=16, mem_size=256 << 20, variant="I")
+            plain = pyppmd.decompress(data, max_order=16, mem_size=256 << 20, variant="I")
+            assert isinstance(plain, bytes)
+            return plain
 
         peers.append(Peer("PPMd -o16", ppmd, unppmd))
     return peers

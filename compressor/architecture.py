@@ -57,13 +57,20 @@ class ModelConfig:
     """An encoder-augmented causal decoder (arXiv 2511.10618).
 
     The encoder's last position goes through ``down`` to ``side_numbers`` numbers; quantised, they go through ``up``
-    and are added to every token embedding of the decoder.
+    and are added to every token embedding of the decoder. A second embedding, of the last two tokens hashed
+    (arXiv 2501.16975), knows frequent pairs by heart.
     """
 
     vocabulary: int
     decoder: StackConfig
     encoder: StackConfig
     side_numbers: int = 64
+    bigram_bits: int = 0
+    """Logarithm of the rows of the decoder's hashed bigram embedding; 0 for none."""
+
+    @property
+    def bigram_rows(self) -> int:
+        return 1 << self.bigram_bits if self.bigram_bits else 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -75,8 +82,13 @@ class ModelConfig:
         return cls(decoder=decoder, encoder=encoder, **fields)
 
 
+BIGRAM_FACTORS = (2654435761, 40503, 2246822519)
+"""Row of a pair in the bigram embedding: the top ``bigram_bits`` of 32, of
+``(previous * f[0] + current * f[1]) mod 2^32 * f[2] mod 2^32``. What stands before the first token is token 0."""
+
 DEFAULT_CONFIG = ModelConfig(
     vocabulary=8192,
     decoder=StackConfig(width=256, layers="ccacca", hidden=1024, heads=4),
     encoder=StackConfig(width=128, layers="cac", hidden=384, heads=2),
+    bigram_bits=15,
 )

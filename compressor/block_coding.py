@@ -5,10 +5,22 @@ from __future__ import annotations
 import io
 import lzma
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from llmzip.container import Block, Header, Method, Reader, pack_checksum, pack_varint
+from llmzip import context_coding
+from llmzip.container import (
+    RESTART_CONTEXT,
+    RESTART_MIXED,
+    Block,
+    Header,
+    Method,
+    Reader,
+    pack_checksum,
+    pack_varint,
+)
+from llmzip.context_coding import ContextCoder
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
@@ -23,13 +35,21 @@ SAMPLE_PART_TOKENS = 192
 REPETITIVE_RATIO = 0.004
 """LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
 
+WORTHWHILE_RATIO = 0.1
+"""Above this share LZMA at its fastest need not be tried at its best: context mode wins."""
 
-def _lzma_filters(plain_length: int) -> list[dict]:
+
+def _lzma_filters(plain_length: int, preset: int = 9 | lzma.PRESET_EXTREME) -> list[dict]:
     size = max(4096, min(1 << 26, 1 << (plain_length - 1).bit_length()))
-    return [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}]
+    return [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": size}]
 
 
-def _lzma_compress(plain: bytes) -> bytes:
+def _lzma_compress(plain: bytes, fast: bool = False) -> bytes:
+    """Raw LZMA; ``fast`` makes an effort only where a quick trial finds much to win."""
+    if fast:
+        packed = lzma.compress(plain, lzma.FORMAT_RAW, filters=_lzma_filters(len(plain), 0))
+        if len(packed) > WORTHWHILE_RATIO * len(plain):
+            return packed
     return lzma.compress(plain, lzma.FORMAT_RAW, filters=_lzma_filters(len(plain)))
 
 
@@ -44,15 +64,28 @@ def is_repetitive(plain: bytes) -> bool:
 
 def _checksum(header: Header, block: Block, plain: bytes) -> bytes:
     """Covers the plain bytes and everything that is stored, so that no changed bit goes unnoticed."""
-    fields = bytes([block.method, block.lanes_log2]) + pack_varint(block.plain_length)
+    fields = bytes([block.method, block.parameter]) + pack_varint(block.plain_length)
     return pack_checksum(plain, header.to_bytes() + fields + block.payload)
+
+
+class _Choice(NamedTuple):
+    """A block coded by one method; no payload if it would grow."""
+
+    method: Method
+    parameter: int
+    payload: bytes | None
+
+
+def seal(block: Block, header: Header, plain: bytes) -> Block:
+    """``block`` with the checksum for a member with ``header``."""
+    return replace(block, checksum=_checksum(header, block, plain))
 
 
 class BlockEncoder:
     """Codes the blocks of one member in order.
 
     Args:
-        model: None codes without a model (stored or LZMA).
+        model: None codes without a model (context mode, stored or LZMA).
     """
 
     def __init__(self, header: Header, model: Model | None, settings: Settings, progress: Progress = SILENT) -> None:
@@ -61,26 +94,38 @@ class BlockEncoder:
         self._settings = settings
         self._progress = progress
         self._mixed: MixedCoder | None = None
+        self._context: ContextCoder | None = None
 
     def encode(self, plain: bytes) -> Block:
         """Code 1 to 64 Mi bytes."""
-        choices = [(Method.STORED, 0, plain)]
-        packed = _lzma_compress(plain)
-        choices.append((Method.LZMA, 0, packed))
-        if self._model is not None and not _all_but_vanishes(plain, packed):
-            coded = self._encode_with_model(self._model, plain, len(packed))
-            if coded:
-                choices.append(coded)
-        else:
+        packed = _lzma_compress(plain, self._settings.context_mode)
+        choices = [_Choice(Method.STORED, 0, plain), _Choice(Method.LZMA, 0, packed)]
+        if _all_but_vanishes(plain, packed):
             self._progress.advance(len(plain))
-        method, lanes_log2, payload = min(choices, key=lambda choice: len(choice[2]))
-        block = Block(method, lanes_log2, len(plain), b"", payload)
-        return replace(block, checksum=_checksum(self._header, block, plain))
+        else:
+            coded = self._encode_with_model(self._model, plain, len(packed)) if self._model else None
+            choices.append(coded or self._encode_with_contexts(plain))
+        best = min((c for c in choices if c.payload is not None), key=lambda c: len(c.payload or b""))
+        parameter = best.parameter
+        if best.method in (Method.STORED, Method.LZMA):
+            parameter = self._restart({choice.method for choice in choices})
+        return seal(Block(best.method, parameter, len(plain), b"", best.payload or b""), self._header, plain)
 
-    def _encode_with_model(self, model: Model, plain: bytes, bound: int) -> tuple[Method, int, bytes] | None:
+    def _restart(self, tried: set[Method]) -> int:
+        """Give up models that have learned from a block which the decoder will not see through them."""
+        restarts = 0
+        if Method.MIXED in tried:
+            self._mixed = None
+            restarts |= RESTART_MIXED
+        if Method.CONTEXT in tried:
+            self._context = None
+            restarts |= RESTART_CONTEXT
+        return restarts
+
+    def _encode_with_model(self, model: Model, plain: bytes, bound: int) -> _Choice | None:
+        """None for what does not look like text."""
         tokens = model.tokenizer.encode(plain)
         if not self._looks_like_text(model, tokens, bound / len(plain)):
-            self._progress.advance(len(plain))
             return None
         settings = self._settings
         lanes = min(settings.lanes_for(len(plain)), 1 << (tokens.size.bit_length() - 1))
@@ -90,16 +135,22 @@ class BlockEncoder:
         self._progress.bytes_per_token = len(plain) / tokens.size
         if settings.token_mode:
             coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress)
-            return Method.TOKENS, lanes_log2, start + coded
+            return _Choice(Method.TOKENS, lanes_log2, start + coded)
         if self._mixed is None or self._header.independent:
             self._mixed = MixedCoder(model, bucket_bits_for(len(plain)))
         mixed = self._mixed
         result = mixed.encode(tokens, lanes, side, settings.kernel, self._progress)
         if result is None:
-            raise AssertionError("the coder's buffer has room for any text that looks like text")
+            return _Choice(Method.MIXED, lanes_log2, None)
         lane_bytes, coded = result
         start = bytes([mixed.bucket_bits]) + start + b"".join(pack_varint(n) for n in lane_bytes[:-1])
-        return Method.MIXED, lanes_log2, start + coded
+        return _Choice(Method.MIXED, lanes_log2, start + coded)
+
+    def _encode_with_contexts(self, plain: bytes) -> _Choice:
+        if self._context is None or self._header.independent:
+            self._context = ContextCoder(context_coding.bucket_bits_for(len(plain)))
+        coded = self._context.encode(plain, self._progress)
+        return _Choice(Method.CONTEXT, 0, coded and bytes([self._context.bucket_bits]) + coded)
 
     def _looks_like_text(self, model: Model, tokens: np.ndarray, bound: float) -> bool:
         """Whether the network alone, on a sample, comes near the bytes per byte that LZMA needs."""
@@ -125,6 +176,7 @@ class BlockDecoder:
         self._kernel = kernel
         self._progress = progress
         self._mixed: MixedCoder | None = None
+        self._context: ContextCoder | None = None
 
     def decode(self, block: Block) -> bytes:
         """Return the plain bytes of a block.
@@ -141,6 +193,11 @@ class BlockDecoder:
         return plain
 
     def _decode(self, block: Block) -> bytes:
+        if block.method in (Method.STORED, Method.LZMA):
+            if block.parameter & RESTART_MIXED:
+                self._mixed = None
+            if block.parameter & RESTART_CONTEXT:
+                self._context = None
         if block.method is Method.STORED:
             self._progress.advance(block.plain_length)
             return block.payload
@@ -149,6 +206,8 @@ class BlockDecoder:
             plain = decoder.decompress(block.payload, max_length=block.plain_length + 1)
             self._progress.advance(block.plain_length)
             return plain
+        if block.method is Method.CONTEXT:
+            return self._decode_with_contexts(block)
         model = self._model
         if model is None:
             raise LlmzError("a block needs a model, but the file names none")
@@ -159,7 +218,7 @@ class BlockDecoder:
         side, used = unpack_side(model, payload)
         reader = Reader(io.BytesIO(payload[used:]))
         count = reader.read_varint(block.plain_length)
-        lanes = 1 << block.lanes_log2
+        lanes = 1 << block.parameter
         if not 1 <= lanes <= count:
             raise LlmzError("a block's lanes make no sense")
         self._progress.bytes_per_token = block.plain_length / count
@@ -180,3 +239,13 @@ class BlockDecoder:
         return self._mixed.decode(
             payload[used + reader.position :], count, lane_bytes, side, self._kernel, self._progress
         )
+
+    def _decode_with_contexts(self, block: Block) -> bytes:
+        bucket_bits, coded = block.payload[0], block.payload[1:]
+        if not context_coding.MIN_BUCKET_BITS <= bucket_bits <= context_coding.MAX_BUCKET_BITS:
+            raise LlmzError("a block's table size makes no sense")
+        if self._context is None or self._header.independent:
+            self._context = ContextCoder(bucket_bits)
+        elif self._context.bucket_bits != bucket_bits:
+            raise LlmzError("a block's table size differs from the one before")
+        return self._context.decode(coded, block.plain_length, self._progress)

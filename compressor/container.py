@@ -33,6 +33,12 @@ FLAG_INDEPENDENT = 2
 KNOWN_FLAGS = FLAG_SINGLE | FLAG_INDEPENDENT
 
 
+RESTART_MIXED = 1
+"""The first mixed block behind a stored or LZMA block starts from fresh models."""
+RESTART_CONTEXT = 2
+"""The same for context mode."""
+
+
 class Method(IntEnum):
     """How a block is coded."""
 
@@ -41,6 +47,7 @@ class Method(IntEnum):
     LZMA = 2
     TOKENS = 3
     MIXED = 4
+    CONTEXT = 5
 
 
 @dataclass(frozen=True)
@@ -58,16 +65,16 @@ class Header:
 
 @dataclass(frozen=True)
 class Block:
-    """A coded block; ``lanes_log2`` counts for the model's methods only."""
+    """A coded block; ``parameter`` is the logarithm of its lanes or, where it has none, what restarts behind it."""
 
     method: Method
-    lanes_log2: int
+    parameter: int
     plain_length: int
     checksum: bytes
     payload: bytes
 
     def to_bytes(self) -> bytes:
-        start = bytes([self.lanes_log2 << 4 | self.method])
+        start = bytes([self.parameter << 4 | self.method])
         lengths = pack_varint(self.plain_length) + pack_varint(len(self.payload))
         return start + lengths + self.checksum + self.payload
 

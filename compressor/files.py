@@ -13,7 +13,7 @@ from llmzip.errors import LlmzError, TruncatedError
 from llmzip.model import load_model
 from llmzip.settings import DEFAULT_LEVEL, Settings
 from llmzip.streams import compress as _compress
-from llmzip.streams import decompress, iterate_plain, member_model
+from llmzip.streams import NO_MODEL, decompress, iterate_plain, member_model
 
 
 def compress(data: bytes, level: int = DEFAULT_LEVEL, **settings: Any) -> bytes:
@@ -34,9 +34,9 @@ class Compressor:
 
     def __init__(self, level: int = DEFAULT_LEVEL, **settings: Any) -> None:
         self._settings = Settings(level=level, **settings)
-        model = load_model(self._settings.model)
+        model = None if self._settings.context_mode else load_model(self._settings.model)
         independent = self._settings.independent or self._settings.token_mode
-        self._header = Header(model.fingerprint[:FINGERPRINT_BYTES], False, independent)
+        self._header = Header(model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL, False, independent)
         self._encoder = BlockEncoder(self._header, model, self._settings)
         self._waiting = bytearray()
         self._index = Index()

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip import mixing
+from llmzip.binary_coder import CODER_MARGIN, CURSOR, HIGH, new_coder, new_decoder
+from llmzip.bit_models import COUNTER_RATES
 from llmzip.errors import LlmzError
 from llmzip.lanes import LaneLayout
 from llmzip.logistic import SQUASH, STRETCH
@@ -64,9 +66,8 @@ class MixedCoder:
         grid = layout.split(tokens)
         lengths = self._model.tokenizer.token_lengths
         lane_bytes = [int(lengths[grid[i, :n]].sum(dtype=np.int64)) for i, n in enumerate(layout.lengths)]
-        coder = np.zeros(mixing.CODER_FIELDS, np.int64)
-        coder[mixing.HIGH] = 0xFFFFFFFF
-        coded = np.zeros(sum(lane_bytes) + mixing.CODER_MARGIN, np.uint8)
+        coder = new_coder()
+        coded = np.zeros(sum(lane_bytes) + CODER_MARGIN, np.uint8)
         lane_states = self._begin_block(lane_bytes)
         for step, cumulative in enumerate(self._network_steps(grid, side, kernel)):
             active = layout.active(step)
@@ -74,8 +75,8 @@ class MixedCoder:
             if self._code_step(current, active, cumulative, lane_states, coder, coded):
                 return None
             progress.advance_tokens(active)
-        end = int(coder[mixing.CURSOR])
-        coded[end] = coder[mixing.HIGH] >> 24
+        end = int(coder[CURSOR])
+        coded[end] = coder[HIGH] >> 24
         return lane_bytes, coded[: end + 1].tobytes().rstrip(b"\0")
 
     def decode(
@@ -90,11 +91,7 @@ class MixedCoder:
         lanes = len(lane_bytes)
         layout = LaneLayout(count, lanes)
         coded = np.frombuffer(data + b"\0" * 4, np.uint8).copy()
-        coder = np.zeros(mixing.CODER_FIELDS, np.int64)
-        coder[mixing.HIGH] = 0xFFFFFFFF
-        coder[mixing.CODE] = int.from_bytes(coded[:4].tobytes(), "big")
-        coder[mixing.CURSOR] = 4
-        coder[mixing.DECODING] = 1
+        coder = new_decoder(coded)
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, mixing.REGION_START])
         tokens = np.full(lanes, self._model.start_token, np.int32)
@@ -172,6 +169,6 @@ class MixedCoder:
                 coded,
                 STRETCH,
                 SQUASH,
-                mixing.COUNTER_RATES,
+                COUNTER_RATES,
             )  # fmt: skip
         )

@@ -15,6 +15,25 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from llmzip.binary_coder import CODER_MARGIN, CURSOR, DECODING, code_bit
+from llmzip.bit_models import (
+    COUNT_BITS,
+    EMPTY_COUNTER,
+    MAP_BUCKETS,
+    ONE,
+    SLOT,
+    WEIGHT_ONE,
+    adapt,
+    byte_class,
+    clip,
+    find_slot,
+    hash_pair,
+    identity_row,
+    interpolate,
+    learn,
+    match_bucket,
+    mix,
+)
 from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
 
 CONTEXTS = 28
@@ -32,21 +51,9 @@ SELECTOR_STARTS = tuple(sum(SELECTOR_SIZES[:i]) for i in range(len(SELECTOR_SIZE
 MIXERS = len(SELECTOR_SIZES)
 END_OF_TOKEN = 0
 """The end-of-token decision stands where the partial byte of a bit decision does; that one starts at 1."""
-SLOT = 16
-"""uint16 per bucket of the counter table: a check and the 15 nodes of half a byte."""
-COUNT_BITS = 4
-EMPTY_COUNTER = np.uint16(2048 << COUNT_BITS)
-MAP_BUCKETS = 32
-SSE_BUCKETS = 24
-SSE_STEP = 2 * STRETCH_MAX // (SSE_BUCKETS - 1) + 1
 MATCH_TABLE_BITS = 20
 RATE_HALF_LIFE = 1 << 16
 """Decisions after which half of the extra learning rate is left."""
-ONE = 1 << PROBABILITY_BITS
-CODER_MARGIN = 512
-"""More bytes than a token can take at the worst."""
-WEIGHT_ONE = 1 << 16
-WEIGHT_MAX = (8 << 16) - 1
 
 # Fields of a lane's state.
 (
@@ -54,9 +61,6 @@ WEIGHT_MAX = (8 << 16) - 1
     IN_TAG, FORMAT, FIELD, INDENT, FOLDED, REGION_START, MATCH_0, LENGTH_0, MATCH_1, LENGTH_1, MISSED_0, MISSED_1,
     LAST_NODE, LANE_FIELDS,
 ) = range(26)  # fmt: skip
-
-# Fields of the binary coder.
-LOW, HIGH, CODE, CURSOR, DECODING, CODER_FIELDS = range(6)
 
 
 class LearnedState(NamedTuple):
@@ -117,11 +121,6 @@ class Scratch(NamedTuple):
     errors: NDArray[np.int32]
 
 
-def _identity_row() -> NDArray[np.uint16]:
-    """An adaptive map over stretched probabilities that changes nothing yet."""
-    return SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
-
-
 def new_learned_state() -> LearnedState:
     """Untrained mixers and maps."""
     weights = np.zeros((sum(SELECTOR_SIZES), INPUTS), np.int32)
@@ -136,7 +135,7 @@ def new_learned_state() -> LearnedState:
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
         np.tile(buckets.astype(np.uint16), (2 * CONTEXTS, 16, 1)),
         match,
-        np.tile(_identity_row(), (256, 1)),
+        np.tile(identity_row(), (256, 1)),
     )
 
 
@@ -152,7 +151,7 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
         np.zeros(1, np.int64),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
-        *(np.tile(_identity_row(), (65536, 1)) for _ in range(6)),
+        *(np.tile(identity_row(), (65536, 1)) for _ in range(6)),
     )
 
 
@@ -162,82 +161,6 @@ def new_scratch() -> Scratch:
         np.zeros(257, np.int64), np.zeros(INPUTS, np.int32), np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64),
         np.zeros(MIXERS, np.int32), np.zeros(MIXERS, np.int32),
     )  # fmt: skip
-
-
-COUNTER_RATES = np.array([ONE * 2 // (2 * n + 3) for n in range(1 << COUNT_BITS)], np.int64)
-"""Update rate of a counter that has seen ``n`` bits: ``1 / (n + 1.5)``."""
-
-_MIX_1 = 0x2545F4914F6CDD1D
-_MIX_2 = 0x1B873593CC9E2D51
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _hash(a, b):
-    h = (a + 0x632BE5AB) * _MIX_1 + (b + 0x1234567) * _MIX_2
-    return (h ^ ((h >> 29) & 0x7FFFFFFFF)) * _MIX_1
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _clip(value, low, high):
-    return min(max(value, low), high)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _byte_class(byte):
-    """0-15: control, newline, space, digit, upper, lower, four kinds of punctuation, quotes, brackets, high bytes."""
-    if 97 <= byte <= 122:
-        return 5
-    if 65 <= byte <= 90:
-        return 4
-    if 48 <= byte <= 57:
-        return 3
-    if byte == 32:
-        return 2
-    if byte == 10 or byte == 13:
-        return 1
-    if byte < 32:
-        return 0
-    if byte >= 192:
-        return 14
-    if byte >= 128:
-        return 15
-    if byte == 46 or byte == 33 or byte == 63:
-        return 6
-    if byte == 44 or byte == 59 or byte == 58:
-        return 7
-    if byte == 34 or byte == 39 or byte == 96:
-        return 8
-    if byte == 40 or byte == 91 or byte == 123:
-        return 9
-    if byte == 41 or byte == 93 or byte == 125:
-        return 10
-    if byte == 60 or byte == 62:
-        return 11
-    if byte == 47 or byte == 92 or byte == 124:
-        return 12
-    return 13
-
-
-@njit(cache=True, nogil=True)
-def _find_slot(counters, bucket_mask, hashed):
-    """Index of the bucket for a hash: one of two neighbours, the less used one replaced if neither matches."""
-    check = np.uint16(((hashed >> 44) & 0xFFFF) | 1)
-    first = ((hashed >> 8) & bucket_mask) * SLOT
-    if counters[first] == check:
-        return first
-    second = (((hashed >> 8) & bucket_mask) ^ 1) * SLOT
-    if counters[second] == check:
-        return second
-    chosen = first
-    if (counters[second + 1] & 15) < (counters[first + 1] & 15):
-        chosen = second
-    elif (counters[first + 1] & 15) > 0 and (counters[second + 1] & 15) > 0:
-        # Age the bucket that stays, so that what is not used again gives way in the end.
-        counters[second + 1] -= np.uint16(1)
-    counters[chosen] = check
-    for i in range(1, SLOT):
-        counters[chosen + i] = EMPTY_COUNTER
-    return chosen
 
 
 @njit(cache=True, nogil=True)
@@ -259,47 +182,34 @@ def _set_contexts(lane, history, node, adaptive, contexts):
     expected = np.int64(256)
     if lane[LENGTH_0] > 0:
         expected = np.int64(history[lane[MATCH_0]])
-    contexts[0] = _hash(1, (c1 << 1) | boundary)
-    contexts[1] = _hash(2, ((c4 & 0xFFFF) << 1) | boundary)
-    contexts[2] = _hash(3, ((c4 & 0xFFFFFF) << 1) | boundary)
-    contexts[3] = _hash(4, (c4 << 1) | boundary)
-    contexts[4] = _hash(5, ((c8 & 0xFFFFFFFFFF) << 1) | boundary)
-    contexts[5] = _hash(6, c8 & 0xFFFFFFFFFFFF)
-    contexts[6] = _hash(7, c8)
-    contexts[7] = _hash(8 + boundary, _hash(word, c1))
-    contexts[8] = _hash(10, _hash(word, lane[WORD_1]))
-    contexts[9] = _hash(11, _hash(word, lane[WORD_2] + c1))
-    contexts[10] = _hash(12, _hash(_hash(word, lane[WORD_1]), lane[WORD_2]))
-    contexts[11] = _hash(13, c4 & 0xFFFF00)
-    contexts[12] = _hash(14, c4 & 0xFF00FF)
-    contexts[13] = _hash(15, c4 & 0xFFFFFF00)
-    contexts[14] = _hash(16, (adaptive.follow_1[c1] << 8) | c1)
-    contexts[15] = _hash(17, (adaptive.follow_2[c4 & 0xFFFF] << 8) | c1)
-    contexts[16] = _hash(18, (min(column, 255) << 16) | (above << 8) | c1)
-    contexts[17] = _hash(19, (above << 16) | (above_next << 8) | c1)
-    contexts[18] = _hash(20, _hash(lane[LINE_HEAD], word + c1))
-    contexts[19] = _hash(21, _hash(lane[TAG], lane[IN_TAG] * 256 + c1) + word)
-    contexts[20] = _hash(22, lane[FORMAT])
-    contexts[21] = _hash(23, _hash(lane[FORMAT] & 0xFFFFFFFF, lane[FIELD]) + c1)
-    contexts[22] = _hash(24, _hash(lane[TOKEN_1], node))
-    contexts[23] = _hash(25, _hash(_hash(lane[TOKEN_1], lane[TOKEN_2]), node))
-    contexts[24] = _hash(26, _hash(_hash(lane[TOKEN_1], lane[TOKEN_2]), _hash(lane[TOKEN_3], node)))
-    contexts[25] = _hash(27, (expected << 16) | (min(lane[LENGTH_0], 32) << 8) | c1)
-    contexts[26] = _hash(28, lane[FOLDED] & 0xFFFFFFFFFF)
-    contexts[27] = _hash(29, (min(lane[INDENT], 255) << 16) | (c2 << 8) | c1)
-
-
-@njit(cache=True, nogil=True)
-def _match_bucket(length, missed):
-    if length == 0:
-        return 0
-    if length < 16:
-        bucket = length
-    elif length < 64:
-        bucket = 16 + ((length - 16) >> 2)
-    else:
-        bucket = 28 + (1 if length >= 128 else 0) + (1 if length >= 512 else 0) + (1 if length >= 4096 else 0)
-    return bucket + (32 if missed > 0 else 0)
+    contexts[0] = hash_pair(1, (c1 << 1) | boundary)
+    contexts[1] = hash_pair(2, ((c4 & 0xFFFF) << 1) | boundary)
+    contexts[2] = hash_pair(3, ((c4 & 0xFFFFFF) << 1) | boundary)
+    contexts[3] = hash_pair(4, (c4 << 1) | boundary)
+    contexts[4] = hash_pair(5, ((c8 & 0xFFFFFFFFFF) << 1) | boundary)
+    contexts[5] = hash_pair(6, c8 & 0xFFFFFFFFFFFF)
+    contexts[6] = hash_pair(7, c8)
+    contexts[7] = hash_pair(8 + boundary, hash_pair(word, c1))
+    contexts[8] = hash_pair(10, hash_pair(word, lane[WORD_1]))
+    contexts[9] = hash_pair(11, hash_pair(word, lane[WORD_2] + c1))
+    contexts[10] = hash_pair(12, hash_pair(hash_pair(word, lane[WORD_1]), lane[WORD_2]))
+    contexts[11] = hash_pair(13, c4 & 0xFFFF00)
+    contexts[12] = hash_pair(14, c4 & 0xFF00FF)
+    contexts[13] = hash_pair(15, c4 & 0xFFFFFF00)
+    contexts[14] = hash_pair(16, (adaptive.follow_1[c1] << 8) | c1)
+    contexts[15] = hash_pair(17, (adaptive.follow_2[c4 & 0xFFFF] << 8) | c1)
+    contexts[16] = hash_pair(18, (min(column, 255) << 16) | (above << 8) | c1)
+    contexts[17] = hash_pair(19, (above << 16) | (above_next << 8) | c1)
+    contexts[18] = hash_pair(20, hash_pair(lane[LINE_HEAD], word + c1))
+    contexts[19] = hash_pair(21, hash_pair(lane[TAG], lane[IN_TAG] * 256 + c1) + word)
+    contexts[20] = hash_pair(22, lane[FORMAT])
+    contexts[21] = hash_pair(23, hash_pair(lane[FORMAT] & 0xFFFFFFFF, lane[FIELD]) + c1)
+    contexts[22] = hash_pair(24, hash_pair(lane[TOKEN_1], node))
+    contexts[23] = hash_pair(25, hash_pair(hash_pair(lane[TOKEN_1], lane[TOKEN_2]), node))
+    contexts[24] = hash_pair(26, hash_pair(hash_pair(lane[TOKEN_1], lane[TOKEN_2]), hash_pair(lane[TOKEN_3], node)))
+    contexts[25] = hash_pair(27, (expected << 16) | (min(lane[LENGTH_0], 32) << 8) | c1)
+    contexts[26] = hash_pair(28, lane[FOLDED] & 0xFFFFFFFFFF)
+    contexts[27] = hash_pair(29, (min(lane[INDENT], 255) << 16) | (c2 << 8) | c1)
 
 
 @njit(cache=True, nogil=True)
@@ -322,12 +232,12 @@ def _follow_matches(lane, history, byte, adaptive, base):
         if position - lane[REGION_START] >= minimum:
             hashed = np.int64(m)
             if m == 0:
-                hashed = _hash(m, lane[LAST_BYTES] & 0xFFFFFFFFFFFF)
+                hashed = hash_pair(m, lane[LAST_BYTES] & 0xFFFFFFFFFFFF)
             else:
                 low = np.int64(0)
                 for i in range(9, minimum + 1):
                     low = (low << 8) | np.int64(history[position - i])
-                hashed = _hash(lane[LAST_BYTES], low)
+                hashed = hash_pair(lane[LAST_BYTES], low)
             entry = (m << MATCH_TABLE_BITS) + ((hashed >> 20) & ((1 << MATCH_TABLE_BITS) - 1))
             if length == 0:
                 candidate = np.int64(adaptive.match_table[entry]) - base
@@ -358,11 +268,11 @@ def _append_byte(lane, history, byte, adaptive, base):
     history[lane[POSITION]] = byte
     lane[POSITION] += 1
     lane[LAST_BYTES] = (c8 << 8) | byte
-    kind = _byte_class(byte)
+    kind = byte_class(byte)
     is_letter = kind == 5 or kind == 4 or kind >= 14
     folded = byte + 32 if kind == 4 else byte
     if is_letter:
-        lane[WORD] = _hash(lane[WORD], folded)
+        lane[WORD] = hash_pair(lane[WORD], folded)
     elif lane[WORD] != 0:
         lane[WORD_2] = lane[WORD_1]
         lane[WORD_1] = lane[WORD]
@@ -378,7 +288,7 @@ def _append_byte(lane, history, byte, adaptive, base):
         lane[FIELD] = 0
         lane[INDENT] = 0
     elif column <= 4 or (column <= 12 and is_letter and c1 != 32):
-        lane[LINE_HEAD] = _hash(lane[LINE_HEAD], byte)
+        lane[LINE_HEAD] = hash_pair(lane[LINE_HEAD], byte)
     if byte == 32 and lane[INDENT] == column - 1:
         lane[INDENT] = column
     if kind == 7 or kind == 12 or byte == 9:
@@ -390,66 +300,10 @@ def _append_byte(lane, history, byte, adaptive, base):
         lane[IN_TAG] = 0
     elif lane[IN_TAG] == 1:
         if is_letter or byte == 47:
-            lane[TAG] = _hash(lane[TAG], byte)
+            lane[TAG] = hash_pair(lane[TAG], byte)
         else:
             lane[IN_TAG] = 2
     _follow_matches(lane, history, byte, adaptive, base)
-
-
-@njit(cache=True, nogil=True)
-def _code_bit(bit, probability, coder, coded):
-    """Binary arithmetic coder; ``probability`` of a 1 in 1/65536. Returns the bit, decoded or as given."""
-    low, high = coder[LOW], coder[HIGH]
-    middle = low + (((high - low) * probability) >> PROBABILITY_BITS)
-    if coder[DECODING]:
-        bit = 1 if coder[CODE] <= middle else 0
-    if bit:
-        high = middle
-    else:
-        low = middle + 1
-    while ((low ^ high) & 0xFF000000) == 0:
-        cursor = coder[CURSOR]
-        if coder[DECODING]:
-            byte = np.int64(coded[cursor]) if cursor < coded.size else np.int64(0)
-            coder[CODE] = ((coder[CODE] << 8) & 0xFFFFFFFF) | byte
-        else:
-            coded[cursor] = high >> 24
-        coder[CURSOR] = cursor + 1
-        low = (low << 8) & 0xFFFFFFFF
-        high = ((high << 8) & 0xFFFFFFFF) | 255
-    coder[LOW] = low
-    coder[HIGH] = high
-    return bit
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _interpolate(table_row, stretched):
-    """Read an adaptive map between its two nearest buckets; returns probability and the nearer bucket."""
-    shifted = stretched + STRETCH_MAX
-    low = shifted // SSE_STEP
-    part = shifted - low * SSE_STEP
-    value = (np.int64(table_row[low]) * (SSE_STEP - part) + np.int64(table_row[low + 1]) * part) // SSE_STEP
-    return value, low + (1 if 2 * part > SSE_STEP else 0)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _adapt(probability, bit, rate_bits):
-    target = (ONE - 1) if bit else 0
-    return np.uint16(np.int64(probability) + ((target - np.int64(probability)) >> rate_bits))
-
-
-@njit(cache=True, nogil=True)
-def _mix(inputs, weights, squash):
-    total = np.int32(0)
-    for i in range(inputs.size):
-        total += (inputs[i] * weights[i]) >> 8
-    return _clip(total >> 8, -STRETCH_MAX + 1, STRETCH_MAX - 1)
-
-
-@njit(cache=True, nogil=True)
-def _learn(inputs, weights, error):
-    for i in range(inputs.size):
-        weights[i] = min(max(weights[i] + ((inputs[i] * error + (1 << 15)) >> 16), -WEIGHT_MAX), WEIGHT_MAX)
 
 
 @njit(cache=True, nogil=True)
@@ -529,9 +383,9 @@ def _code_token(
         if np.int64(token_lengths[low]) == depth:
             total = np.int64(cumulative[high]) - np.int64(cumulative[low])
             ends = np.int64(cumulative[low + 1]) - np.int64(cumulative[low])
-            network = _clip((ends << PROBABILITY_BITS) // total, 1, ONE - 1)
+            network = clip((ends << PROBABILITY_BITS) // total, 1, ONE - 1)
             for i in range(CONTEXTS):
-                hashed = _hash(scratch.contexts[i] + i, node)
+                hashed = hash_pair(scratch.contexts[i] + i, node)
                 scratch.positions[i] = end_start + (i << end_bits) + ((hashed >> 24) & ((1 << end_bits) - 1))
             guess_0, guess_1 = np.int64(-1), np.int64(-1)
             if lane[LENGTH_0] > 0:
@@ -584,7 +438,7 @@ def _code_byte(
         shift = 7 - bit_index
         if bit_index == 0 or bit_index == 4:
             for i in range(CONTEXTS):
-                slots[i] = _find_slot(counters, bucket_mask, _hash(contexts[i] + i, partial))
+                slots[i] = find_slot(counters, bucket_mask, hash_pair(contexts[i] + i, partial))
             within = np.int64(1)
         for i in range(CONTEXTS):
             positions[i] = slots[i] + within
@@ -602,7 +456,7 @@ def _code_byte(
         elif ones == 0:
             bit = np.int64(0)
         else:
-            network = _clip((ones << PROBABILITY_BITS) // total, 1, ONE - 1)
+            network = clip((ones << PROBABILITY_BITS) // total, 1, ONE - 1)
             guess_0, guess_1 = np.int64(-1), np.int64(-1)
             if (expected_0 >> (shift + 1)) == partial:
                 guess_0 = (expected_0 >> shift) & 1
@@ -661,15 +515,15 @@ def _decide(
         else:
             stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
             row = (end * CONTEXTS + i) * 16 + count
-            index = row * MAP_BUCKETS + _clip((stretched + 2048) >> 7, 0, 31)
+            index = row * MAP_BUCKETS + clip((stretched + 2048) >> 7, 0, 31)
             map_index[i] = index
             inputs[2 * i] = stretched * count >> 4
             inputs[2 * i + 1] = stretch[np.int64(maps[index])]
             if i < 7:
                 known += 1
     inputs[2 * CONTEXTS : NETWORK_INPUT] = 0
-    bucket_0 = _match_bucket(lane[LENGTH_0], lane[MISSED_0])
-    bucket_1 = _match_bucket(lane[LENGTH_1], lane[MISSED_1])
+    bucket_0 = match_bucket(lane[LENGTH_0], lane[MISSED_0])
+    bucket_1 = match_bucket(lane[LENGTH_1], lane[MISSED_1])
     match_0, match_1 = end * MATCH_MODELS, end * MATCH_MODELS + 1
     if guess_0 >= 0:
         probability = np.int64(match_maps[match_0, bucket_0, guess_0])
@@ -680,24 +534,24 @@ def _decide(
         inputs[2 * CONTEXTS + 2] = stretch[probability]
         inputs[2 * CONTEXTS + 3] = (probability - (ONE >> 1)) >> 5
     network_stretched = np.int64(stretch[network])
-    calibrated, network_bucket = _interpolate(learned.network_map[partial], network_stretched)
+    calibrated, network_bucket = interpolate(learned.network_map[partial], network_stretched)
     inputs[NETWORK_INPUT] = network_stretched
     inputs[NETWORK_INPUT + 1] = stretch[calibrated]
     inputs[NETWORK_INPUT + 2] = (network - (ONE >> 1)) >> 5
     inputs[BIAS_INPUT] = 256
     row_1 = partial | (c1 << 8)
-    row_2 = (_hash(_hash(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
-    row_word = (_hash(_hash(79, lane[WORD]), partial) >> 30) & 0xFFFF
-    p1, network_at_1 = _interpolate(adaptive.network_order1[row_1], network_stretched)
-    p2, network_at_2 = _interpolate(adaptive.network_order2[row_2], network_stretched)
-    p3, network_at_3 = _interpolate(adaptive.network_word[row_word], network_stretched)
+    row_2 = (hash_pair(hash_pair(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
+    row_word = (hash_pair(hash_pair(79, lane[WORD]), partial) >> 30) & 0xFFFF
+    p1, network_at_1 = interpolate(adaptive.network_order1[row_1], network_stretched)
+    p2, network_at_2 = interpolate(adaptive.network_order2[row_2], network_stretched)
+    p3, network_at_3 = interpolate(adaptive.network_word[row_word], network_stretched)
     inputs[NETWORK_INPUT + 3] = stretch[p1]
     inputs[NETWORK_INPUT + 4] = stretch[p2]
     inputs[NETWORK_INPUT + 5] = stretch[p3]
 
     length_set = 0 if guess_0 < 0 else min(15, 1 + bucket_0 % 32 // 2)
     confidence = min(23, (network_stretched + STRETCH_MAX) * 24 // (2 * STRETCH_MAX))
-    classes = _byte_class(c1) * 16 + _byte_class((lane[LAST_BYTES] >> 8) & 0xFF)
+    classes = byte_class(c1) * 16 + byte_class((lane[LAST_BYTES] >> 8) & 0xFF)
     selected[0] = SELECTOR_STARTS[0] + length_set * 4 + guess_0 + 1 + (1 if guess_0 < 0 and guess_1 >= 0 else 0)
     selected[1] = SELECTOR_STARTS[1] + partial
     selected[2] = SELECTOR_STARTS[2] + end * 256 + c1
@@ -707,27 +561,27 @@ def _decide(
     total_stretch = np.int64(0)
     final_weights = learned.final_weights[partial]
     for m in range(MIXERS):
-        outputs[m] = _mix(inputs, learned.weights[selected[m]], squash)
+        outputs[m] = mix(inputs, learned.weights[selected[m]], squash)
         total_stretch += np.int64(outputs[m]) * np.int64(final_weights[m])
-    mixed_stretch = _clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
+    mixed_stretch = clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
     mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
 
     row_3 = partial
     if guess_0 >= 0:
         row_3 |= np.int64(history[lane[MATCH_0]]) << 8
-    p1, at_1 = _interpolate(adaptive.sse_order1[row_1], mixed_stretch)
-    p2, at_2 = _interpolate(adaptive.sse_order2[row_2], mixed_stretch)
-    p3, at_3 = _interpolate(adaptive.sse_match[row_3], mixed_stretch)
-    probability = _clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
-    bit = np.int64(_code_bit(bit, probability, coder, coded))
+    p1, at_1 = interpolate(adaptive.sse_order1[row_1], mixed_stretch)
+    p2, at_2 = interpolate(adaptive.sse_order2[row_2], mixed_stretch)
+    p3, at_3 = interpolate(adaptive.sse_match[row_3], mixed_stretch)
+    probability = clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
+    bit = np.int64(code_bit(bit, probability, coder, coded))
 
-    adaptive.sse_order1[row_1, at_1] = _adapt(adaptive.sse_order1[row_1, at_1], bit, 6)
-    adaptive.sse_order2[row_2, at_2] = _adapt(adaptive.sse_order2[row_2, at_2], bit, 6)
-    adaptive.sse_match[row_3, at_3] = _adapt(adaptive.sse_match[row_3, at_3], bit, 6)
-    learned.network_map[partial, network_bucket] = _adapt(learned.network_map[partial, network_bucket], bit, 6)
-    adaptive.network_order1[row_1, network_at_1] = _adapt(adaptive.network_order1[row_1, network_at_1], bit, 4)
-    adaptive.network_order2[row_2, network_at_2] = _adapt(adaptive.network_order2[row_2, network_at_2], bit, 4)
-    adaptive.network_word[row_word, network_at_3] = _adapt(adaptive.network_word[row_word, network_at_3], bit, 4)
+    adaptive.sse_order1[row_1, at_1] = adapt(adaptive.sse_order1[row_1, at_1], bit, 6)
+    adaptive.sse_order2[row_2, at_2] = adapt(adaptive.sse_order2[row_2, at_2], bit, 6)
+    adaptive.sse_match[row_3, at_3] = adapt(adaptive.sse_match[row_3, at_3], bit, 6)
+    learned.network_map[partial, network_bucket] = adapt(learned.network_map[partial, network_bucket], bit, 6)
+    adaptive.network_order1[row_1, network_at_1] = adapt(adaptive.network_order1[row_1, network_at_1], bit, 4)
+    adaptive.network_order2[row_2, network_at_2] = adapt(adaptive.network_order2[row_2, network_at_2], bit, 4)
+    adaptive.network_word[row_word, network_at_3] = adapt(adaptive.network_word[row_word, network_at_3], bit, 4)
     target = bit << PROBABILITY_BITS
     error = (target - mixed) * rates[1] >> 4
     rate = rates[0] + rates[2] * RATE_HALF_LIFE // (RATE_HALF_LIFE + adaptive.age[0])
@@ -735,12 +589,12 @@ def _decide(
     for m in range(MIXERS):
         errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rate) >> 4
         final_weights[m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
-        _learn(inputs, learned.weights[selected[m]], errors[m])
+        learn(inputs, learned.weights[selected[m]], errors[m])
     for i in range(CONTEXTS):
         if map_index[i] >= 0:
-            maps[map_index[i]] = _adapt(maps[map_index[i]], bit, 7)
+            maps[map_index[i]] = adapt(maps[map_index[i]], bit, 7)
     if guess_0 >= 0:
-        match_maps[match_0, bucket_0, guess_0] = _adapt(match_maps[match_0, bucket_0, guess_0], bit, 6)
+        match_maps[match_0, bucket_0, guess_0] = adapt(match_maps[match_0, bucket_0, guess_0], bit, 6)
     if guess_1 >= 0:
-        match_maps[match_1, bucket_1, guess_1] = _adapt(match_maps[match_1, bucket_1, guess_1], bit, 6)
+        match_maps[match_1, bucket_1, guess_1] = adapt(match_maps[match_1, bucket_1, guess_1], bit, 6)
     return bit

@@ -17,7 +17,16 @@ from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.mixing import LearnedState, new_learned_state
-from llmzip.network import Stack, StackWeights, _product, _token_frequencies, float_matrix, rescale, use_compiled
+from llmzip.network import (
+    Embeddings,
+    Stack,
+    StackWeights,
+    _product,
+    _token_frequencies,
+    float_matrix,
+    rescale,
+    use_compiled,
+)
 from llmzip.tokenizer import Tokenizer
 
 MAGIC = b"LLMZMDL1"
@@ -69,8 +78,13 @@ class Model:
             self.vocabulary = tensors.pop("vocabulary").tobytes()
             self.tensors = tensors
             self.tokenizer = Tokenizer.from_bytes(self.vocabulary)
-            self._embeddings = {
-                part: (tensors[f"{part}.embedding"], tensors[f"{part}.embedding_multiplier"])
+            self.embeddings = {
+                part: Embeddings(
+                    tensors[f"{part}.embedding"],
+                    tensors[f"{part}.embedding_multiplier"],
+                    tensors.get(f"{part}.bigram_embedding", np.zeros((0, 1), np.int8)),
+                    tensors.get(f"{part}.bigram_multiplier", np.zeros(0, np.int32)),
+                )
                 for part in ("decoder", "encoder")
             }
             stacks = {
@@ -102,7 +116,7 @@ class Model:
         """Read ``tokens`` (at most one attention window) and return the side information, int8 ``[side_numbers]``."""
         no_side = np.zeros(self.config.encoder.width, np.int32)
         state = self.encoder.new_state(1, tokens.size)
-        states = self.encoder.run(tokens[None], *self._embeddings["encoder"], no_side, state, None)
+        states = self.encoder.run(tokens[None], self.embeddings["encoder"], no_side, state, None)
         weight, multiplier = self._down
         numbers = rescale(weight.astype(np.int64) @ states[-1].astype(np.int64), multiplier)
         return np.clip(numbers, -INT8_MAX, INT8_MAX).astype(np.int8)
@@ -150,7 +164,7 @@ class Predictor:
     def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``."""
         model = self._model
-        states = model.decoder.run(tokens, *model._embeddings["decoder"], self._side, self._state, self._kernel)
+        states = model.decoder.run(tokens, model.embeddings["decoder"], self._side, self._state, self._kernel)
         return model._frequencies(states, self._kernel)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from llmzip.architecture import (
     ACTIVATION_STEPS_PER_RMS,
+    BIGRAM_FACTORS,
     GATE_STEPS_PER_RMS,
     HIDDEN_BITS,
     HIDDEN_MAX,
@@ -35,6 +36,7 @@ COMPILED_ROWS = 12
 """Up to so many rows the compiled kernel beats float32 BLAS."""
 
 _HALF = 1 << (MULTIPLIER_BITS - 1)
+_PREVIOUS_FACTOR, _CURRENT_FACTOR, _SPREAD_FACTOR = BIGRAM_FACTORS
 _HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
 _VALUE_SHIFT = HIDDEN_BITS - 4  # attention values are int8 with ACTIVATION_STEPS_PER_RMS = 2^4 steps a unit
 
@@ -63,6 +65,17 @@ class StackWeights(NamedTuple):
     """``[L]``, an attention layer's index among its kind; -1 for a convolution layer."""
 
 
+class Embeddings(NamedTuple):
+    """What tokens, and the last two of them hashed, add to the residual stream; multipliers are as for weights."""
+
+    weight: NDArray[np.int8]
+    """``[V, d]``"""
+    multiplier: NDArray[np.int32]
+    bigram_weight: NDArray[np.int8]
+    """``[2^k, d]``, or no rows."""
+    bigram_multiplier: NDArray[np.int32]
+
+
 class StackState(NamedTuple):
     """What a stack remembers of each lane: ``n`` lanes."""
 
@@ -73,6 +86,8 @@ class StackState(NamedTuple):
     values: NDArray[np.int16]
     length: NDArray[np.int64]
     """``[1]``, positions in the attention cache."""
+    last_tokens: NDArray[np.int32]
+    """``[n]``, 0 before the first."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -109,14 +124,31 @@ def _normalise_row(row, steps_per_rms, out):
 
 
 @njit(cache=True, nogil=True)
-def _embed(tokens, side, embedding, multiplier, x, quantised):
-    """Token embeddings plus the block's side vector, into the residual stream and, normalised, into ``quantised``."""
-    for r in range(tokens.size):
-        token = tokens[r]
-        for i in range(x.shape[1]):
-            value = np.int64(embedding[token, i]) * np.int64(multiplier[token]) + (1 << (EMBEDDING_MULTIPLIER_BITS - 1))
-            x[r, i] = (value >> EMBEDDING_MULTIPLIER_BITS) + side[i]
-        _normalise_row(x[r], ACTIVATION_STEPS_PER_RMS, quantised[r])
+def _embed(tokens, last_tokens, side, embeddings, x, quantised):
+    """Embeddings of ``tokens`` ``[lanes, steps]`` plus the side vector into the residual stream; normalised, into
+    ``quantised``."""
+    half = 1 << (EMBEDDING_MULTIPLIER_BITS - 1)
+    rows = embeddings.bigram_multiplier.size
+    lanes, steps = tokens.shape
+    for lane in range(lanes):
+        previous = np.int64(last_tokens[lane])
+        for t in range(steps):
+            r = lane * steps + t
+            token = np.int64(tokens[lane, t])
+            multiplier = np.int64(embeddings.multiplier[token])
+            for i in range(x.shape[1]):
+                value = np.int64(embeddings.weight[token, i]) * multiplier + half
+                x[r, i] = (value >> EMBEDDING_MULTIPLIER_BITS) + side[i]
+            if rows:
+                hashed = (previous * _PREVIOUS_FACTOR + token * _CURRENT_FACTOR) & 0xFFFFFFFF
+                row = ((hashed * _SPREAD_FACTOR) & 0xFFFFFFFF) * rows >> 32
+                multiplier = np.int64(embeddings.bigram_multiplier[row])
+                for i in range(x.shape[1]):
+                    value = np.int64(embeddings.bigram_weight[row, i]) * multiplier + half
+                    x[r, i] += value >> EMBEDDING_MULTIPLIER_BITS
+            previous = token
+            _normalise_row(x[r], ACTIVATION_STEPS_PER_RMS, quantised[r])
+        last_tokens[lane] = previous
 
 
 @njit(cache=True, nogil=True)
@@ -293,12 +325,17 @@ class Stack:
             np.zeros(cache, np.int16),
             np.zeros(cache, np.int16),
             np.zeros(1, np.int64),
+            np.zeros(lanes, np.int32),
         )
 
     def run(
-        self, tokens: NDArray[np.int32], embedding: NDArray[np.int8], multiplier: NDArray[np.int32],
-        side: NDArray[np.int32], state: StackState, kernel: str | None,
-    ) -> NDArray[np.int16]:  # fmt: skip
+        self,
+        tokens: NDArray[np.int32],
+        embeddings: Embeddings,
+        side: NDArray[np.int32],
+        state: StackState,
+        kernel: str | None,
+    ) -> NDArray[np.int16]:
         """Evaluate ``tokens`` int32 ``[lanes, steps]``; return normalised int8 values as int16 ``[lanes * steps, d]``.
 
         Args:
@@ -310,7 +347,7 @@ class Stack:
         quantised = np.empty(x.shape, np.int16)
         if state.length[0] + steps > state.keys.shape[2]:
             _drop_old_positions(state, self.config.window - 1)
-        _embed(tokens.ravel(), side, embedding, multiplier, x, quantised)
+        _embed(tokens, state.last_tokens, side, embeddings, x, quantised)
         if use_compiled(kernel, tokens.size):
             _run_layers_compiled(
                 self.weights, state, self.config.window, lanes, steps, x, quantised, EXP_COARSE, EXP_FINE

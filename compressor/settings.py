@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from llmzip.container import MAX_LANES
 
 DEFAULT_LEVEL = 6
-TOKEN_MODE_LEVELS = range(1, 4)
+CONTEXT_MODE_LEVELS = range(1, 2)
+TOKEN_MODE_LEVELS = range(2, 4)
 BLOCK_BYTES = 4 << 20
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 
@@ -18,7 +19,7 @@ class Settings:
     """Compression settings.
 
     Attributes:
-        level: 1-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
+        level: 1 context mode, 2-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
         lanes: a power of two up to 256, or None to choose by size and level.
         threads: blocks coded at once where they are independent; None for all cores.
         kernel: ``"compiled"``, ``"blas"``, or None to choose; no influence on the result.
@@ -50,6 +51,10 @@ class Settings:
     @property
     def thread_count(self) -> int:
         return self.threads or os.cpu_count() or 1
+
+    @property
+    def context_mode(self) -> bool:
+        return self.level in CONTEXT_MODE_LEVELS
 
     @property
     def token_mode(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from llmzip.block_coding import BlockDecoder, BlockEncoder, is_repetitive
+from llmzip.block_coding import BlockDecoder, BlockEncoder, is_repetitive, seal
 from llmzip.container import (
     FINGERPRINT_BYTES,
     MAX_BLOCK_BYTES,
@@ -62,7 +62,7 @@ def compress_stream(
     Args:
         size: plain bytes of the source where known; above 64 MiB blocks become independent.
     """
-    model = load_model(settings.model)
+    model = None if settings.context_mode else load_model(settings.model)
     block_bytes = settings.block_bytes
     first = Reader(source).read_at_most(block_bytes)
     if len(first) == block_bytes and is_repetitive(first):
@@ -70,13 +70,14 @@ def compress_stream(
         first += Reader(source).read_at_most(block_bytes - len(first))
     second = Reader(source).read_at_most(1) if len(first) == block_bytes else b""
     independent = settings.independent or settings.token_mode or (size or 0) > INDEPENDENT_ABOVE_BYTES
-    header = Header(model.fingerprint[:FINGERPRINT_BYTES], bool(first) and not second, independent)
+    fingerprint = model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL
+    header = Header(fingerprint, bool(first) and not second, independent)
     encoder = BlockEncoder(header, model, settings, progress)
     if header.single:
         block = encoder.encode(first)
-        if block.method in (Method.STORED, Method.LZMA):
+        if block.method not in (Method.TOKENS, Method.MIXED):
             header = Header(NO_MODEL, True, False)
-            block = BlockEncoder(header, None, settings).encode(first)
+            block = seal(block, header, first)
         target.write(header.to_bytes() + block.to_bytes())
         return
     target.write(header.to_bytes())

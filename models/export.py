@@ -103,6 +103,9 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
         rounded, multiplier = quantise(embedding, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         tensors |= {f"{part}.embedding": rounded, f"{part}.embedding_multiplier": multiplier}
         tensors |= {f"{part}.{name}": t for name, t in _stack_tensors(stack, stack_config).items()}
+    if config.bigram_bits:
+        rounded, multiplier = quantise(model.bigram_embedding, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        tensors |= {"decoder.bigram_embedding": rounded, "decoder.bigram_multiplier": multiplier}
     for name, weight, steps_in, bits_out in (
         ("head", model.head.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
         ("down", model.down.weight, ACTIVATION_STEPS_PER_RMS, SIDE_BITS),
@@ -142,7 +145,13 @@ def import_model(model: Model) -> dict[str, Tensor]:
 
     for part, stack in (("decoder", model.decoder), ("encoder", model.encoder)):
         prefix = "" if part == "decoder" else "encoder_"
-        put(f"{prefix}embedding", model._embeddings[part], 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        token_part, bigram_part = model.embeddings[part][:2], model.embeddings[part][2:]
+        put(f"{prefix}embedding", token_part, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        if part == "decoder":
+            width = stack.config.width
+            put("bigram_embedding", bigram_part, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+            if not model.config.bigram_bits:
+                state["bigram_embedding"] = torch.zeros(0, width)
         weights = stack.weights
         for layer, kind in enumerate(stack.config.layers):
             mixer, mlp = f"{part}.mixers.{layer}", f"{part}.mlps.{layer}"

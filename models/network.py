@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from llmzip.architecture import (
     ACTIVATION_STEPS_PER_RMS,
+    BIGRAM_FACTORS,
     GATE_STEPS_PER_RMS,
     HIDDEN_BITS,
     HIDDEN_MAX,
@@ -42,6 +43,14 @@ def quantised_weight(weight: Tensor) -> Tensor:
     """``weight`` ``[out, in]`` rounded to int8 with a scale per row."""
     scale = weight.detach().abs().amax(-1, keepdim=True).clamp_min(1e-8) / INT8_MAX
     return weight + ((weight / scale).round() * scale - weight).detach()
+
+
+def bigram_rows(tokens: Tensor, bigram_bits: int) -> Tensor:
+    """Row of every position of ``tokens`` int64 ``[batch, length]`` in the bigram embedding."""
+    previous = F.pad(tokens[:, :-1], (1, 0))
+    mask = 0xFFFFFFFF
+    hashed = (previous * BIGRAM_FACTORS[0] + tokens * BIGRAM_FACTORS[1]) & mask
+    return ((hashed * BIGRAM_FACTORS[2]) & mask) >> (32 - bigram_bits)
 
 
 class Int8Linear(nn.Module):
@@ -162,6 +171,7 @@ class EncoderAugmentedDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.decoder.width))
+        self.bigram_embedding = nn.Parameter(torch.zeros(config.bigram_rows, config.decoder.width))
         self.decoder = Stack(config.decoder)
         self.head = Int8Linear(config.decoder.width, config.vocabulary, zero=True)
         bias = torch.zeros(config.vocabulary) if unigram_log_frequencies is None else unigram_log_frequencies
@@ -181,6 +191,8 @@ class EncoderAugmentedDecoder(nn.Module):
     def hidden_states(self, tokens: Tensor, side: Tensor | None = None) -> Tensor:
         """Decoder states ``[batch, length, width]`` before the head; ``side`` is ``[batch, side_numbers]``."""
         x = F.embedding(tokens, quantised_weight(self.embedding))
+        if self.config.bigram_bits:
+            x = x + quantised_weight(F.embedding(bigram_rows(tokens, self.config.bigram_bits), self.bigram_embedding))
         if side is not None:
             x = x + self.up(side).float()[:, None]
         return self.decoder(x)

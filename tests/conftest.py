@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from llmzip.model import Model, load_model
+from llmzip.model import Model, load_model, pack_model
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY_PATH = str(GOLDEN / "tiny.llmzmodel")
@@ -25,6 +27,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def tiny() -> Model:
     """A small trained model: 512 tokens, width 32."""
     return load_model(TINY_PATH)
+
+
+@pytest.fixture(scope="session")
+def tiny_with_bigrams(tiny: Model) -> Model:
+    """The small model with a bigram embedding of 128 random rows."""
+    random = np.random.default_rng(4)
+    width = tiny.config.decoder.width
+    bigrams = {
+        "decoder.bigram_embedding": random.integers(-127, 128, (128, width)).astype(np.int8),
+        "decoder.bigram_multiplier": random.integers(0, 1 << 21, 128).astype(np.int32),
+    }
+    return Model(pack_model(replace(tiny.config, bigram_bits=7), tiny.vocabulary, tiny.tensors | bigrams))
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,10 @@ CASES = {
     "mixed-4-lanes": Settings(lanes=4),
     "mixed-blocks": Settings(block_bytes=700),
     "mixed-independent": Settings(block_bytes=700, independent=True),
-    "tokens": Settings(level=1, lanes=1),
-    "tokens-8-lanes": Settings(level=1, lanes=8),
+    "context": Settings(level=1),
+    "context-blocks": Settings(level=1, block_bytes=700),
+    "tokens": Settings(level=2, lanes=1),
+    "tokens-8-lanes": Settings(level=2, lanes=8),
 }
 
 

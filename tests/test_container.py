@@ -13,7 +13,8 @@ from tests.conftest import TINY_PATH
 SETTINGS = {
     "mixed": Settings(model=TINY_PATH),
     "mixed, lanes": Settings(model=TINY_PATH, lanes=4),
-    "tokens": Settings(model=TINY_PATH, level=1, lanes=4),
+    "tokens": Settings(model=TINY_PATH, level=2, lanes=4),
+    "context": Settings(level=1),
     "blocks": Settings(model=TINY_PATH, block_bytes=100),
 }
 

@@ -28,5 +28,5 @@ def test_there_are_golden_archives_of_every_method() -> None:
             described = describe(file)
         methods |= set(described["methods"])
         lanes |= set(described["lanes"])
-    assert methods >= {"mixed", "tokens"}
+    assert methods >= {"mixed", "tokens", "context"}
     assert lanes >= {1, 4, 8}

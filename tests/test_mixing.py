@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llmzip import mixing
+from llmzip import binary_coder, bit_models, mixing
 from llmzip.benchmarks.validate import mixed_bits, network_bits
 from llmzip.errors import LlmzError
 from llmzip.logistic import SQUASH, STRETCH
@@ -22,18 +22,18 @@ def test_binary_coder_costs_what_the_probabilities_say() -> None:
     random = np.random.default_rng(1)
     probabilities = np.clip((random.beta(0.3, 0.3, 20_000) * 65536).astype(int), 1, 65535)
     bits = (random.random(probabilities.size) * 65536 < probabilities).astype(int)
-    coder = np.zeros(mixing.CODER_FIELDS, np.int64)
-    coder[mixing.HIGH] = 0xFFFFFFFF
+    coder = np.zeros(binary_coder.CODER_FIELDS, np.int64)
+    coder[binary_coder.HIGH] = 0xFFFFFFFF
     coded = np.zeros(20_000, np.uint8)
     for bit, p in zip(bits, probabilities, strict=True):
-        mixing._code_bit(int(bit), int(p), coder, coded)
-    coded[coder[mixing.CURSOR]] = coder[mixing.HIGH] >> 24
+        binary_coder.code_bit(int(bit), int(p), coder, coded)
+    coded[coder[binary_coder.CURSOR]] = coder[binary_coder.HIGH] >> 24
     ideal = -np.log2(np.where(bits, probabilities, 65536 - probabilities) / 65536).sum() / 8
-    assert ideal - 1 < coder[mixing.CURSOR] + 1 < ideal * 1.0005 + 4
-    reader = np.zeros(mixing.CODER_FIELDS, np.int64)
-    reader[mixing.HIGH], reader[mixing.DECODING], reader[mixing.CURSOR] = 0xFFFFFFFF, 1, 4
-    reader[mixing.CODE] = int.from_bytes(coded[:4].tobytes(), "big")
-    assert [mixing._code_bit(0, int(p), reader, coded) for p in probabilities] == bits.tolist()
+    assert ideal - 1 < coder[binary_coder.CURSOR] + 1 < ideal * 1.0005 + 4
+    reader = np.zeros(binary_coder.CODER_FIELDS, np.int64)
+    reader[binary_coder.HIGH], reader[binary_coder.DECODING], reader[binary_coder.CURSOR] = 0xFFFFFFFF, 1, 4
+    reader[binary_coder.CODE] = int.from_bytes(coded[:4].tobytes(), "big")
+    assert [binary_coder.code_bit(0, int(p), reader, coded) for p in probabilities] == bits.tolist()
 
 
 def test_mixer_learns_which_input_to_trust() -> None:
@@ -41,8 +41,8 @@ def test_mixer_learns_which_input_to_trust() -> None:
     weights = np.full(8, 1 << 14, np.int32)
     for _ in range(4000):
         inputs = random.integers(-500, 500, 8).astype(np.int32)
-        p = SQUASH[mixing._mix(inputs, weights, SQUASH) + mixing.STRETCH_MAX]
-        mixing._learn(inputs, weights, np.int32(((65536 * int(inputs[3] > 0)) - int(p)) // 2))
+        p = SQUASH[bit_models.mix(inputs, weights, SQUASH) + bit_models.STRETCH_MAX]
+        bit_models.learn(inputs, weights, np.int32(((65536 * int(inputs[3] > 0)) - int(p)) // 2))
     assert weights[3] > 8 * np.abs(np.delete(weights, 3)).max()
 
 

@@ -60,9 +60,13 @@ def reference_frequencies(model: Model, tokens: list[int], side: NDArray[np.int8
     tails: list[list[list[int]]] = [[[0] * d] * (config.kernel - 1) for _ in config.layers]
     cache: list[list[tuple[list[int], list[int]]]] = [[] for _ in config.layers]
     out = []
-    for token in tokens:
+    for previous, token in zip([0, *tokens], tokens, strict=False):
         row, multiplier = t["decoder.embedding"][token], int(t["decoder.embedding_multiplier"][token])
         x = [((int(e) * multiplier + 2**15) >> 16) + s for e, s in zip(row, extra, strict=True)]
+        if bits := model.config.bigram_bits:
+            pair = (previous * 2654435761 + token * 40503) % 2**32 * 2246822519 % 2**32 >> (32 - bits)
+            row, multiplier = t["decoder.bigram_embedding"][pair], int(t["decoder.bigram_multiplier"][pair])
+            x = [((int(e) * multiplier + 2**15) >> 16) + v for e, v in zip(row, x, strict=True)]
         for layer, kind in enumerate(config.layers):
             w = {f: t[f"decoder.{f}"][layer] for f in ("in_weight", "in_multiplier", "out_weight", "out_multiplier")}
             wide = product(w["in_weight"], w["in_multiplier"], normalise(x, 16))
@@ -111,22 +115,26 @@ def reference_frequencies(model: Model, tokens: list[int], side: NDArray[np.int8
     return np.array(out)
 
 
-def test_kernels_equal_the_plain_reference(tiny: Model) -> None:
-    tokens = random_tokens(tiny, 1, 70, 3)  # longer than the attention window of 64
-    side = np.random.default_rng(1).integers(-30, 30, tiny.config.side_numbers).astype(np.int8)
+@pytest.mark.parametrize("name", ["tiny", "tiny_with_bigrams"])
+def test_kernels_equal_the_plain_reference(name: str, request: pytest.FixtureRequest) -> None:
+    model: Model = request.getfixturevalue(name)
+    tokens = random_tokens(model, 1, 70, 3)  # longer than the attention window of 64
+    side = np.random.default_rng(1).integers(-30, 30, model.config.side_numbers).astype(np.int8)
     for numbers in (None, side):
-        expected = reference_frequencies(tiny, tokens[0].tolist(), numbers)
+        expected = reference_frequencies(model, tokens[0].tolist(), numbers)
         for kernel in ("blas", "compiled"):
-            assert np.array_equal(evaluate(tiny, tokens, 70, kernel, numbers)[0], expected)
+            assert np.array_equal(evaluate(model, tokens, 70, kernel, numbers)[0], expected)
 
 
 @pytest.mark.parametrize("lanes", [1, 3, 16])
-def test_calls_lanes_and_kernels_agree(tiny: Model, lanes: int) -> None:
-    tokens = random_tokens(tiny, lanes, 300)
-    expected = evaluate(tiny, tokens, 300, "blas")
+@pytest.mark.parametrize("name", ["tiny", "tiny_with_bigrams"])
+def test_calls_lanes_and_kernels_agree(name: str, lanes: int, request: pytest.FixtureRequest) -> None:
+    model: Model = request.getfixturevalue(name)
+    tokens = random_tokens(model, lanes, 300)
+    expected = evaluate(model, tokens, 300, "blas")
     for chunk, kernel in ((1, "compiled"), (1, "blas"), (7, "compiled"), (64, None), (300, "compiled")):
-        assert np.array_equal(evaluate(tiny, tokens, chunk, kernel), expected)
-    alone = evaluate(tiny, tokens[-1:], 1, "compiled")
+        assert np.array_equal(evaluate(model, tokens, chunk, kernel), expected)
+    alone = evaluate(model, tokens[-1:], 1, "compiled")
     assert np.array_equal(alone[0], expected[-1])
 
 
@@ -150,8 +158,7 @@ def test_encoder_kernels_agree(tiny: Model) -> None:
     first = tiny.encode_side(tokens)
     state = tiny.encoder.new_state(1, 64)
     none = np.zeros(tiny.config.encoder.width, np.int32)
-    embedding = tiny.tensors["encoder.embedding"], tiny.tensors["encoder.embedding_multiplier"]
-    states = tiny.encoder.run(tokens[None], *embedding, none, state, "compiled")
+    states = tiny.encoder.run(tokens[None], tiny.embeddings["encoder"], none, state, "compiled")
     sums = tiny.tensors["down_weight"].astype(np.int64) @ states[-1].astype(np.int64)
     numbers = (sums * tiny.tensors["down_multiplier"] + 2**23) >> 24
     assert np.array_equal(first, np.clip(numbers, -127, 127))

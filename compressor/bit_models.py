@@ -1,0 +1,142 @@
+"""What the mixing kernels predict bits with: hashed counters, adaptive maps and logistic mixers. Integers only."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
+
+ONE = 1 << PROBABILITY_BITS
+SLOT = 16
+"""uint16 per bucket of the counter table: a check and the 15 nodes of half a byte."""
+COUNT_BITS = 4
+EMPTY_COUNTER = np.uint16(2048 << COUNT_BITS)
+MAP_BUCKETS = 32
+SSE_BUCKETS = 24
+SSE_STEP = 2 * STRETCH_MAX // (SSE_BUCKETS - 1) + 1
+WEIGHT_ONE = 1 << 16
+WEIGHT_MAX = (8 << 16) - 1
+COUNTER_RATES = np.array([ONE * 2 // (2 * n + 3) for n in range(1 << COUNT_BITS)], np.int64)
+"""Update rate of a counter that has seen ``n`` bits: ``1 / (n + 1.5)``."""
+
+_MIX_1 = 0x2545F4914F6CDD1D
+_MIX_2 = 0x1B873593CC9E2D51
+
+
+def identity_row() -> NDArray[np.uint16]:
+    """An adaptive map over stretched probabilities that changes nothing yet."""
+    return SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def hash_pair(a, b):
+    h = (a + 0x632BE5AB) * _MIX_1 + (b + 0x1234567) * _MIX_2
+    return (h ^ ((h >> 29) & 0x7FFFFFFFF)) * _MIX_1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def clip(value, low, high):
+    return min(max(value, low), high)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def byte_class(byte):
+    """0-15: control, newline, space, digit, upper, lower, four kinds of punctuation, quotes, brackets, high bytes."""
+    if 97 <= byte <= 122:
+        return 5
+    if 65 <= byte <= 90:
+        return 4
+    if 48 <= byte <= 57:
+        return 3
+    if byte == 32:
+        return 2
+    if byte == 10 or byte == 13:
+        return 1
+    if byte < 32:
+        return 0
+    if byte >= 192:
+        return 14
+    if byte >= 128:
+        return 15
+    if byte == 46 or byte == 33 or byte == 63:
+        return 6
+    if byte == 44 or byte == 59 or byte == 58:
+        return 7
+    if byte == 34 or byte == 39 or byte == 96:
+        return 8
+    if byte == 40 or byte == 91 or byte == 123:
+        return 9
+    if byte == 41 or byte == 93 or byte == 125:
+        return 10
+    if byte == 60 or byte == 62:
+        return 11
+    if byte == 47 or byte == 92 or byte == 124:
+        return 12
+    return 13
+
+
+@njit(cache=True, nogil=True)
+def find_slot(counters, bucket_mask, hashed):
+    """Index of the bucket for a hash: one of two neighbours, the less used one replaced if neither matches."""
+    check = np.uint16(((hashed >> 44) & 0xFFFF) | 1)
+    first = ((hashed >> 8) & bucket_mask) * SLOT
+    if counters[first] == check:
+        return first
+    second = (((hashed >> 8) & bucket_mask) ^ 1) * SLOT
+    if counters[second] == check:
+        return second
+    chosen = first
+    if (counters[second + 1] & 15) < (counters[first + 1] & 15):
+        chosen = second
+    elif (counters[first + 1] & 15) > 0 and (counters[second + 1] & 15) > 0:
+        # Age the bucket that stays, so that what is not used again gives way in the end.
+        counters[second + 1] -= np.uint16(1)
+    counters[chosen] = check
+    for i in range(1, SLOT):
+        counters[chosen + i] = EMPTY_COUNTER
+    return chosen
+
+
+@njit(cache=True, nogil=True)
+def match_bucket(length, missed):
+    if length == 0:
+        return 0
+    if length < 16:
+        bucket = length
+    elif length < 64:
+        bucket = 16 + ((length - 16) >> 2)
+    else:
+        bucket = 28 + (1 if length >= 128 else 0) + (1 if length >= 512 else 0) + (1 if length >= 4096 else 0)
+    return bucket + (32 if missed > 0 else 0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def interpolate(table_row, stretched):
+    """Read an adaptive map between its two nearest buckets; returns probability and the nearer bucket."""
+    shifted = stretched + STRETCH_MAX
+    low = shifted // SSE_STEP
+    part = shifted - low * SSE_STEP
+    value = (np.int64(table_row[low]) * (SSE_STEP - part) + np.int64(table_row[low + 1]) * part) // SSE_STEP
+    return value, low + (1 if 2 * part > SSE_STEP else 0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def adapt(probability, bit, rate_bits):
+    target = (ONE - 1) if bit else 0
+    return np.uint16(np.int64(probability) + ((target - np.int64(probability)) >> rate_bits))
+
+
+@njit(cache=True, nogil=True)
+def mix(inputs, weights, squash):
+    total = np.int32(0)
+    for i in range(inputs.size):
+        total += (inputs[i] * weights[i]) >> 8
+    return clip(total >> 8, -STRETCH_MAX + 1, STRETCH_MAX - 1)
+
+
+@njit(cache=True, nogil=True)
+def learn(inputs, weights, error):
+    for i in range(inputs.size):
+        weights[i] = min(max(weights[i] + ((inputs[i] * error + (1 << 15)) >> 16), -WEIGHT_MAX), WEIGHT_MAX)
