@@ -12,8 +12,8 @@ from llmzip.container import FINGERPRINT_BYTES, Header, Index, Reader, read_bloc
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.model import load_model
 from llmzip.settings import DEFAULT_LEVEL, Settings
-from llmzip.streams import compress as _compress
 from llmzip.streams import NO_MODEL, decompress, iterate_plain, member_model
+from llmzip.streams import compress as _compress
 
 
 def compress(data: bytes, level: int = DEFAULT_LEVEL, **settings: Any) -> bytes:
