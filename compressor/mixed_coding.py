@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -98,18 +100,24 @@ class MixedCoder:
         half = max(1, lanes // 2)
         groups = [slice(first, first + half) for first in range(0, lanes, half)]
         predictors = [self._model.predictor(half, 1, side, kernel) for _ in groups]
-        with ThreadPoolExecutor(len(groups)) as pool:
-            # While one half of the lanes is decoded, the network already reads the other's new tokens.
-            pending = [pool.submit(p, tokens[g, None]) for p, g in zip(predictors, groups, strict=True)]
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(len(groups))) if lanes > 1 else None
+
+            def predict(i: int) -> Callable[[], NDArray[np.int32]]:
+                """While one half of the lanes is decoded, the network already reads the other's new tokens."""
+                read = tokens[groups[i], None].copy()
+                return pool.submit(predictors[i], read).result if pool else functools.partial(predictors[i], read)
+
+            pending = [predict(i) for i in range(len(groups))]
             for step in range(layout.steps):
                 active = layout.active(step)
                 for i, group in enumerate(groups):
-                    cumulative = pending[i].result()
+                    cumulative = pending[i]()
                     active_here = min(max(active - group.start, 0), half)
                     failed = self._code_step(tokens[group], active_here, cumulative, lane_states[group], coder, coded)
                     if failed:
                         raise LlmzError("coded data is damaged")
-                    pending[i] = pool.submit(predictors[i], tokens[group, None].copy())
+                    pending[i] = predict(i)
                 progress.advance_tokens(active)
         expected = np.cumsum(lane_bytes) + start
         if not np.array_equal(lane_states[:, mixing.POSITION], expected):

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
+from llmzip.integer_product import row_offsets
 from llmzip.mixing import LearnedState, new_learned_state
 from llmzip.network import (
     Embeddings,
     Stack,
     StackWeights,
-    _product,
+    _multiply,
     _token_frequencies,
     float_matrix,
     rescale,
@@ -102,6 +103,7 @@ class Model:
             raise LlmzError(f"not a model file of this version: {error}") from error
         self.decoder = Stack(self.config.decoder, stacks["decoder"])
         self.encoder = Stack(self.config.encoder, stacks["encoder"])
+        self._head_offsets: NDArray[np.int32] | None = None
         self._float_head: NDArray[np.float32] | None = None
         self.start_token = int(self.tokenizer.encode(b"\0")[0])
 
@@ -136,7 +138,9 @@ class Model:
         weight, multiplier, bias = self._head
         if use_compiled(kernel, len(states)):
             sums = np.empty((len(states), len(weight)), np.int32)
-            _product(states, weight, sums)
+            if self._head_offsets is None:
+                self._head_offsets = row_offsets(weight)
+            _multiply(states, weight, self._head_offsets, kernel == "plain", sums)
         else:
             if self._float_head is None:
                 self._float_head = float_matrix(weight)
@@ -150,7 +154,8 @@ class Predictor:
     """Token frequencies for a group of lanes, position after position.
 
     Args:
-        kernel: ``"compiled"``, ``"blas"``, or None to choose by the size of each call; all give the same integers.
+        kernel: ``"compiled"`` (with VNNI where the CPU has it), ``"plain"`` (without), ``"blas"``, or None to choose by
+            CPU and size of each call; all give the same integers.
     """
 
     def __init__(

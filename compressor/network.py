@@ -2,7 +2,7 @@
 
 A call evaluates ``steps`` further positions of every lane and carries convolution tails and attention caches, so that
 one position at a time (decompression) and a whole chunk (compression) give identical numbers. Matrix products of int8
-run either as float32 BLAS, exact because their sums stay below 2^24, or compiled by numba.
+run either as float32 BLAS, exact because their sums stay below 2^24, or compiled.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from llmzip.architecture import (
     StackConfig,
 )
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE, exp_weight, integer_sqrt
+from llmzip.integer_product import VNNI, fast_product, product, row_offsets
 
 MULTIPLIER_BITS = 24
 """Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
@@ -33,8 +34,10 @@ GATED_SHIFT = 12
 FREQUENCY_BITS = 24
 """A token distribution is integers whose sum is at most 2^24, each at least 1."""
 COMPILED_ROWS = 12
-"""Up to so many rows the compiled kernel beats float32 BLAS."""
+"""Up to so many rows plain compiled loops beat float32 BLAS."""
 
+_ATTENTION_BLOCK = 256
+"""Positions whose weights, at most 2^16, times int8 values add up in int32."""
 _HALF = 1 << (MULTIPLIER_BITS - 1)
 _PREVIOUS_FACTOR, _CURRENT_FACTOR, _SPREAD_FACTOR = BIGRAM_FACTORS
 _HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
@@ -65,6 +68,15 @@ class StackWeights(NamedTuple):
     """``[L]``, an attention layer's index among its kind; -1 for a convolution layer."""
 
 
+class ProductOffsets(NamedTuple):
+    """:func:`row_offsets` of a stack's matrices, int32 ``[L, out]``."""
+
+    in_offset: NDArray[np.int32]
+    out_offset: NDArray[np.int32]
+    up_offset: NDArray[np.int32]
+    down_offset: NDArray[np.int32]
+
+
 class Embeddings(NamedTuple):
     """What tokens, and the last two of them hashed, add to the residual stream; multipliers are as for weights."""
 
@@ -81,9 +93,9 @@ class StackState(NamedTuple):
 
     tails: NDArray[np.int32]
     """``[L, n, t - 1, d]``, last inputs of each convolution."""
-    keys: NDArray[np.int16]
+    keys: NDArray[np.int8]
     """``[attention layers, n, capacity, d]``"""
-    values: NDArray[np.int16]
+    values: NDArray[np.int8]
     length: NDArray[np.int64]
     """``[1]``, positions in the attention cache."""
     last_tokens: NDArray[np.int32]
@@ -98,17 +110,6 @@ def _clip(value, limit):
 @njit(cache=True, nogil=True, inline="always")
 def _rescale(total, multiplier):
     return (np.int64(total) * np.int64(multiplier) + _HALF) >> MULTIPLIER_BITS
-
-
-@njit(cache=True, nogil=True)
-def _product(inputs, weight, out):
-    """``out[r, o] = sum_k inputs[r, k] weight[o, k]``, int32."""
-    for o in range(weight.shape[0]):
-        for r in range(inputs.shape[0]):
-            total = np.int32(0)
-            for k in range(weight.shape[1]):
-                total += np.int32(weight[o, k]) * np.int32(inputs[r, k])
-            out[r, o] = total
 
 
 @njit(cache=True, nogil=True)
@@ -194,6 +195,7 @@ def _attend(sums, multiplier, temperature, slopes, keys, values, start, window, 
     scores = np.empty(window, np.int64)
     mixed = np.empty(width, np.int64)
     totals = np.empty(head_width, np.int64)
+    partial = np.empty(head_width, np.int32)
     for lane in range(lanes):
         for t in range(steps):
             row = sums[lane * steps + t]
@@ -222,12 +224,16 @@ def _attend(sums, multiplier, temperature, slopes, keys, values, start, window, 
                     best = max(best, score)
                 weight_sum = np.int64(0)
                 totals[:] = 0
-                for p in range(first, here + 1):
-                    weight = exp_weight(best - scores[p - first], coarse, fine) >> 14
-                    if weight > 0:
-                        weight_sum += weight
-                        for i in range(head_width):
-                            totals[i] += weight * values[lane, p, low + i]
+                for block in range(first, here + 1, _ATTENTION_BLOCK):
+                    partial[:] = 0
+                    for p in range(block, min(block + _ATTENTION_BLOCK, here + 1)):
+                        weight = np.int32(exp_weight(best - scores[p - first], coarse, fine) >> 14)
+                        if weight > 0:
+                            weight_sum += weight
+                            for i in range(head_width):
+                                partial[i] += weight * np.int32(values[lane, p, low + i])
+                    for i in range(head_width):
+                        totals[i] += partial[i]
                 for i in range(head_width):
                     mixed[low + i] = (totals[i] << _VALUE_SHIFT) // weight_sum
             _normalise_row(mixed, ACTIVATION_STEPS_PER_RMS, quantised[lane * steps + t])
@@ -244,7 +250,15 @@ def _square_relu(sums, multiplier, quantised):
 
 
 @njit(cache=True, nogil=True)
-def _run_layers_compiled(weights, state, window, lanes, steps, x, quantised, coarse, fine):
+def _multiply(inputs, weight, offsets, plain, out):
+    if plain:
+        product(inputs, weight, out)
+    else:
+        fast_product(inputs, weight, offsets, out)
+
+
+@njit(cache=True, nogil=True)
+def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x, quantised, coarse, fine):
     """All layers over ``x`` (int32 residual stream); ``quantised`` int16 holds each product's input in turn."""
     rows = lanes * steps
     width = x.shape[1]
@@ -255,7 +269,7 @@ def _run_layers_compiled(weights, state, window, lanes, steps, x, quantised, coa
     tall_quantised = np.empty((rows, hidden), np.int16)
     start = state.length[0]
     for layer in range(weights.cache_slot.size):
-        _product(quantised, weights.in_weight[layer], wide)
+        _multiply(quantised, weights.in_weight[layer], offsets.in_offset[layer], plain, wide)
         in_multiplier = weights.in_multiplier[layer]
         slot = weights.cache_slot[layer]
         if slot >= 0:
@@ -265,11 +279,11 @@ def _run_layers_compiled(weights, state, window, lanes, steps, x, quantised, coa
             )  # fmt: skip
         else:
             _convolve(wide, in_multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
-        _product(quantised, weights.out_weight[layer], narrow)
+        _multiply(quantised, weights.out_weight[layer], offsets.out_offset[layer], plain, narrow)
         _add_to_residual(narrow, weights.out_multiplier[layer], x, quantised)
-        _product(quantised, weights.up_weight[layer], tall)
+        _multiply(quantised, weights.up_weight[layer], offsets.up_offset[layer], plain, tall)
         _square_relu(tall, weights.up_multiplier[layer], tall_quantised)
-        _product(tall_quantised, weights.down_weight[layer], narrow)
+        _multiply(tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], plain, narrow)
         _add_to_residual(narrow, weights.down_multiplier[layer], x, quantised)
     state.length[0] = start + steps
 
@@ -313,6 +327,9 @@ class Stack:
     def __init__(self, config: StackConfig, weights: StackWeights) -> None:
         self.config = config
         self.weights = weights
+        self._offsets = ProductOffsets(
+            *(row_offsets(w) for w in (weights.in_weight, weights.out_weight, weights.up_weight, weights.down_weight))
+        )
         self._float_weights: list[list[NDArray[np.float32]]] | None = None
 
     def new_state(self, lanes: int, longest_call: int) -> StackState:
@@ -322,8 +339,8 @@ class Stack:
         cache = (config.layers.count("a"), lanes, capacity, config.width)
         return StackState(
             np.zeros((layers, lanes, config.kernel - 1, config.width), np.int32),
-            np.zeros(cache, np.int16),
-            np.zeros(cache, np.int16),
+            np.zeros(cache, np.int8),
+            np.zeros(cache, np.int8),
             np.zeros(1, np.int64),
             np.zeros(lanes, np.int32),
         )
@@ -340,7 +357,7 @@ class Stack:
 
         Args:
             side: int32 ``[d]``, added to every embedding.
-            kernel: ``"compiled"``, ``"blas"`` or None to choose by the number of rows.
+            kernel: ``"compiled"``, ``"plain"``, ``"blas"`` or None to choose by CPU and number of rows.
         """
         lanes, steps = tokens.shape
         x = np.empty((tokens.size, self.config.width), np.int32)
@@ -350,8 +367,9 @@ class Stack:
         _embed(tokens, state.last_tokens, side, embeddings, x, quantised)
         if use_compiled(kernel, tokens.size):
             _run_layers_compiled(
-                self.weights, state, self.config.window, lanes, steps, x, quantised, EXP_COARSE, EXP_FINE
-            )
+                self.weights, self._offsets, kernel == "plain", state, self.config.window, lanes, steps, x, quantised,
+                EXP_COARSE, EXP_FINE,
+            )  # fmt: skip
         else:
             self._run_layers_blas(state, lanes, steps, x, quantised)
         return quantised
@@ -383,7 +401,7 @@ class Stack:
 
 
 def use_compiled(kernel: str | None, rows: int) -> bool:
-    return rows <= COMPILED_ROWS if kernel is None else kernel == "compiled"
+    return VNNI or rows <= COMPILED_ROWS if kernel is None else kernel != "blas"
 
 
 def float_matrix(weight: NDArray[np.int8]) -> NDArray[np.float32]:

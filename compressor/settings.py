@@ -22,7 +22,7 @@ class Settings:
         level: 1 context mode, 2-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
         lanes: a power of two up to 256, or None to choose by size and level.
         threads: blocks coded at once where they are independent; None for all cores.
-        kernel: ``"compiled"``, ``"blas"``, or None to choose; no influence on the result.
+        kernel: ``"compiled"``, ``"plain"``, ``"blas"``, or None to choose; no influence on the result.
         independent: every block starts from fresh models, so that blocks can be coded and read on their own.
         block_bytes: plain bytes per block.
         model: path of a model file, or None for the one that ships.
@@ -43,8 +43,8 @@ class Settings:
             raise ValueError(f"lanes must be a power of two up to {MAX_LANES}, not {self.lanes}")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads must be at least 1, not {self.threads}")
-        if self.kernel not in (None, "compiled", "blas"):
-            raise ValueError(f"kernel must be 'compiled' or 'blas', not {self.kernel!r}")
+        if self.kernel not in (None, "compiled", "plain", "blas"):
+            raise ValueError(f"kernel must be 'compiled', 'plain' or 'blas', not {self.kernel!r}")
         if not 1 <= self.block_bytes <= 1 << 26:
             raise ValueError(f"block size must be 1 byte to 64 MiB, not {self.block_bytes}")
 

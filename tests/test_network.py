@@ -122,7 +122,7 @@ def test_kernels_equal_the_plain_reference(name: str, request: pytest.FixtureReq
     side = np.random.default_rng(1).integers(-30, 30, model.config.side_numbers).astype(np.int8)
     for numbers in (None, side):
         expected = reference_frequencies(model, tokens[0].tolist(), numbers)
-        for kernel in ("blas", "compiled"):
+        for kernel in ("blas", "compiled", "plain"):
             assert np.array_equal(evaluate(model, tokens, 70, kernel, numbers)[0], expected)
 
 
@@ -132,7 +132,7 @@ def test_calls_lanes_and_kernels_agree(name: str, lanes: int, request: pytest.Fi
     model: Model = request.getfixturevalue(name)
     tokens = random_tokens(model, lanes, 300)
     expected = evaluate(model, tokens, 300, "blas")
-    for chunk, kernel in ((1, "compiled"), (1, "blas"), (7, "compiled"), (64, None), (300, "compiled")):
+    for chunk, kernel in ((1, "compiled"), (1, "plain"), (1, "blas"), (7, "compiled"), (64, None), (300, "compiled")):
         assert np.array_equal(evaluate(model, tokens, chunk, kernel), expected)
     alone = evaluate(model, tokens[-1:], 1, "compiled")
     assert np.array_equal(alone[0], expected[-1])
@@ -141,7 +141,8 @@ def test_calls_lanes_and_kernels_agree(name: str, lanes: int, request: pytest.Fi
 def test_shipped_model_agrees_between_kernels_and_frequencies_are_sound(shipped: Model) -> None:
     tokens = random_tokens(shipped, 2, 40)
     frequencies = evaluate(shipped, tokens, 40, "blas")
-    assert np.array_equal(frequencies, evaluate(shipped, tokens, 1, "compiled"))
+    for kernel in ("compiled", "plain"):
+        assert np.array_equal(frequencies, evaluate(shipped, tokens, 1, kernel))
     steps = np.diff(frequencies, axis=-1)
     assert steps.min() >= 1
     assert frequencies[..., 0].max() == 0

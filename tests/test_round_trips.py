@@ -23,13 +23,13 @@ ANY_SETTINGS = st.builds(
     lanes=st.sampled_from([None, 1, 2, 16]),
     independent=st.booleans(),
     block_bytes=st.sampled_from([64, 1000, 1 << 20]),
-    kernel=st.sampled_from([None, "blas", "compiled"]),
+    kernel=st.sampled_from([None, "blas", "compiled", "plain"]),
     model=st.just(TINY_PATH),
 )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(TEXTS, ANY_SETTINGS, st.sampled_from(["blas", "compiled"]))
+@given(TEXTS, ANY_SETTINGS, st.sampled_from(["blas", "compiled", "plain"]))
 def test_any_bytes_with_any_settings(data: bytes, chosen: Settings, kernel: str) -> None:
     packed = compress(data, chosen)
     assert decompress(packed, TINY_PATH, kernel=kernel) == data
@@ -94,11 +94,11 @@ def test_kernels_and_threads_make_and_read_the_same_file(text: bytes, level: int
                 model=TINY_PATH,
             ),
         )  # fmt: skip
-        for kernel in ("blas", "compiled", None)
+        for kernel in ("blas", "compiled", "plain", None)
         for threads in (1, 3)
     }
     assert len(archives) == 1
-    for kernel in ("blas", "compiled", None):
+    for kernel in ("blas", "compiled", "plain", None):
         for threads in (1, 3):
             assert decompress(next(iter(archives)), TINY_PATH, threads, kernel) == text
 
