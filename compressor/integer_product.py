@@ -18,6 +18,8 @@ UNSIGNED_OFFSET = 128
 _STEP = 32
 _OUTPUTS = 4
 _ROWS = 4
+_CACHED_ROWS = 64
+"""So many rows of inputs stay in cache while all weights pass."""
 
 
 def _host_has_vnni() -> bool:
@@ -38,12 +40,14 @@ def row_offsets(weight: NDArray[np.int8]) -> NDArray[np.int32]:
 @njit(cache=True, nogil=True)
 def product(inputs, weight, out):
     """``out[r, o] = sum_k inputs[r, k] weight[o, k]``; int16 (of int8 range) times int8 to int32."""
-    for o in range(weight.shape[0]):
-        for r in range(inputs.shape[0]):
-            total = np.int32(0)
-            for k in range(weight.shape[1]):
-                total += np.int32(weight[o, k]) * np.int32(inputs[r, k])
-            out[r, o] = total
+    for first in range(0, inputs.shape[0], _CACHED_ROWS):
+        after = min(first + _CACHED_ROWS, inputs.shape[0])
+        for o in range(weight.shape[0]):
+            for r in range(first, after):
+                total = np.int32(0)
+                for k in range(weight.shape[1]):
+                    total += np.int32(weight[o, k]) * np.int32(inputs[r, k])
+                out[r, o] = total
 
 
 def _dot_products(rows: int) -> Any:
@@ -131,12 +135,14 @@ def _product_vnni(inputs, weight, offsets, out):
     for r in range(rows):
         for k in range(inputs.shape[1]):
             moved[r, k] = np.uint8(inputs[r, k] + UNSIGNED_OFFSET)
-    whole = rows - rows % _ROWS
-    for o in range(0, weight.shape[0], _OUTPUTS):
-        for r in range(0, whole, _ROWS):
-            _dot_four_rows(weight, o, moved, r, offsets, out)
-        for r in range(whole, rows):
-            _dot_one_row(weight, o, moved, r, offsets, out)
+    for first in range(0, rows, _CACHED_ROWS):
+        after = min(first + _CACHED_ROWS, rows)
+        whole = after - (after - first) % _ROWS
+        for o in range(0, weight.shape[0], _OUTPUTS):
+            for r in range(first, whole, _ROWS):
+                _dot_four_rows(weight, o, moved, r, offsets, out)
+            for r in range(whole, after):
+                _dot_one_row(weight, o, moved, r, offsets, out)
 
 
 if VNNI:

@@ -26,7 +26,6 @@ from llmzip.network import (
     _token_frequencies,
     float_matrix,
     rescale,
-    use_compiled,
 )
 from llmzip.tokenizer import Tokenizer
 
@@ -136,7 +135,7 @@ class Model:
 
     def _frequencies(self, states: NDArray[np.int16], kernel: str | None) -> NDArray[np.int32]:
         weight, multiplier, bias = self._head
-        if use_compiled(kernel, len(states)):
+        if kernel != "blas":
             sums = np.empty((len(states), len(weight)), np.int32)
             if self._head_offsets is None:
                 self._head_offsets = row_offsets(weight)
@@ -154,8 +153,7 @@ class Predictor:
     """Token frequencies for a group of lanes, position after position.
 
     Args:
-        kernel: ``"compiled"`` (with VNNI where the CPU has it), ``"plain"`` (without), ``"blas"``, or None to choose by
-            CPU and size of each call; all give the same integers.
+        kernel: ``"compiled"`` or None (VNNI where the CPU has it), ``"plain"`` or ``"blas"``; the integers are the same.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from llmzip.architecture import (
     StackConfig,
 )
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE, exp_weight, integer_sqrt
-from llmzip.integer_product import VNNI, fast_product, product, row_offsets
+from llmzip.integer_product import fast_product, product, row_offsets
 
 MULTIPLIER_BITS = 24
 """Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
@@ -33,9 +33,6 @@ GATED_SHIFT = 12
 """Gate products reach thousands; only their ratios matter, so they keep fewer fraction bits."""
 FREQUENCY_BITS = 24
 """A token distribution is integers whose sum is at most 2^24, each at least 1."""
-COMPILED_ROWS = 12
-"""Up to so many rows plain compiled loops beat float32 BLAS."""
-
 _ATTENTION_BLOCK = 256
 """Positions whose weights, at most 2^16, times int8 values add up in int32."""
 _HALF = 1 << (MULTIPLIER_BITS - 1)
@@ -357,7 +354,7 @@ class Stack:
 
         Args:
             side: int32 ``[d]``, added to every embedding.
-            kernel: ``"compiled"``, ``"plain"``, ``"blas"`` or None to choose by CPU and number of rows.
+            kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``.
         """
         lanes, steps = tokens.shape
         x = np.empty((tokens.size, self.config.width), np.int32)
@@ -365,7 +362,7 @@ class Stack:
         if state.length[0] + steps > state.keys.shape[2]:
             _drop_old_positions(state, self.config.window - 1)
         _embed(tokens, state.last_tokens, side, embeddings, x, quantised)
-        if use_compiled(kernel, tokens.size):
+        if kernel != "blas":
             _run_layers_compiled(
                 self.weights, self._offsets, kernel == "plain", state, self.config.window, lanes, steps, x, quantised,
                 EXP_COARSE, EXP_FINE,
@@ -398,10 +395,6 @@ class Stack:
             _square_relu(quantised.astype(np.float32) @ w_up, weights.up_multiplier[layer], tall)
             _add_to_residual(tall.astype(np.float32) @ w_down, weights.down_multiplier[layer], x, quantised)
         state.length[0] = start + steps
-
-
-def use_compiled(kernel: str | None, rows: int) -> bool:
-    return VNNI or rows <= COMPILED_ROWS if kernel is None else kernel != "blas"
 
 
 def float_matrix(weight: NDArray[np.int8]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ class Settings:
         level: 1 context mode, 2-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
         lanes: a power of two up to 256, or None to choose by size and level.
         threads: blocks coded at once where they are independent; None for all cores.
-        kernel: ``"compiled"``, ``"plain"``, ``"blas"``, or None to choose; no influence on the result.
+        kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``; no influence on the result.
         independent: every block starts from fresh models, so that blocks can be coded and read on their own.
         block_bytes: plain bytes per block.
         model: path of a model file, or None for the one that ships.
