@@ -153,7 +153,7 @@ class Predictor:
     """Token frequencies for a group of lanes, position after position.
 
     Args:
-        kernel: ``"compiled"`` or None (VNNI where the CPU has it), ``"plain"`` or ``"blas"``; the integers are the same.
+        kernel: ``"compiled"`` or None (VNNI where the CPU has it), ``"plain"`` or ``"blas"``; all give the same.
     """
 
     def __init__(
