@@ -11,6 +11,10 @@ DEFAULT_LEVEL = 6
 CONTEXT_MODE_LEVELS = range(1, 2)
 TOKEN_MODE_LEVELS = range(2, 4)
 BLOCK_BYTES = 4 << 20
+MAX_DEFAULT_THREADS = 4
+"""Each needs up to 250 MB: more only on request."""
+LANE_BYTES_AT_LEVEL_0 = 1 << 12
+"""Mixed mode's lanes are at least this long, doubled for each level."""
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 
 
@@ -19,9 +23,9 @@ class Settings:
     """Compression settings.
 
     Attributes:
-        level: 1 context mode, 2-3 token mode, 4-8 mixed mode with lanes by size, 9 mixed mode in one lane.
+        level: 1 context mode, 2-3 token mode, 4-8 mixed mode with ever longer lanes, 9 mixed mode in one lane.
         lanes: a power of two up to 256, or None to choose by size and level.
-        threads: blocks coded at once where they are independent; None for all cores.
+        threads: blocks coded at once where they are independent; None for all cores, four at most.
         kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``; no influence on the result.
         independent: every block starts from fresh models, so that blocks can be coded and read on their own.
         block_bytes: plain bytes per block.
@@ -50,7 +54,7 @@ class Settings:
 
     @property
     def thread_count(self) -> int:
-        return self.threads or os.cpu_count() or 1
+        return self.threads or min(os.cpu_count() or 1, MAX_DEFAULT_THREADS)
 
     @property
     def context_mode(self) -> bool:
@@ -68,7 +72,7 @@ class Settings:
             return 1
         if self.token_mode:
             return _power_of_two_below(plain_length // 2048, 64)
-        return _power_of_two_below(plain_length // 131072, 16)
+        return _power_of_two_below(plain_length // (LANE_BYTES_AT_LEVEL_0 << self.level), 16)
 
 
 def _power_of_two_below(value: int, limit: int) -> int:
