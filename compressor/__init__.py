@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from llmzip.errors import LlmzError
     from llmzip.files import Compressor, Decompressor, LlmzFile, compress, decompress, open
+    from llmzip.token_entropy import TokenEntropies, entropy
 
 _HOME = {
     "LlmzError": "llmzip.errors",
@@ -18,9 +19,21 @@ _HOME = {
     "LlmzFile": "llmzip.files",
     "compress": "llmzip.files",
     "decompress": "llmzip.files",
+    "TokenEntropies": "llmzip.token_entropy",
+    "entropy": "llmzip.token_entropy",
     "open": "llmzip.files",
 }
-__all__ = ["Compressor", "Decompressor", "LlmzError", "LlmzFile", "compress", "decompress", "open"]
+__all__ = [
+    "Compressor",
+    "Decompressor",
+    "LlmzError",
+    "LlmzFile",
+    "TokenEntropies",
+    "compress",
+    "decompress",
+    "entropy",
+    "open",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -163,6 +163,39 @@ def info(files: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(1 if failed else 0)
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Summary and bits by line as JSON.")
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write every token here.")
+@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a shaded page here.")
+@click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one.")
+def entropy(file: Path, as_json: bool, csv_path: Path | None, html_path: Path | None, model: str | None) -> None:
+    """Estimate the entropy of FILE token by token, by the model that compresses it."""
+    from llmzip.entropy_page import entropy_page
+    from llmzip.token_entropy import entropy as estimate
+
+    def report(path: Path) -> None:
+        with _open_source(path) as source:
+            text = source.read()
+        with _progress(path, len(text), False) as progress:
+            estimates = estimate(text, model, progress)
+        summary = {"file": str(path)} | estimates.summary()
+        lines = estimates.by_line(text)
+        if csv_path:
+            rows = [f"{o},{n},{s:.4f},{e:.4f}\n" for o, n, s, e in zip(*estimates, strict=True)]
+            csv_path.write_text("offset,length,surprisal,entropy\n" + "".join(rows))
+        if html_path:
+            html_path.write_text(entropy_page(path.name, text, estimates), encoding="utf-8")
+        if as_json:
+            click.echo(json.dumps(summary | {"bits_by_line": [round(float(b), 3) for b in lines]}, indent=2))
+            return
+        click.echo(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in summary.items()))
+        for number in sorted(lines.argsort()[::-1][:5]):
+            click.echo(f"line {number + 1}: {lines[number]:.1f} bits")
+
+    _report_failures((file,), report)
+
+
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(arguments: tuple[str, ...]) -> None:

@@ -1,0 +1,68 @@
+"""A self-contained HTML page that shades a text by the entropy of its tokens."""
+
+from __future__ import annotations
+
+import html
+
+from llmzip.token_entropy import TokenEntropies
+
+SHADES = 12
+BITS_PER_SHADE = 1.0
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --ink: #1b1b1f; --page: #fff; --hue: 24; --shade: 70%; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6e6ea; --page: #17171a; --shade: 42%; }} }}
+body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: var(--ink); background: var(--page);
+  font: 15px/1.5 system-ui, sans-serif; }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: 14px/1.6 ui-monospace, monospace; }}
+.legend span {{ padding: .2rem .5rem; font-size: 13px; }}
+{shades}
+</style>
+<h1>{title}</h1>
+<p>{bytes} bytes, {tokens} tokens: {bits_per_byte} bits per byte, {bits_per_token} bits per token.
+Point at a token for its figures: surprisal (bits it cost) and entropy (bits expected before it was seen).</p>
+<p class="legend">Surprisal in bits: {legend}</p>
+<pre>{text}</pre>
+</html>
+"""
+
+
+def _shade(bits: float) -> int:
+    return min(SHADES - 1, int(bits / BITS_PER_SHADE))
+
+
+def entropy_page(title: str, text: bytes, estimates: TokenEntropies) -> str:
+    """Return the page. Tokens that share a character are joined, so that every mark holds whole characters."""
+    marks: list[str] = []
+    pending = b""
+    surprisal = predicted = 0.0
+    for start, length, bits, expected in zip(*estimates, strict=True):
+        pending += text[start : start + length]
+        surprisal += bits
+        predicted += expected
+        try:
+            shown = pending.decode()
+        except UnicodeDecodeError:
+            if len(pending) < 4 and start + length < len(text):
+                continue
+            shown = pending.decode(errors="replace")
+        figures = f"surprisal {surprisal:.2f}, entropy {predicted:.2f} bits"
+        marks.append(f'<span class="s{_shade(surprisal)}" title="{figures}">{html.escape(shown)}</span>')
+        pending, surprisal, predicted = b"", 0.0, 0.0
+    alphas = [0.92 * shade / (SHADES - 1) for shade in range(SHADES)]
+    shades = "\n".join(
+        f".s{shade} {{ background: hsl(var(--hue) 90% var(--shade) / {alpha:.2f}) }}"
+        for shade, alpha in enumerate(alphas)
+    )
+    legend = "".join(
+        f'<span class="s{shade}">{shade * BITS_PER_SHADE:g}{"+" if shade == SHADES - 1 else ""}</span>'
+        for shade in range(SHADES)
+    )
+    return _PAGE.format(
+        title=html.escape(title), shades=shades, legend=legend, text="".join(marks), **estimates.summary()
+    )

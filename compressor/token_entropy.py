@@ -1,0 +1,69 @@
+"""Entropy of a text token by token, as the model sees it: what each token costs, and how open the choice was."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.model import Model, code_lengths, load_model
+from llmzip.progress import SILENT, Progress
+
+CALL_TOKENS = 256
+
+
+class TokenEntropies(NamedTuple):
+    """Estimates for the ``T`` tokens of a text."""
+
+    offsets: NDArray[np.int64]
+    """``[T]``: where each token starts, in bytes."""
+    lengths: NDArray[np.int64]
+    """``[T]``, bytes."""
+    surprisal: NDArray[np.float64]
+    """``[T]``, bits: the code length of the token that came. Its mean estimates the cross-entropy."""
+    entropy: NDArray[np.float64]
+    """``[T]``, bits: the entropy of the distribution from which it came, before it was seen."""
+
+    def by_line(self, text: bytes) -> NDArray[np.float64]:
+        """Bits of every line of ``text``; a token counts for the line in which it starts."""
+        starts = np.flatnonzero(np.frombuffer(b"\n" + text, np.uint8) == 10)
+        lines = np.searchsorted(starts, self.offsets, side="right") - 1
+        count = max(1, starts.size - text.endswith(b"\n"))
+        return np.bincount(lines, self.surprisal, count).astype(np.float64)
+
+    def summary(self) -> dict[str, Any]:
+        """``bytes``, ``tokens``, ``bits``, ``bits_per_token``, ``bits_per_byte`` and ``predicted_bits_per_token``."""
+        tokens, size, bits = self.lengths.size, int(self.lengths.sum()), float(self.surprisal.sum())
+        return {
+            "bytes": size,
+            "tokens": tokens,
+            "bits": round(bits, 1),
+            "bits_per_token": round(bits / max(1, tokens), 4),
+            "bits_per_byte": round(bits / max(1, size), 4),
+            "predicted_bits_per_token": round(float(self.entropy.sum()) / max(1, tokens), 4),
+        }
+
+
+def entropy(text: str | bytes, model: Model | str | None = None, progress: Progress = SILENT) -> TokenEntropies:
+    """Estimate the entropy of every token of ``text`` (UTF-8 if a str) with a model or a model file's path.
+
+    Raises:
+        LlmzError: the model file is not one.
+    """
+    plain = text.encode() if isinstance(text, str) else text
+    loaded = model if isinstance(model, Model) else load_model(model)
+    tokens = loaded.tokenizer.encode(plain)
+    lengths = loaded.tokenizer.token_lengths[tokens].astype(np.int64)
+    inputs = np.concatenate([[loaded.start_token], tokens[:-1]]).astype(np.int32)
+    predictor = loaded.predictor(1, CALL_TOKENS, None)
+    surprisal, predicted = np.zeros(tokens.size), np.zeros(tokens.size)
+    for start in range(0, tokens.size, CALL_TOKENS):
+        part = slice(start, start + CALL_TOKENS)
+        cumulative = predictor(np.ascontiguousarray(inputs[None, part]))
+        surprisal[part] = code_lengths(cumulative, tokens[part])
+        frequencies = np.diff(cumulative, axis=-1).astype(np.float32)
+        total = frequencies.sum(-1, dtype=np.float64)
+        predicted[part] = np.log2(total) - (frequencies * np.log2(frequencies)).sum(-1, dtype=np.float64) / total
+        progress.advance(int(lengths[part].sum()))
+    return TokenEntropies(np.cumsum(lengths) - lengths, lengths, surprisal, predicted)
