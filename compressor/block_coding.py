@@ -137,7 +137,7 @@ class BlockEncoder:
             coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress)
             return _Choice(Method.TOKENS, lanes_log2, start + coded)
         if self._mixed is None or self._header.independent:
-            self._mixed = MixedCoder(model, bucket_bits_for(len(plain), self._header.independent))
+            self._mixed = MixedCoder(model, bucket_bits_for(len(plain)))
         mixed = self._mixed
         result = mixed.encode(tokens, lanes, side, settings.kernel, self._progress)
         if result is None:
@@ -148,7 +148,7 @@ class BlockEncoder:
 
     def _encode_with_contexts(self, plain: bytes) -> _Choice:
         if self._context is None or self._header.independent:
-            self._context = ContextCoder(context_coding.bucket_bits_for(len(plain), self._header.independent))
+            self._context = ContextCoder(context_coding.bucket_bits_for(len(plain)))
         coded = self._context.encode(plain, self._progress)
         return _Choice(Method.CONTEXT, 0, coded and bytes([self._context.bucket_bits]) + coded)
 

@@ -13,7 +13,7 @@ TOKEN_MODE_LEVELS = range(2, 4)
 BLOCK_BYTES = 4 << 20
 MAX_DEFAULT_THREADS = 4
 """Each needs up to 250 MB: more only on request."""
-LANE_BYTES_AT_LEVEL_0 = 1 << 12
+LANE_BYTES_AT_LEVEL_0 = 1 << 13
 """Mixed mode's lanes are at least this long, doubled for each level."""
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 

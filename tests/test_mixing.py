@@ -83,7 +83,7 @@ def test_table_size_follows_length_within_limits() -> None:
     sizes = [bucket_bits_for(n) for n in (1, 1000, 10_000, 1_000_000, 4 << 20)]
     assert sizes == sorted(sizes)
     assert sizes[0] == 16
-    assert sizes[-1] == 24
+    assert sizes[-1] == 22
 
 
 def test_stretch_table_covers_every_probability() -> None:
