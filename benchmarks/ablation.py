@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip import mixed_coding, mixing
-from llmzip.benchmarks.machine import describe_machine
+from llmzip.benchmarks.machine import machine_line
 from llmzip.mixed_coding import RATES, MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
@@ -144,7 +144,7 @@ def main(corpus: Path, model: str | None, kilobytes: int, piece: int, json_path:
     for name, path in domain_files(corpus / "valid").items():
         length = 10 * piece if name in ("books", "enwikitext") else piece
         testing[name] = read_domain(path)[:length].replace(b"\0", b"\n")
-    click.echo(", ".join(f"{key}: {value}" for key, value in describe_machine().items()))
+    click.echo(machine_line())
     click.echo(f"{sum(map(len, testing.values()))} bytes of validation text")
     results = {}
     for part, name in enumerate(PARTS):

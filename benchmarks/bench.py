@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from llmzip.benchmarks.machine import describe_machine
+from llmzip.benchmarks.machine import describe_machine, machine_line
 from llmzip.benchmarks.peers import Peer, library_peers, llmzip_peer, program_peers
 
 ENWIK8_BYTES = 100_000_000
@@ -137,7 +137,7 @@ def main(
     if not only_llmzip:
         peers += library_peers() + program_peers()
     machine = describe_machine()
-    click.echo(", ".join(f"{key}: {value}" for key, value in machine.items()))
+    click.echo(machine_line())
     results: list[dict[str, Any]] = []
     for path in files:
         data = path.read_bytes()[:first]

@@ -9,7 +9,7 @@ import click
 import numpy as np
 import torch
 
-from llmzip.benchmarks.machine import describe_machine
+from llmzip.benchmarks.machine import machine_line
 from llmzip.model import code_lengths, load_model
 from llmzip.models.data import load_corpus, validation_windows
 from llmzip.models.export import import_model
@@ -34,7 +34,7 @@ def main(valid: Path, windows: int, model: str | None, float_weights: str | None
     else:
         network.load_state_dict(import_model(integer))
     network.eval()
-    click.echo(", ".join(f"{key}: {value}" for key, value in describe_machine().items()))
+    click.echo(machine_line())
     totals = np.zeros(2)
     weight = 0.0
     for domain in load_corpus(valid, integer.tokenizer):

@@ -29,3 +29,7 @@ def describe_machine() -> dict[str, str | int]:
         "python": platform.python_version(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
+
+
+def machine_line() -> str:
+    return ", ".join(f"{key}: {value}" for key, value in describe_machine().items())

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import llmzip
-from llmzip.benchmarks.machine import describe_machine
+from llmzip.benchmarks.machine import machine_line
 
 LOG_BYTES = 1_000_000
 PARAGRAPH = slice(2000, 2700)
@@ -42,7 +42,7 @@ def repetitive_log(size: int = LOG_BYTES, repeated_share: float = 0.99, seed: in
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(file: Path) -> None:
     """Compress 10 MB of one paragraph of FILE and 1 MB of log; exit with an error if xz -9e is smaller."""
-    click.echo(", ".join(f"{key}: {value}" for key, value in describe_machine().items()))
+    click.echo(machine_line())
     paragraph = file.read_bytes()[PARAGRAPH]
     copies = (paragraph * (PARAGRAPH_COPIES_BYTES // len(paragraph) + 1))[:PARAGRAPH_COPIES_BYTES]
     lost = False

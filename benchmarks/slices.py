@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from llmzip.benchmarks.machine import describe_machine
+from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import library_peers, llmzip_peer
 
 RIVALS = ("xz -9e", "brotli -11", "PPMd -o16")
@@ -19,7 +19,7 @@ RIVALS = ("xz -9e", "brotli -11", "PPMd -o16")
 @click.option("--level", default=6, show_default=True)
 def main(files: tuple[Path, ...], size: int, every: int, level: int) -> None:
     """Compare slice by slice; exit with an error if one is not smaller than under every rival."""
-    click.echo(", ".join(f"{key}: {value}" for key, value in describe_machine().items()))
+    click.echo(machine_line())
     ours = llmzip_peer(level)
     rivals = [peer for peer in library_peers() if peer.name in RIVALS]
     lost = 0

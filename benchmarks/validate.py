@@ -10,25 +10,18 @@ from pathlib import Path
 import click
 import numpy as np
 
-from llmzip.benchmarks.machine import describe_machine
+from llmzip.benchmarks.machine import machine_line
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.model import Model, code_lengths, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.progress import SILENT
-
-CHUNK = 512
+from llmzip.token_entropy import predictions
 
 
 def network_bits(model: Model, plain: bytes) -> float:
     """Ideal code length of ``plain`` in bits under the network alone."""
     tokens = model.tokenizer.encode(plain)
-    inputs = np.concatenate([[model.start_token], tokens[:-1]]).astype(np.int32)
-    predictor = model.predictor(1, CHUNK, None)
-    bits = 0.0
-    for start in range(0, tokens.size, CHUNK):
-        cumulative = predictor(np.ascontiguousarray(inputs[None, start : start + CHUNK]))
-        bits += float(code_lengths(cumulative, tokens[start : start + CHUNK]).sum())
-    return bits
+    return sum(float(code_lengths(frequencies, tokens[part]).sum()) for part, frequencies in predictions(model, tokens))
 
 
 def mixed_bits(model: Model, plain: bytes) -> float:
@@ -45,7 +38,7 @@ def mixed_bits(model: Model, plain: bytes) -> float:
 def main(valid: Path, first: int, mixed: bool, model: str | None) -> None:
     """Measure the model on VALID; the sum weighs domains by their size in bytes."""
     loaded = load_model(model)
-    click.echo(", ".join(f"{key}: {value}" for key, value in describe_machine().items()))
+    click.echo(machine_line())
     totals, weights = np.zeros(2), 0
     for name, path in domain_files(valid).items():
         text = read_domain(path)

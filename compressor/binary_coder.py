@@ -22,13 +22,21 @@ def new_coder() -> NDArray[np.int64]:
     return coder
 
 
-def new_decoder(coded: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """A binary coder that reads ``coded``, at least four bytes."""
+def finish(coder: NDArray[np.int64], coded: NDArray[np.uint8]) -> bytes:
+    """End what ``coder`` has written to ``coded`` and return it; the decoder reads zeros behind the end."""
+    end = int(coder[CURSOR])
+    coded[end] = coder[HIGH] >> 24
+    return coded[: end + 1].tobytes().rstrip(b"\0")
+
+
+def new_decoder(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """A binary coder that reads ``data``, and the buffer that it reads from."""
+    coded = np.frombuffer(data + bytes(4), np.uint8).copy()
     coder = new_coder()
     coder[CODE] = int.from_bytes(coded[:4].tobytes(), "big")
     coder[CURSOR] = 4
     coder[DECODING] = 1
-    return coder
+    return coder, coded
 
 
 @njit(cache=True, nogil=True)

@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip import context_mixing as kernel
-from llmzip.binary_coder import CODER_MARGIN, CURSOR, HIGH, new_coder, new_decoder
-from llmzip.bit_models import COUNTER_RATES
+from llmzip.binary_coder import CODER_MARGIN, finish, new_coder, new_decoder
+from llmzip.bit_models import COUNTER_RATES, bucket_bits
 from llmzip.logistic import SQUASH, STRETCH
 from llmzip.progress import Progress
 
 HISTORY_BYTES = 1 << 26
 """Text that matches can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 20, 23
-LARGEST_TABLE_BITS = 22
-"""What the compressor asks for at most, 128 MB: more gains a thousandth."""
 RATES = (6, 2)
 """Learning rates of the mixers and of the second layer."""
 CALL_BYTES = 1 << 16
@@ -30,15 +28,18 @@ CALL_BYTES = 1 << 16
 
 
 def bucket_bits_for(plain_length: int) -> int:
-    """Size of the counter table for a file whose first block has ``plain_length`` bytes; 32 bytes a bucket."""
-    wanted = plain_length * kernel.CONTEXTS
-    return min(max(wanted.bit_length(), MIN_BUCKET_BITS), LARGEST_TABLE_BITS)
+    """:func:`llmzip.bit_models.bucket_bits` of this mode."""
+    return bucket_bits(plain_length, kernel.CONTEXTS, MIN_BUCKET_BITS)
 
 
 @functools.cache
 def _shipped_state() -> kernel.LearnedState:
     with resources.files("llmzip").joinpath("data/context.npz").open("rb") as file, np.load(file) as arrays:
         return kernel.LearnedState(*(arrays[name] for name in kernel.LearnedState._fields))
+
+
+def _fresh_learned_state() -> kernel.LearnedState:
+    return kernel.LearnedState(*(array.copy() for array in _shipped_state()))
 
 
 class _Primed(NamedTuple):
@@ -50,7 +51,7 @@ class _Primed(NamedTuple):
 
 def _read_primer(bucket_bits: int) -> _Primed:
     history = np.frombuffer(resources.files("llmzip").joinpath("data/primer.txt").read_bytes(), np.uint8).copy()
-    learned = kernel.LearnedState(*(array.copy() for array in _shipped_state()))
+    learned = _fresh_learned_state()
     adaptive = kernel.new_adaptive_state(bucket_bits)
     unused_output = np.zeros(history.size + CODER_MARGIN, np.uint8)
     _code_bytes(history, 0, history.size, bucket_bits, learned, adaptive, new_coder(), unused_output)
@@ -71,7 +72,7 @@ class ContextCoder:
 
     def __init__(self, bucket_bits: int, learned: kernel.LearnedState | None = None) -> None:
         self.bucket_bits = bucket_bits
-        self._learned = learned or kernel.LearnedState(*(array.copy() for array in _shipped_state()))
+        self._learned = learned or _fresh_learned_state()
         if bucket_bits == MIN_BUCKET_BITS:
             primed = _primed_for_small_files()
             self._adaptive = kernel.AdaptiveState(*(array.copy() for array in primed.adaptive))
@@ -85,14 +86,11 @@ class ContextCoder:
         coded = np.zeros(len(plain) + len(plain) // 4 + CODER_MARGIN, np.uint8)
         if not self._code(np.frombuffer(plain, np.uint8), coder, coded, progress):
             return None
-        end = int(coder[CURSOR])
-        coded[end] = coder[HIGH] >> 24
-        return coded[: end + 1].tobytes().rstrip(b"\0")
+        return finish(coder, coded)
 
     def decode(self, data: bytes, plain_length: int, progress: Progress) -> bytes:
         """Undo :meth:`encode`. Damaged data gives some other bytes."""
-        coded = np.frombuffer(data + bytes(4), np.uint8).copy()
-        coder = new_decoder(coded)
+        coder, coded = new_decoder(data)
         self._code(np.zeros(plain_length, np.uint8), coder, coded, progress)
         return self._history[self._history.size - plain_length :].tobytes()
 

@@ -30,8 +30,11 @@ from llmzip.bit_models import (
     learn,
     match_bucket,
     mix,
+    untrained_counter_map,
+    untrained_match_map,
+    update_counter,
 )
-from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
+from llmzip.logistic import PROBABILITY_BITS, STRETCH_MAX
 
 CONTEXTS = 12
 INPUTS = 2 * CONTEXTS + 4
@@ -87,14 +90,11 @@ def new_learned_state() -> LearnedState:
     weights = np.zeros((sum(SELECTOR_SIZES), INPUTS), np.int32)
     weights[:, :MATCH_INPUT] = WEIGHT_ONE // 8
     weights[:, MATCH_INPUT:BIAS_INPUT] = WEIGHT_ONE // 4
-    buckets = SQUASH[np.clip(np.arange(MAP_BUCKETS) * 128 - 2048 + 64 + STRETCH_MAX, 0, 2 * STRETCH_MAX)]
-    match = np.empty((64, 2), np.uint16)
-    match[:, 0], match[:, 1] = ONE // 8, ONE - ONE // 8
     return LearnedState(
         weights,
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
-        np.tile(buckets.astype(np.uint16), (CONTEXTS, 16, 1)),
-        match,
+        np.tile(untrained_counter_map(), (CONTEXTS, 16, 1)),
+        untrained_match_map(),
     )
 
 
@@ -294,12 +294,7 @@ def code_bytes(
                 at = map_index[i]
                 if at >= 0:
                     maps[at] = adapt(maps[at], bit, 7)
-                where = slots[i] + within
-                counter = np.int64(counters[where])
-                count = counter & 15
-                p = counter >> COUNT_BITS
-                p += (((bit << 12) - bit - p) * counter_rates[count]) >> PROBABILITY_BITS
-                counters[where] = np.uint16(p << COUNT_BITS | min(count + 1, 15))
+                update_counter(counters, slots[i] + within, bit, counter_rates)
             if guess >= 0:
                 match_map[bucket, guess] = adapt(match_map[bucket, guess], bit, 6)
             partial = (partial << 1) | bit

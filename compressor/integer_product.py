@@ -79,8 +79,7 @@ def _dot_products(rows: int) -> Any:
             def constant(value: int) -> ir.Constant:
                 return ir.Constant(length.type, value)
 
-            sums = [[cgutils.alloca_once_value(builder, ir.Constant(vector, [0] * 8)) for _ in range(_OUTPUTS)]
-                    for _ in range(rows)]  # fmt: skip
+            sums = [[cgutils.alloca_once(builder, vector) for _ in range(_OUTPUTS)] for _ in range(rows)]
             for row in sums:
                 for place in row:
                     builder.store(ir.Constant(vector, [0] * 8), place)
@@ -161,3 +160,12 @@ else:
     def fast_product(inputs, weight, offsets, out):
         """As :func:`product`."""
         product(inputs, weight, out)
+
+
+@njit(cache=True, nogil=True)
+def multiply(inputs, weight, offsets, plain, out):
+    """:func:`product` where ``plain``, else :func:`fast_product`."""
+    if plain:
+        product(inputs, weight, out)
+    else:
+        fast_product(inputs, weight, offsets, out)

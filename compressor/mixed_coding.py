@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip import mixing
-from llmzip.binary_coder import CODER_MARGIN, CURSOR, HIGH, new_coder, new_decoder
-from llmzip.bit_models import COUNTER_RATES
+from llmzip.binary_coder import CODER_MARGIN, finish, new_coder, new_decoder
+from llmzip.bit_models import COUNTER_RATES, bucket_bits
 from llmzip.errors import LlmzError
 from llmzip.lanes import LaneLayout
 from llmzip.logistic import SQUASH, STRETCH
@@ -23,16 +23,13 @@ CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
 """Text that match models can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
-LARGEST_TABLE_BITS = 22
-"""What the compressor asks for at most, 128 MB: more gains a thousandth."""
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the second layer, and what the mixers' has extra at a file's start."""
 
 
 def bucket_bits_for(plain_length: int) -> int:
-    """Size of the counter table for a file whose first block has ``plain_length`` bytes; 32 bytes a bucket."""
-    wanted = max(1, plain_length * mixing.CONTEXTS)
-    return min(max(wanted.bit_length(), MIN_BUCKET_BITS), LARGEST_TABLE_BITS)
+    """:func:`llmzip.bit_models.bucket_bits` of this mode."""
+    return bucket_bits(plain_length, mixing.CONTEXTS, MIN_BUCKET_BITS)
 
 
 class MixedCoder:
@@ -79,9 +76,7 @@ class MixedCoder:
             if self._code_step(current, active, cumulative, lane_states, coder, coded):
                 return None
             progress.advance_tokens(active)
-        end = int(coder[CURSOR])
-        coded[end] = coder[HIGH] >> 24
-        return lane_bytes, coded[: end + 1].tobytes().rstrip(b"\0")
+        return lane_bytes, finish(coder, coded)
 
     def decode(
         self, data: bytes, count: int, lane_bytes: list[int], side: NDArray[np.int8] | None, kernel: str | None,
@@ -94,8 +89,7 @@ class MixedCoder:
         """
         lanes = len(lane_bytes)
         layout = LaneLayout(count, lanes)
-        coded = np.frombuffer(data + b"\0" * 4, np.uint8).copy()
-        coder = new_decoder(coded)
+        coder, coded = new_decoder(data)
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, mixing.REGION_START])
         tokens = np.full(lanes, self._model.start_token, np.int32)

@@ -33,8 +33,11 @@ from llmzip.bit_models import (
     learn,
     match_bucket,
     mix,
+    untrained_counter_map,
+    untrained_match_map,
+    update_counter,
 )
-from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
+from llmzip.logistic import PROBABILITY_BITS, STRETCH_MAX
 
 CONTEXTS = 28
 MATCH_MODELS = 2
@@ -127,14 +130,11 @@ def new_learned_state() -> LearnedState:
     weights[:, : 2 * CONTEXTS] = WEIGHT_ONE // 16
     weights[:, 2 * CONTEXTS : NETWORK_INPUT] = WEIGHT_ONE // 8
     weights[:, NETWORK_INPUT] = WEIGHT_ONE // 2
-    buckets = SQUASH[np.clip(np.arange(MAP_BUCKETS) * 128 - 2048 + 64 + STRETCH_MAX, 0, 2 * STRETCH_MAX)]
-    match = np.empty((2 * MATCH_MODELS, 64, 2), np.uint16)
-    match[..., 0], match[..., 1] = ONE // 8, ONE - ONE // 8
     return LearnedState(
         weights,
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
-        np.tile(buckets.astype(np.uint16), (2 * CONTEXTS, 16, 1)),
-        match,
+        np.tile(untrained_counter_map(), (2 * CONTEXTS, 16, 1)),
+        np.tile(untrained_match_map(), (2 * MATCH_MODELS, 1, 1)),
         np.tile(identity_row(), (256, 1)),
     )
 
@@ -479,11 +479,7 @@ def _code_byte(
 @njit(cache=True, nogil=True)
 def _count(counters, positions, bit, counter_rates):
     for i in range(positions.size):
-        counter = np.int64(counters[positions[i]])
-        count = counter & 15
-        probability = counter >> COUNT_BITS
-        probability += (((bit << 12) - bit - probability) * counter_rates[count]) >> PROBABILITY_BITS
-        counters[positions[i]] = np.uint16(probability << COUNT_BITS | min(count + 1, 15))
+        update_counter(counters, positions[i], bit, counter_rates)
 
 
 @njit(cache=True, nogil=True)

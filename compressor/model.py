@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import row_offsets
+from llmzip.integer_product import multiply, row_offsets
 from llmzip.mixing import LearnedState, new_learned_state
 from llmzip.network import (
     Embeddings,
     Stack,
     StackWeights,
-    _multiply,
     _token_frequencies,
     float_matrix,
     rescale,
@@ -139,7 +138,7 @@ class Model:
             sums = np.empty((len(states), len(weight)), np.int32)
             if self._head_offsets is None:
                 self._head_offsets = row_offsets(weight)
-            _multiply(states, weight, self._head_offsets, kernel == "plain", sums)
+            multiply(states, weight, self._head_offsets, kernel == "plain", sums)
         else:
             if self._float_head is None:
                 self._float_head = float_matrix(weight)

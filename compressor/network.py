@@ -23,7 +23,7 @@ from llmzip.architecture import (
     StackConfig,
 )
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE, exp_weight, integer_sqrt
-from llmzip.integer_product import fast_product, product, row_offsets
+from llmzip.integer_product import multiply, row_offsets
 
 MULTIPLIER_BITS = 24
 """Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
@@ -247,14 +247,6 @@ def _square_relu(sums, multiplier, quantised):
 
 
 @njit(cache=True, nogil=True)
-def _multiply(inputs, weight, offsets, plain, out):
-    if plain:
-        product(inputs, weight, out)
-    else:
-        fast_product(inputs, weight, offsets, out)
-
-
-@njit(cache=True, nogil=True)
 def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x, quantised, coarse, fine):
     """All layers over ``x`` (int32 residual stream); ``quantised`` int16 holds each product's input in turn."""
     rows = lanes * steps
@@ -266,7 +258,7 @@ def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x
     tall_quantised = np.empty((rows, hidden), np.int16)
     start = state.length[0]
     for layer in range(weights.cache_slot.size):
-        _multiply(quantised, weights.in_weight[layer], offsets.in_offset[layer], plain, wide)
+        multiply(quantised, weights.in_weight[layer], offsets.in_offset[layer], plain, wide)
         in_multiplier = weights.in_multiplier[layer]
         slot = weights.cache_slot[layer]
         if slot >= 0:
@@ -276,11 +268,11 @@ def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x
             )  # fmt: skip
         else:
             _convolve(wide, in_multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
-        _multiply(quantised, weights.out_weight[layer], offsets.out_offset[layer], plain, narrow)
+        multiply(quantised, weights.out_weight[layer], offsets.out_offset[layer], plain, narrow)
         _add_to_residual(narrow, weights.out_multiplier[layer], x, quantised)
-        _multiply(quantised, weights.up_weight[layer], offsets.up_offset[layer], plain, tall)
+        multiply(quantised, weights.up_weight[layer], offsets.up_offset[layer], plain, tall)
         _square_relu(tall, weights.up_multiplier[layer], tall_quantised)
-        _multiply(tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], plain, narrow)
+        multiply(tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], plain, narrow)
         _add_to_residual(narrow, weights.down_multiplier[layer], x, quantised)
     state.length[0] = start + steps
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +46,15 @@ class TokenEntropies(NamedTuple):
         }
 
 
+def predictions(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
+    """Yield runs of ``tokens`` ``[T]`` with the cumulative frequencies ``[run, V + 1]`` that the network gave them."""
+    inputs = np.concatenate([[model.start_token], tokens[:-1]]).astype(np.int32)
+    predictor = model.predictor(1, CALL_TOKENS, None)
+    for start in range(0, tokens.size, CALL_TOKENS):
+        part = slice(start, start + CALL_TOKENS)
+        yield part, predictor(np.ascontiguousarray(inputs[None, part]))
+
+
 def entropy(text: str | bytes, model: Model | str | None = None, progress: Progress = SILENT) -> TokenEntropies:
     """Estimate the entropy of every token of ``text`` (UTF-8 if a str) with a model or a model file's path.
 
@@ -55,12 +65,8 @@ def entropy(text: str | bytes, model: Model | str | None = None, progress: Progr
     loaded = model if isinstance(model, Model) else load_model(model)
     tokens = loaded.tokenizer.encode(plain)
     lengths = loaded.tokenizer.token_lengths[tokens].astype(np.int64)
-    inputs = np.concatenate([[loaded.start_token], tokens[:-1]]).astype(np.int32)
-    predictor = loaded.predictor(1, CALL_TOKENS, None)
     surprisal, predicted = np.zeros(tokens.size), np.zeros(tokens.size)
-    for start in range(0, tokens.size, CALL_TOKENS):
-        part = slice(start, start + CALL_TOKENS)
-        cumulative = predictor(np.ascontiguousarray(inputs[None, part]))
+    for part, cumulative in predictions(loaded, tokens):
         surprisal[part] = code_lengths(cumulative, tokens[part])
         frequencies = np.diff(cumulative, axis=-1).astype(np.float32)
         total = frequencies.sum(-1, dtype=np.float64)
