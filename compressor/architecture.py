@@ -48,8 +48,9 @@ class StackConfig:
         return self.width // self.heads
 
     def slope(self, head: int) -> float:
-        """Attention bias of a head in nats per token of distance (ALiBi, arXiv 2108.12409); head 0 has none."""
-        return 0.0 if head == 0 else 2.0 ** -(2 * head + 1)
+        """Attention bias of a head in nats per token of distance (ALiBi, arXiv 2108.12409); the first has none, nor
+        those from the sixth on, whose bias would be less than the fixed point's step."""
+        return 2.0 ** -(2 * head + 1) if 0 < head < 5 else 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ class ModelConfig:
     side_numbers: int = 64
     bigram_bits: int = 0
     """Logarithm of the rows of the decoder's hashed bigram embedding; 0 for none."""
+    bigram_width: int = 0
+    """Channels that the bigram embedding adds to, the first ones; 0 for all."""
+    weight_bits: int = 8
+    """Bits of every weight but the bigram embedding's: integers of at most ``2^(bits - 1) - 1``."""
+    bigram_weight_bits: int = 8
+
+    @property
+    def bigram_columns(self) -> int:
+        return self.bigram_width or self.decoder.width
 
     @property
     def bigram_rows(self) -> int:
@@ -82,13 +92,21 @@ class ModelConfig:
         return cls(decoder=decoder, encoder=encoder, **fields)
 
 
+def largest_weight(bits: int) -> int:
+    """The largest integer of a weight of so many bits."""
+    return (1 << (bits - 1)) - 1
+
+
 BIGRAM_FACTORS = (2654435761, 40503, 2246822519)
 """Row of a pair in the bigram embedding: the top ``bigram_bits`` of 32, of
 ``(previous * f[0] + current * f[1]) mod 2^32 * f[2] mod 2^32``. What stands before the first token is token 0."""
 
 DEFAULT_CONFIG = ModelConfig(
     vocabulary=8192,
-    decoder=StackConfig(width=256, layers="ccacca", hidden=1024, heads=4),
+    decoder=StackConfig(width=384, layers="cccaccca", hidden=1536, heads=6, window=1024),
     encoder=StackConfig(width=128, layers="cac", hidden=384, heads=2),
     bigram_bits=15,
+    bigram_width=256,
+    weight_bits=6,
+    bigram_weight_bits=4,
 )

@@ -15,21 +15,28 @@ from numpy.typing import NDArray
 
 UNSIGNED_OFFSET = 128
 """VNNI multiplies unsigned by signed bytes: inputs are moved up by this, and sums corrected by rows' offsets."""
-_STEP = 32
+SLICE = 64
+"""Dot-product instructions take the inputs of a product in slices of so many bytes."""
 _OUTPUTS = 4
 _ROWS = 4
+_PREFETCH_BYTES = 1536
+"""A matrix is asked for at least so far ahead of its use: weights do not fit the nearer caches."""
 _CACHED_ROWS = 64
 """So many rows of inputs stay in cache while all weights pass."""
 
 
-def _host_has_vnni() -> bool:
+def _vnni_vector_words() -> int:
+    """Words of 32 bits in the widest vector that this CPU's dot-product instructions take; 0 without them."""
     if numba.config.CPU_NAME or numba.config.CPU_FEATURES:  # type: ignore[attr-defined]
-        return False  # compiled for some other machine
+        return 0  # compiled for some other machine
     features = llvmlite.binding.get_host_cpu_features()
-    return bool(features.get("avxvnni") or (features.get("avx512vnni") and features.get("avx512vl")))
+    if features.get("avx512vnni") and features.get("avx512vl"):
+        return 16
+    return 8 if features.get("avxvnni") else 0
 
 
-VNNI = _host_has_vnni()
+_VECTOR_WORDS = _vnni_vector_words()
+VNNI = _VECTOR_WORDS > 0
 
 
 def row_offsets(weight: NDArray[np.int8]) -> NDArray[np.int32]:
@@ -50,54 +57,76 @@ def product(inputs, weight, out):
                 out[r, o] = total
 
 
-def _dot_products(rows: int) -> Any:
-    """An intrinsic for ``rows`` rows of inputs and four of weights, written as LLVM IR: numba has no such instruction.
+def _dot_products(rows: int, unsigned_outputs: bool = False) -> Any:
+    """An intrinsic for ``rows`` rows of inputs and four of outputs, written as LLVM IR: numba has no such instruction.
 
-    Its arguments: weight int8 ``[out, in]``, o, inputs uint8 ``[rows, in]``, r, offsets int32 ``[out]``, out int32
-    ``[rows, out]``, all C-contiguous; ``in`` a multiple of 32.
+    Its arguments: matrix ``[outputs, in]``, o, inputs ``[rows, in]``, r, start, end, corrections int32 ``[outputs]``,
+    out int32 ``[rows, outputs]``, all C-contiguous; the sums go from ``start`` to ``end`` of ``in``, which differ by a
+    multiple of ``SLICE``. One of matrix and inputs is uint8, the other int8, as ``unsigned_outputs`` says.
     """
 
     @intrinsic
-    def dot_products(typing_context, weight, o, inputs, r, offsets, out):  # type: ignore[no-untyped-def]
+    def dot_products(typing_context, matrix, o, inputs, r, start, end, corrections, out):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            weight_type, _, inputs_type, _, offsets_type, out_type = signature.args
-            weight_array = context.make_array(weight_type)(context, builder, arguments[0])
+            matrix_type, _, inputs_type, _, _, _, corrections_type, out_type = signature.args
+            matrix_array = context.make_array(matrix_type)(context, builder, arguments[0])
             inputs_array = context.make_array(inputs_type)(context, builder, arguments[2])
-            offsets_array = context.make_array(offsets_type)(context, builder, arguments[4])
-            out_array = context.make_array(out_type)(context, builder, arguments[5])
-            first_output, first_row = arguments[1], arguments[3]
-            length = cgutils.unpack_tuple(builder, weight_array.shape)[1]
+            corrections_array = context.make_array(corrections_type)(context, builder, arguments[6])
+            out_array = context.make_array(out_type)(context, builder, arguments[7])
+            first_output, first_row, first, after = (arguments[i] for i in (1, 3, 4, 5))
+            matrix_stride = cgutils.unpack_tuple(builder, matrix_array.shape)[1]
+            inputs_stride = cgutils.unpack_tuple(builder, inputs_array.shape)[1]
             outputs = cgutils.unpack_tuple(builder, out_array.shape)[1]
-            word, vector = ir.IntType(32), ir.VectorType(ir.IntType(32), 8)
+            words = _VECTOR_WORDS
+            word, vector = ir.IntType(32), ir.VectorType(ir.IntType(32), words)
             quarter = ir.VectorType(word, 4)
             function_type = ir.FunctionType(vector, [vector] * 3)
-            instruction = cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.avx512.vpdpbusd.256")
+            name = f"llvm.x86.avx512.vpdpbusd.{32 * words}"
+            instruction = cgutils.get_or_insert_function(builder.module, function_type, name)
+
+            byte_pointer = ir.IntType(8).as_pointer()
+            prefetch_type = ir.FunctionType(ir.VoidType(), [byte_pointer, word, word, word])
+            prefetch = cgutils.get_or_insert_function(builder.module, prefetch_type, "llvm.prefetch.p0")
 
             def address(data, offset, kind):  # type: ignore[no-untyped-def]
                 return builder.bitcast(cgutils.pointer_add(builder, data, offset), kind.as_pointer())
 
             def constant(value: int) -> ir.Constant:
-                return ir.Constant(length.type, value)
+                return ir.Constant(first.type, value)
+
+            def row_starts(at, count, stride):  # type: ignore[no-untyped-def]
+                return [builder.mul(builder.add(at, constant(i)), stride) for i in range(count)]
 
             sums = [[cgutils.alloca_once(builder, vector) for _ in range(_OUTPUTS)] for _ in range(rows)]
             for row in sums:
                 for place in row:
-                    builder.store(ir.Constant(vector, [0] * 8), place)
-            weight_starts = [builder.mul(builder.add(first_output, constant(i)), length) for i in range(_OUTPUTS)]
-            input_starts = [builder.mul(builder.add(first_row, constant(i)), length) for i in range(rows)]
-            with cgutils.for_range_slice(builder, constant(0), length, constant(_STEP), inc=True) as (k, _):
+                    builder.store(ir.Constant(vector, [0] * words), place)
+            matrix_starts = row_starts(first_output, _OUTPUTS, matrix_stride)
+            next_outputs = builder.mul(matrix_stride, constant(_OUTPUTS))
+            is_near = builder.icmp_signed("<", next_outputs, constant(_PREFETCH_BYTES))
+            distance = builder.select(is_near, constant(_PREFETCH_BYTES), next_outputs)
+            input_starts = row_starts(first_row, rows, inputs_stride)
+            with cgutils.for_range_slice(builder, first, after, constant(4 * words), inc=True) as (k, _):
                 loaded = [
-                    builder.load(address(inputs_array.data, builder.add(start, k), vector), align=1)
-                    for start in input_starts
+                    builder.load(address(inputs_array.data, builder.add(at, k), vector), align=1) for at in input_starts
                 ]
-                for i, start in enumerate(weight_starts):
-                    weights = builder.load(address(weight_array.data, builder.add(start, k), vector), align=1)
+                for i, at in enumerate(matrix_starts):
+                    ahead = builder.add(builder.add(at, k), distance)
+                    pointer = cgutils.pointer_add(builder, matrix_array.data, ahead, byte_pointer)
+                    builder.call(prefetch, [pointer, *(word(value) for value in (0, 3, 1))])
+                    weights = builder.load(address(matrix_array.data, builder.add(at, k), vector), align=1)
                     for j in range(rows):
                         place = sums[j][i]
-                        builder.store(builder.call(instruction, [builder.load(place), loaded[j], weights]), place)
+                        pair = [weights, loaded[j]] if unsigned_outputs else [loaded[j], weights]
+                        builder.store(builder.call(instruction, [builder.load(place), *pair]), place)
 
             def shuffled(a, b, lanes):  # type: ignore[no-untyped-def]
                 return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(word, len(lanes)), lanes))
+
+            def halved(a):  # type: ignore[no-untyped-def]
+                size = a.type.count
+                low, high = list(range(size // 2)), list(range(size // 2, size))
+                return builder.add(shuffled(a, a, low), shuffled(a, a, high))
 
             def add_pairs(a, b):  # type: ignore[no-untyped-def]
                 even = shuffled(a, b, [0, 2, 8, 10, 4, 6, 12, 14])
@@ -105,11 +134,12 @@ def _dot_products(rows: int) -> Any:
                 return builder.add(even, odd)
 
             correction_at = builder.mul(first_output, constant(4))
-            correction = builder.load(address(offsets_array.data, correction_at, quarter), align=4)
+            correction = builder.load(address(corrections_array.data, correction_at, quarter), align=4)
             for j in range(rows):
                 a, b, c, d = (builder.load(place) for place in sums[j])
-                total = add_pairs(add_pairs(a, b), add_pairs(c, d))
-                total = builder.add(shuffled(total, total, [0, 1, 2, 3]), shuffled(total, total, [4, 5, 6, 7]))
+                if words == 16:
+                    a, b, c, d = (halved(part) for part in (a, b, c, d))
+                total = halved(add_pairs(add_pairs(a, b), add_pairs(c, d)))
                 place = builder.add(builder.mul(builder.add(first_row, constant(j)), outputs), first_output)
                 builder.store(
                     builder.sub(total, correction),
@@ -118,43 +148,75 @@ def _dot_products(rows: int) -> Any:
                 )
             return context.get_dummy_value()
 
-        return types.void(weight, types.intp, inputs, types.intp, offsets, out), generate
+        spans = [types.intp] * 2
+        return types.void(matrix, types.intp, inputs, types.intp, *spans, corrections, out), generate
 
     return dot_products
 
 
 _dot_one_row = _dot_products(1)
+_dot_two_rows = _dot_products(2)
 _dot_four_rows = _dot_products(_ROWS)
+_dot_unsigned = _dot_products(1, unsigned_outputs=True)
 
 
 @njit(cache=True, nogil=True)
 def _product_vnni(inputs, weight, offsets, out):
-    rows = inputs.shape[0]
+    rows, length = inputs.shape
     moved = np.empty(inputs.shape, np.uint8)
     for r in range(rows):
-        for k in range(inputs.shape[1]):
+        for k in range(length):
             moved[r, k] = np.uint8(inputs[r, k] + UNSIGNED_OFFSET)
     for first in range(0, rows, _CACHED_ROWS):
         after = min(first + _CACHED_ROWS, rows)
         whole = after - (after - first) % _ROWS
         for o in range(0, weight.shape[0], _OUTPUTS):
             for r in range(first, whole, _ROWS):
-                _dot_four_rows(weight, o, moved, r, offsets, out)
+                _dot_four_rows(weight, o, moved, r, 0, length, offsets, out)
             for r in range(whole, after):
-                _dot_one_row(weight, o, moved, r, offsets, out)
+                _dot_one_row(weight, o, moved, r, 0, length, offsets, out)
+
+
+@njit(cache=True, nogil=True)
+def plain_dots(matrix, vectors, first, after, start, end, none, out):
+    """``out[r, o] = sum_k matrix[o, k] vectors[r, k]`` for ``first <= o < after`` and ``start <= k < end``.
+
+    Args:
+        matrix, vectors: one uint8, the other int8.
+        none: zeros, int32 ``[outputs]``.
+    """
+    for o in range(first, after):
+        for r in range(vectors.shape[0]):
+            total = np.int32(0)
+            for k in range(start, end):
+                total += np.int32(matrix[o, k]) * np.int32(vectors[r, k])
+            out[r, o] = total
 
 
 if VNNI:
 
     @njit(cache=True, nogil=True)
+    def unsigned_dots(matrix, vector, first, after, start, end, none, out):
+        """:func:`plain_dots` of a uint8 matrix and one int8 vector; all limits multiples of 4, slices of ``SLICE``."""
+        for o in range(first, after, _OUTPUTS):
+            _dot_unsigned(matrix, o, vector, 0, start, end, none, out)
+
+    @njit(cache=True, nogil=True)
+    def signed_dots(matrix, vectors, first, after, start, end, none, out):
+        """:func:`plain_dots` of an int8 matrix and two uint8 vectors; limits as for :func:`unsigned_dots`."""
+        for o in range(first, after, _OUTPUTS):
+            _dot_two_rows(matrix, o, vectors, 0, start, end, none, out)
+
+    @njit(cache=True, nogil=True)
     def fast_product(inputs, weight, offsets, out):
         """As :func:`product`, with ``offsets`` from :func:`row_offsets`; all arrays C-contiguous."""
-        if weight.shape[1] % _STEP == 0 and weight.shape[0] % _OUTPUTS == 0:
+        if weight.shape[1] % SLICE == 0 and weight.shape[0] % _OUTPUTS == 0:
             _product_vnni(inputs, weight, offsets, out)
         else:
             product(inputs, weight, out)
 
 else:
+    unsigned_dots = signed_dots = plain_dots
 
     @njit(cache=True, nogil=True)
     def fast_product(inputs, weight, offsets, out):

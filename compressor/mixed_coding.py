@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from llmzip.lanes import LaneLayout
 from llmzip.logistic import SQUASH, STRETCH
 from llmzip.model import Model
 from llmzip.progress import Progress
+from llmzip.settings import available_cores
 
 CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
@@ -25,6 +26,18 @@ HISTORY_BYTES = 1 << 26
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the second layer, and what the mixers' has extra at a file's start."""
+
+
+def lane_groups(lanes: int) -> list[slice]:
+    """Cut a power of two of lanes into groups whose networks run side by side, a thread each; no influence on what is
+    coded."""
+    count = min(lanes, 1 << max(1, available_cores().bit_length() - 1))
+    return [slice(first, first + lanes // count) for first in range(0, lanes, lanes // count)]
+
+
+def _active_in(group: slice, active: int) -> int:
+    """Lanes of ``group`` among the first ``active``."""
+    return min(max(active - group.start, 0), group.stop - group.start)
 
 
 def bucket_bits_for(plain_length: int) -> int:
@@ -70,11 +83,13 @@ class MixedCoder:
         coder = new_coder()
         coded = np.zeros(sum(lane_bytes) + CODER_MARGIN, np.uint8)
         lane_states = self._begin_block(lane_bytes)
-        for step, cumulative in enumerate(self._network_steps(grid, side, kernel)):
+        groups = lane_groups(lanes)
+        for step, frequencies in enumerate(self._network_steps(grid, groups, side, kernel)):
             active = layout.active(step)
-            current = grid[:, step].copy()
-            if self._code_step(current, active, cumulative, lane_states, coder, coded):
-                return None
+            for group, cumulative in zip(groups, frequencies, strict=True):
+                current = grid[group, step].copy()
+                if self._code_step(current, _active_in(group, active), cumulative, lane_states[group], coder, coded):
+                    return None
             progress.advance_tokens(active)
         return lane_bytes, finish(coder, coded)
 
@@ -93,14 +108,13 @@ class MixedCoder:
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, mixing.REGION_START])
         tokens = np.full(lanes, self._model.start_token, np.int32)
-        half = max(1, lanes // 2)
-        groups = [slice(first, first + half) for first in range(0, lanes, half)]
-        predictors = [self._model.predictor(half, 1, side, kernel) for _ in groups]
+        groups = lane_groups(lanes)
+        predictors = [self._model.predictor(lanes // len(groups), 1, side, kernel) for _ in groups]
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(len(groups))) if lanes > 1 else None
 
             def predict(i: int) -> Callable[[], NDArray[np.int32]]:
-                """While one half of the lanes is decoded, the network already reads the other's new tokens."""
+                """While one group of lanes is decoded, the network already reads the others' new tokens."""
                 read = tokens[groups[i], None].copy()
                 return pool.submit(predictors[i], read).result if pool else functools.partial(predictors[i], read)
 
@@ -109,9 +123,8 @@ class MixedCoder:
                 active = layout.active(step)
                 for i, group in enumerate(groups):
                     cumulative = pending[i]()
-                    active_here = min(max(active - group.start, 0), half)
-                    failed = self._code_step(tokens[group], active_here, cumulative, lane_states[group], coder, coded)
-                    if failed:
+                    active_here = _active_in(group, active)
+                    if self._code_step(tokens[group], active_here, cumulative, lane_states[group], coder, coded):
                         raise LlmzError("coded data is damaged")
                     pending[i] = predict(i)
                 progress.advance_tokens(active)
@@ -121,24 +134,28 @@ class MixedCoder:
         return self._history[start : start + sum(lane_bytes)].tobytes()
 
     def _network_steps(
-        self, grid: NDArray[np.int32], side: NDArray[np.int8] | None, kernel: str | None
-    ) -> Iterator[NDArray[np.int32]]:
-        """Yield cumulative frequencies ``[lanes, V + 1]`` of each step; the next chunk is computed meanwhile."""
+        self, grid: NDArray[np.int32], groups: list[slice], side: NDArray[np.int8] | None, kernel: str | None
+    ) -> Iterator[list[NDArray[np.int32]]]:
+        """Yield each step's cumulative frequencies, ``[lanes of the group, V + 1]`` for each group; a thread for each
+        computes the next chunk meanwhile."""
         lanes, steps = grid.shape
-        chunk = max(1, CHUNK_ROWS // lanes)
-        predictor = self._model.predictor(lanes, chunk, side, kernel)
+        chunk = max(1, CHUNK_ROWS * len(groups) // lanes)
+        predictors = [self._model.predictor(lanes // len(groups), chunk, side, kernel) for _ in groups]
         inputs = np.concatenate([np.full((lanes, 1), self._model.start_token, np.int32), grid[:, :-1]], 1)
-        with ThreadPoolExecutor(1) as pool:
-            starts = range(0, steps, chunk)
-            pending = pool.submit(predictor, np.ascontiguousarray(inputs[:, :chunk])) if steps else None
-            for start in starts:
-                assert pending is not None
-                by_step = pending.result().reshape(lanes, min(chunk, steps - start), -1)
+        with ThreadPoolExecutor(len(groups)) as pool:
+
+            def predict(start: int) -> list[Future[NDArray[np.int32]]]:
+                parts = [np.ascontiguousarray(inputs[group, start : start + chunk]) for group in groups]
+                return [pool.submit(predictor, part) for predictor, part in zip(predictors, parts, strict=True)]
+
+            pending = predict(0)
+            for start in range(0, steps, chunk):
+                length = min(chunk, steps - start)
+                by_step = [job.result().reshape(lanes // len(groups), length, -1) for job in pending]
                 if start + chunk < steps:
-                    following = np.ascontiguousarray(inputs[:, start + chunk : start + 2 * chunk])
-                    pending = pool.submit(predictor, following)
-                for t in range(by_step.shape[1]):
-                    yield by_step[:, t]
+                    pending = predict(start + chunk)
+                for t in range(length):
+                    yield [part[:, t] for part in by_step]
 
     def _begin_block(self, lane_bytes: list[int]) -> NDArray[np.int64]:
         kept = self._history[-HISTORY_BYTES:]

@@ -26,6 +26,7 @@ from llmzip.network import (
     float_matrix,
     rescale,
 )
+from llmzip.packed_integers import pack_integers, packed_size, unpack_integers
 from llmzip.tokenizer import Tokenizer
 
 MAGIC = b"LLMZMDL1"
@@ -33,17 +34,37 @@ FINGERPRINT_BYTES = 8
 MODEL_PATH_VARIABLE = "LLMZIP_MODEL_PATH"
 
 
+def _bits(config: ModelConfig, name: str, tensor: NDArray) -> int:
+    """Bits in which a model file keeps the integers of a tensor."""
+    if tensor.dtype != np.int8:
+        return 8 * tensor.itemsize
+    return config.bigram_weight_bits if name == "decoder.bigram_embedding" else config.weight_bits
+
+
 def pack_model(config: ModelConfig, vocabulary: bytes, tensors: dict[str, NDArray]) -> bytes:
     """Return a model file: magic, header length, JSON header, vocabulary and tensors, each aligned to 64 bytes."""
-    parts = {"vocabulary": np.frombuffer(vocabulary, np.uint8)} | tensors
-    offset, listing = 0, []
-    for name, tensor in parts.items():
-        listing.append({"name": name, "dtype": tensor.dtype.str, "shape": list(tensor.shape), "offset": offset})
-        offset += -(-tensor.nbytes // 64) * 64
+    offset, listing, body = 0, [], []
+    for name, tensor in ({"vocabulary": np.frombuffer(vocabulary, np.uint8)} | tensors).items():
+        entry = {"name": name, "dtype": tensor.dtype.str, "shape": list(tensor.shape), "offset": offset}
+        bits = _bits(config, name, tensor)
+        data = tensor.tobytes()
+        if bits < 8:
+            entry["bits"] = bits
+            data = pack_integers(tensor, bits).tobytes()
+        listing.append(entry)
+        body.append(data + b"\0" * (-len(data) % 64))
+        offset += len(body[-1])
     header = json.dumps({"config": json.loads(config.to_json()), "tensors": listing}).encode()
     header += b" " * (-(len(header) + 12) % 64)
-    body = b"".join(t.tobytes() + b"\0" * (-t.nbytes % 64) for t in parts.values())
-    return MAGIC + len(header).to_bytes(4, "little") + header + body
+    return MAGIC + len(header).to_bytes(4, "little") + header + b"".join(body)
+
+
+def _read_tensor(view: memoryview, start: int, entry: dict[str, Any]) -> NDArray:
+    count = int(np.prod(entry["shape"], dtype=np.int64))
+    if "bits" in entry:
+        packed = np.frombuffer(view, np.uint8, packed_size(count, entry["bits"]), start)
+        return unpack_integers(packed, entry["bits"], count).reshape(entry["shape"])
+    return np.frombuffer(view, np.dtype(entry["dtype"]), count, start).reshape(entry["shape"])
 
 
 class Model:
@@ -51,7 +72,7 @@ class Model:
 
     Attributes:
         fingerprint: 8 bytes, a hash of the whole model file (weights, vocabulary and shape).
-        tensors: all arrays of the file by name, read-only.
+        tensors: all arrays of the file by name.
     """
 
     def __init__(self, data: Any) -> None:
@@ -70,10 +91,7 @@ class Model:
             self.config = ModelConfig.from_json(json.dumps(header["config"]))
             tensors: dict[str, NDArray] = {}
             for entry in header["tensors"]:
-                count = int(np.prod(entry["shape"], dtype=np.int64))
-                start = 12 + length + entry["offset"]
-                flat = np.frombuffer(view, np.dtype(entry["dtype"]), count, start)
-                tensors[entry["name"]] = flat.reshape(entry["shape"])
+                tensors[entry["name"]] = _read_tensor(view, 12 + length + entry["offset"], entry)
             self.vocabulary = tensors.pop("vocabulary").tobytes()
             self.tensors = tensors
             self.tokenizer = Tokenizer.from_bytes(self.vocabulary)

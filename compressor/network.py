@@ -22,8 +22,16 @@ from llmzip.architecture import (
     INT8_MAX,
     StackConfig,
 )
-from llmzip.fixed_point import EXP_COARSE, EXP_FINE, exp_weight, integer_sqrt
-from llmzip.integer_product import multiply, row_offsets
+from llmzip.fixed_point import EXP_COARSE, EXP_COARSE_BITS, EXP_FINE, EXP_LIMIT, exp_weight, integer_sqrt
+from llmzip.integer_product import (
+    SLICE,
+    UNSIGNED_OFFSET,
+    multiply,
+    plain_dots,
+    row_offsets,
+    signed_dots,
+    unsigned_dots,
+)
 
 MULTIPLIER_BITS = 24
 """Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
@@ -33,10 +41,9 @@ GATED_SHIFT = 12
 """Gate products reach thousands; only their ratios matter, so they keep fewer fraction bits."""
 FREQUENCY_BITS = 24
 """A token distribution is integers whose sum is at most 2^24, each at least 1."""
-_ATTENTION_BLOCK = 256
-"""Positions whose weights, at most 2^16, times int8 values add up in int32."""
 _HALF = 1 << (MULTIPLIER_BITS - 1)
 _PREVIOUS_FACTOR, _CURRENT_FACTOR, _SPREAD_FACTOR = BIGRAM_FACTORS
+_FINE_MASK = (1 << EXP_COARSE_BITS) - 1
 _HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
 _VALUE_SHIFT = HIDDEN_BITS - 4  # attention values are int8 with ACTIVATION_STEPS_PER_RMS = 2^4 steps a unit
 
@@ -81,7 +88,7 @@ class Embeddings(NamedTuple):
     """``[V, d]``"""
     multiplier: NDArray[np.int32]
     bigram_weight: NDArray[np.int8]
-    """``[2^k, d]``, or no rows."""
+    """``[2^k, at most d]``, added to the first channels, or no rows."""
     bigram_multiplier: NDArray[np.int32]
 
 
@@ -90,9 +97,10 @@ class StackState(NamedTuple):
 
     tails: NDArray[np.int32]
     """``[L, n, t - 1, d]``, last inputs of each convolution."""
-    keys: NDArray[np.int8]
-    """``[attention layers, n, capacity, d]``"""
+    keys: NDArray[np.uint8]
+    """``[attention layers, n, heads, capacity, head width]``, moved up by 128."""
     values: NDArray[np.int8]
+    """``[attention layers, n, heads, head width, capacity]``"""
     length: NDArray[np.int64]
     """``[1]``, positions in the attention cache."""
     last_tokens: NDArray[np.int32]
@@ -141,7 +149,7 @@ def _embed(tokens, last_tokens, side, embeddings, x, quantised):
                 hashed = (previous * _PREVIOUS_FACTOR + token * _CURRENT_FACTOR) & 0xFFFFFFFF
                 row = ((hashed * _SPREAD_FACTOR) & 0xFFFFFFFF) * rows >> 32
                 multiplier = np.int64(embeddings.bigram_multiplier[row])
-                for i in range(x.shape[1]):
+                for i in range(embeddings.bigram_weight.shape[1]):
                     value = np.int64(embeddings.bigram_weight[row, i]) * multiplier + half
                     x[r, i] += value >> EMBEDDING_MULTIPLIER_BITS
             previous = token
@@ -159,86 +167,110 @@ def _add_to_residual(sums, multiplier, x, quantised):
 
 @njit(cache=True, nogil=True)
 def _convolve(sums, multiplier, taps, tails, lanes, steps, quantised):
-    width = taps.shape[1]
-    tap_count = taps.shape[0]
+    tap_count, width = taps.shape
     history = np.empty((tap_count - 1 + steps, width), np.int32)
-    gated = np.empty(width, np.int64)
+    mixed = np.empty(width, np.int64)
+    gated = np.empty(width, np.int32)
     for lane in range(lanes):
         history[: tap_count - 1] = tails[lane]
         for t in range(steps):
             row = sums[lane * steps + t]
+            newest = history[tap_count - 1 + t]
             for i in range(width):
                 b = _clip(_rescale(row[i], multiplier[i]), HIDDEN_MAX)
                 u = _clip(_rescale(row[2 * width + i], multiplier[2 * width + i]), HIDDEN_MAX)
-                history[tap_count - 1 + t, i] = _clip((b * u + _HIDDEN_HALF) >> HIDDEN_BITS, HIDDEN_MAX)
+                newest[i] = _clip((b * u + _HIDDEN_HALF) >> HIDDEN_BITS, HIDDEN_MAX)
+            mixed[:] = _HIDDEN_HALF
+            for k in range(tap_count):  # channels are the inner loop: it becomes vector instructions
+                for i in range(width):
+                    mixed[i] += np.int64(history[t + k, i]) * np.int64(taps[k, i])
             for i in range(width):
-                mixed = np.int64(0)
-                for k in range(tap_count):
-                    mixed += np.int64(history[t + k, i]) * np.int64(taps[k, i])
-                mixed = _clip((mixed + _HIDDEN_HALF) >> HIDDEN_BITS, RESIDUAL_MAX)
                 c = _clip(_rescale(row[width + i], multiplier[width + i]), HIDDEN_MAX)
-                gated[i] = _clip((c * mixed + (1 << (GATED_SHIFT - 1))) >> GATED_SHIFT, RESIDUAL_MAX)
+                product = c * _clip(mixed[i] >> HIDDEN_BITS, RESIDUAL_MAX)
+                gated[i] = _clip((product + (1 << (GATED_SHIFT - 1))) >> GATED_SHIFT, RESIDUAL_MAX)
             _normalise_row(gated, GATE_STEPS_PER_RMS, quantised[lane * steps + t])
         tails[lane] = history[steps:]
 
 
 @njit(cache=True, nogil=True)
-def _attend(sums, multiplier, temperature, slopes, keys, values, start, window, lanes, steps, coarse, fine, quantised):
-    width = keys.shape[2]
-    heads = temperature.size
-    head_width = width // heads
-    query = np.empty(head_width, np.int16)
-    scaled = np.empty(head_width, np.int64)
-    scores = np.empty(window, np.int64)
+def _attend(
+    sums, multiplier, temperature, slopes, keys, values, start, window, plain, lanes, steps, coarse, fine, quantised
+):
+    """Causal windowed attention of one layer; ``keys``, ``values`` are the layer's part of the cache."""
+    heads, capacity, head_width = keys.shape[1:]
+    width = heads * head_width
+    plain = plain or head_width % SLICE != 0
+    query = np.empty((1, head_width), np.int8)
+    scaled = np.empty(head_width, np.int32)
+    dots = np.empty((1, capacity), np.int32)
+    weights = np.zeros((2, capacity), np.uint8)  # high and low bytes
+    partial = np.empty((2, head_width), np.int32)
+    none = np.zeros(max(capacity, head_width), np.int32)
     mixed = np.empty(width, np.int64)
-    totals = np.empty(head_width, np.int64)
-    partial = np.empty(head_width, np.int32)
     for lane in range(lanes):
         for t in range(steps):
             row = sums[lane * steps + t]
             here = start + t
             first = max(0, here + 1 - window)
+            from_slice, to_slice = first // SLICE * SLICE, (here // SLICE + 1) * SLICE
             for h in range(heads):
                 low = h * head_width
                 for i in range(head_width):
                     scaled[i] = _clip(_rescale(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
-                _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, query)
+                _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, query[0])
+                query_sum = np.int64(0)
+                for i in range(head_width):
+                    query_sum += np.int64(query[0, i])
                 for i in range(head_width):
                     j = width + low + i
                     scaled[i] = _clip(_rescale(row[j], multiplier[j]), RESIDUAL_MAX)
-                _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, keys[lane, here, low : low + head_width])
+                _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, scaled)
                 for i in range(head_width):
+                    keys[lane, h, here, i] = np.uint8(scaled[i] + UNSIGNED_OFFSET)
                     j = 2 * width + low + i
                     value = (_rescale(row[j], multiplier[j]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
-                    values[lane, here, low + i] = _clip(value, INT8_MAX)
-                best = np.int64(-(1 << 62))
-                for p in range(first, here + 1):
-                    dot = np.int32(0)
-                    for i in range(head_width):
-                        dot += np.int32(query[i]) * np.int32(keys[lane, p, low + i])
-                    score = ((np.int64(dot) * temperature[h] + (1 << 15)) >> 16) - slopes[h] * (here - p)
-                    scores[p - first] = score
+                    values[lane, h, i, here] = np.int8(_clip(value, INT8_MAX))
+                if plain:
+                    plain_dots(keys[lane, h], query, first, here + 1, 0, head_width, none, dots)
+                else:
+                    unsigned_dots(keys[lane, h], query, from_slice, to_slice, 0, head_width, none, dots)
+                scores = dots[0, first : here + 1]
+                scale, slope, farthest = temperature[h], slopes[h], here - first
+                best = np.int32(-(1 << 31))
+                for p in range(scores.size):
+                    dot = np.int64(scores[p]) - UNSIGNED_OFFSET * query_sum
+                    score = np.int32(((dot * scale + (1 << 15)) >> 16) - slope * (farthest - p))
+                    scores[p] = score
                     best = max(best, score)
+                weights[:, from_slice:first] = 0
+                weights[:, here + 1 : to_slice] = 0
                 weight_sum = np.int64(0)
-                totals[:] = 0
-                for block in range(first, here + 1, _ATTENTION_BLOCK):
-                    partial[:] = 0
-                    for p in range(block, min(block + _ATTENTION_BLOCK, here + 1)):
-                        weight = np.int32(exp_weight(best - scores[p - first], coarse, fine) >> 14)
-                        if weight > 0:
-                            weight_sum += weight
-                            for i in range(head_width):
-                                partial[i] += weight * np.int32(values[lane, p, low + i])
-                    for i in range(head_width):
-                        totals[i] += partial[i]
+                high_bytes, low_bytes = weights[0, first : here + 1], weights[1, first : here + 1]
+                for p in range(scores.size):
+                    below = min(np.int64(best) - np.int64(scores[p]), EXP_LIMIT)
+                    weight = (coarse[below >> EXP_COARSE_BITS] * fine[below & _FINE_MASK]) >> 46  # 2^16 exp
+                    weight_sum += weight
+                    weight = min(weight, 65535)  # what 2^16 has more is added below
+                    high_bytes[p] = weight >> 8
+                    low_bytes[p] = weight & 255
+                if plain:
+                    plain_dots(values[lane, h], weights, 0, head_width, from_slice, to_slice, none, partial)
+                else:
+                    signed_dots(values[lane, h], weights, 0, head_width, from_slice, to_slice, none, partial)
                 for i in range(head_width):
-                    mixed[low + i] = (totals[i] << _VALUE_SHIFT) // weight_sum
+                    mixed[low + i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
+                for p in range(scores.size):
+                    if scores[p] == best:
+                        for i in range(head_width):
+                            mixed[low + i] += np.int64(values[lane, h, i, first + p])
+                for i in range(low, low + head_width):
+                    mixed[i] = (mixed[i] << _VALUE_SHIFT) // weight_sum
             _normalise_row(mixed, ACTIVATION_STEPS_PER_RMS, quantised[lane * steps + t])
 
 
 @njit(cache=True, nogil=True)
 def _square_relu(sums, multiplier, quantised):
-    squares = np.empty(multiplier.size, np.int64)
+    squares = np.empty(multiplier.size, np.int32)
     for r in range(sums.shape[0]):
         for i in range(multiplier.size):
             value = min(max(_rescale(sums[r, i], multiplier[i]), 0), HIDDEN_MAX)
@@ -264,7 +296,7 @@ def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x
         if slot >= 0:
             _attend(
                 wide, in_multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
-                state.values[slot], start, window, lanes, steps, coarse, fine, quantised,
+                state.values[slot], start, window, plain, lanes, steps, coarse, fine, quantised,
             )  # fmt: skip
         else:
             _convolve(wide, in_multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
@@ -280,11 +312,16 @@ def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x
 @njit(cache=True, nogil=True)
 def _drop_old_positions(state, kept):
     start = state.length[0] - kept
-    for layer in range(state.keys.shape[0]):
-        for lane in range(state.keys.shape[1]):
-            for p in range(kept):
-                state.keys[layer, lane, p] = state.keys[layer, lane, start + p]
-                state.values[layer, lane, p] = state.values[layer, lane, start + p]
+    layers, lanes, heads, _, head_width = state.keys.shape
+    for layer in range(layers):
+        for lane in range(lanes):
+            for h in range(heads):
+                for p in range(kept):
+                    for i in range(head_width):
+                        state.keys[layer, lane, h, p, i] = state.keys[layer, lane, h, start + p, i]
+                for i in range(head_width):
+                    for p in range(kept):
+                        state.values[layer, lane, h, i, p] = state.values[layer, lane, h, i, start + p]
     state.length[0] = kept
 
 
@@ -324,12 +361,12 @@ class Stack:
     def new_state(self, lanes: int, longest_call: int) -> StackState:
         """State of ``lanes`` fresh lanes for calls of at most ``longest_call`` positions."""
         config, layers = self.config, len(self.config.layers)
-        capacity = config.window - 1 + max(longest_call, 128)
-        cache = (config.layers.count("a"), lanes, capacity, config.width)
+        capacity = -(-(config.window - 1 + max(longest_call, 128)) // SLICE) * SLICE
+        cache = (config.layers.count("a"), lanes, config.heads)
         return StackState(
             np.zeros((layers, lanes, config.kernel - 1, config.width), np.int32),
-            np.zeros(cache, np.int8),
-            np.zeros(cache, np.int8),
+            np.zeros((*cache, capacity, config.head_width), np.uint8),
+            np.zeros((*cache, config.head_width, capacity), np.int8),
             np.zeros(1, np.int64),
             np.zeros(lanes, np.int32),
         )
@@ -351,7 +388,7 @@ class Stack:
         lanes, steps = tokens.shape
         x = np.empty((tokens.size, self.config.width), np.int32)
         quantised = np.empty(x.shape, np.int16)
-        if state.length[0] + steps > state.keys.shape[2]:
+        if state.length[0] + steps > state.keys.shape[3]:
             _drop_old_positions(state, self.config.window - 1)
         _embed(tokens, state.last_tokens, side, embeddings, x, quantised)
         if kernel != "blas":
@@ -379,7 +416,7 @@ class Stack:
             if slot >= 0:
                 _attend(
                     sums, multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
-                    state.values[slot], start, self.config.window, lanes, steps, EXP_COARSE, EXP_FINE, quantised,
+                    state.values[slot], start, self.config.window, True, lanes, steps, EXP_COARSE, EXP_FINE, quantised,
                 )  # fmt: skip
             else:
                 _convolve(sums, multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)

@@ -18,6 +18,11 @@ LANE_BYTES_AT_LEVEL_0 = 1 << 13
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 
 
+def available_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Settings:
     """Compression settings.
@@ -54,7 +59,7 @@ class Settings:
 
     @property
     def thread_count(self) -> int:
-        return self.threads or min(os.cpu_count() or 1, MAX_DEFAULT_THREADS)
+        return self.threads or min(available_cores(), MAX_DEFAULT_THREADS)
 
     @property
     def context_mode(self) -> bool:

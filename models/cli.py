@@ -14,6 +14,7 @@ from llmzip.architecture import DEFAULT_CONFIG
 from llmzip.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.export import export_model, import_model
+from llmzip.models.grow import grow
 from llmzip.models.train import TrainingOptions, evaluate, train
 from llmzip.tokenizer import Tokenizer
 
@@ -25,15 +26,20 @@ from llmzip.tokenizer import Tokenizer
 @click.option("--cooldown-steps", default=750, show_default=True, help="Last steps, with a falling learning rate.")
 @click.option("--sequences", default=16, show_default=True, help="Sequences per step, over all workers.")
 @click.option("--length", default=512, show_default=True, help="Tokens per sequence.")
+@click.option("--rate", default=1.0, show_default=True, help="Factor on all learning rates.")
 @click.option("--side-share", default=0.25, show_default=True, help="Share of sequences with side information.")
-@click.option("--start-from", type=click.Path(exists=True, dir_okay=False), help="Start from a model file's weights.")
+@click.option(
+    "--start-from",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Start from a model file's weights, grown if its network is smaller.",
+)
 @click.option("--vocabulary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another vocabulary.")
 @click.option("--layers", help="Decoder layers: c gated convolution, a attention (all a: a causal transformer).")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
 def main(
-    corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, side_share: float,
-    start_from: str | None, vocabulary: Path | None, layers: str | None, seed: int, no_compile: bool,
+    corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, rate: float,
+    side_share: float, start_from: str | None, vocabulary: Path | None, layers: str | None, seed: int, no_compile: bool,
 ) -> None:  # fmt: skip
     """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
 
@@ -45,11 +51,16 @@ def main(
     training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
     options = TrainingOptions(
-        steps, cooldown_steps, sequences, length, side_share=side_share, seed=seed, compile=not no_compile
+        steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile
     )
     decoder = replace(DEFAULT_CONFIG.decoder, layers=layers or DEFAULT_CONFIG.decoder.layers)
     config = replace(DEFAULT_CONFIG, decoder=decoder)
-    initial = import_model(load_model(start_from)) if start_from else None
+    initial = None
+    if start_from:
+        source = load_model(start_from)
+        initial = import_model(source)
+        if source.config != config:
+            initial = grow(initial, source.config, config)
     model = train(config, options, run, training, validation, tokenizer.token_lengths, initial)
     (run / "model.llmzmodel").write_bytes(export_model(model, packed))
     final = evaluate(model, validation, torch.from_numpy(tokenizer.token_lengths.astype(np.float32)))

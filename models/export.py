@@ -20,6 +20,7 @@ from llmzip.architecture import (
     SIDE_STEPS_PER_UNIT,
     ModelConfig,
     StackConfig,
+    largest_weight,
 )
 from llmzip.model import Model, load_model, pack_model
 from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
@@ -30,16 +31,16 @@ SIDE_FREQUENCY_TOTAL = 1 << 20
 
 
 def quantise(
-    weight: Tensor, steps_in: int, bits_out: int, multiplier_bits: int = MULTIPLIER_BITS
+    weight: Tensor, bits: int, steps_in: int, bits_out: int, multiplier_bits: int = MULTIPLIER_BITS
 ) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Round a matrix ``[out, in]`` to int8 with the factor per row that makes its sums fixed point.
+    """Round a matrix ``[out, in]`` to integers of ``bits`` bits, with factors per row that make sums fixed point.
 
     Args:
         steps_in: quantisation steps per unit of the inputs.
         bits_out: fraction bits of the result.
     """
     matrix = weight.detach().double().cpu().numpy()
-    scale = np.maximum(np.abs(matrix).max(-1), 1e-8) / INT8_MAX
+    scale = np.maximum(np.abs(matrix).max(-1), 1e-8) / largest_weight(bits)
     rounded = np.round(matrix / scale[..., None]).astype(np.int8)
     multiplier = np.round(scale / steps_in * 2.0 ** (bits_out + multiplier_bits))
     if multiplier.max() >= 2**31:
@@ -47,11 +48,11 @@ def quantise(
     return rounded, multiplier.astype(np.int32)
 
 
-def _stack_tensors(stack: Stack, config: StackConfig) -> dict[str, NDArray]:
+def _stack_tensors(stack: Stack, config: StackConfig, weight_bits: int) -> dict[str, NDArray]:
     columns: dict[str, list[NDArray]] = {}
 
     def add(name: str, weight: Tensor, steps_in: int, bits_out: int) -> None:
-        rounded, multiplier = quantise(weight, steps_in, bits_out)
+        rounded, multiplier = quantise(weight, weight_bits, steps_in, bits_out)
         columns.setdefault(f"{name}_weight", []).append(rounded)
         columns.setdefault(f"{name}_multiplier", []).append(multiplier)
 
@@ -100,18 +101,22 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
         ("encoder", model.encoder, config.encoder, model.encoder_embedding),
     )
     for part, stack, stack_config, embedding in parts:
-        rounded, multiplier = quantise(embedding, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        rounded, multiplier = quantise(embedding, config.weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         tensors |= {f"{part}.embedding": rounded, f"{part}.embedding_multiplier": multiplier}
-        tensors |= {f"{part}.{name}": t for name, t in _stack_tensors(stack, stack_config).items()}
+        tensors |= {f"{part}.{name}": t for name, t in _stack_tensors(stack, stack_config, config.weight_bits).items()}
     if config.bigram_bits:
-        rounded, multiplier = quantise(model.bigram_embedding, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        rounded, multiplier = quantise(
+            model.bigram_embedding, config.bigram_weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS
+        )
         tensors |= {"decoder.bigram_embedding": rounded, "decoder.bigram_multiplier": multiplier}
     for name, weight, steps_in, bits_out in (
         ("head", model.head.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
         ("down", model.down.weight, ACTIVATION_STEPS_PER_RMS, SIDE_BITS),
         ("up", model.up.weight, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS),
     ):
-        tensors[f"{name}_weight"], tensors[f"{name}_multiplier"] = quantise(weight, steps_in, bits_out)
+        tensors[f"{name}_weight"], tensors[f"{name}_multiplier"] = quantise(
+            weight, config.weight_bits, steps_in, bits_out
+        )
     tensors["output_bias"] = (model.output_bias.double() * 2**HIDDEN_BITS).round().to(torch.int32).cpu().numpy()
     tensors["side_frequencies"] = _side_frequencies(model)
     return pack_model(config, vocabulary, tensors)
@@ -148,10 +153,9 @@ def import_model(model: Model) -> dict[str, Tensor]:
         token_part, bigram_part = model.embeddings[part][:2], model.embeddings[part][2:]
         put(f"{prefix}embedding", token_part, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         if part == "decoder":
-            width = stack.config.width
             put("bigram_embedding", bigram_part, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
             if not model.config.bigram_bits:
-                state["bigram_embedding"] = torch.zeros(0, width)
+                state["bigram_embedding"] = torch.zeros(0, model.config.bigram_columns)
         weights = stack.weights
         for layer, kind in enumerate(stack.config.layers):
             mixer, mlp = f"{part}.mixers.{layer}", f"{part}.mlps.{layer}"

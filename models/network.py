@@ -8,6 +8,7 @@ to rounding. RMSNorm has no gain: the matrix behind it learns one.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,8 +24,11 @@ from llmzip.architecture import (
     SIDE_STEPS_PER_UNIT,
     ModelConfig,
     StackConfig,
+    largest_weight,
 )
 
+HEAD_ROWS = 1024
+"""Positions whose logits exist at once while training."""
 HIDDEN_LIMIT = HIDDEN_MAX / 2**HIDDEN_BITS
 
 
@@ -39,9 +43,9 @@ def rms_normalise(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
 
 
-def quantised_weight(weight: Tensor) -> Tensor:
-    """``weight`` ``[out, in]`` rounded to int8 with a scale per row."""
-    scale = weight.detach().abs().amax(-1, keepdim=True).clamp_min(1e-8) / INT8_MAX
+def quantised_weight(weight: Tensor, bits: int = 8) -> Tensor:
+    """``weight`` ``[out, in]`` rounded to integers of ``bits`` bits with a scale per row."""
+    scale = weight.detach().abs().amax(-1, keepdim=True).clamp_min(1e-8) / largest_weight(bits)
     return weight + ((weight / scale).round() * scale - weight).detach()
 
 
@@ -53,26 +57,27 @@ def bigram_rows(tokens: Tensor, bigram_bits: int) -> Tensor:
     return ((hashed * BIGRAM_FACTORS[2]) & mask) >> (32 - bigram_bits)
 
 
-class Int8Linear(nn.Module):
-    """A matrix product of int8 activations and int8 weights: ``[..., in] -> [..., out]``."""
+class QuantisedLinear(nn.Module):
+    """A matrix product of int8 activations and weights of ``bits`` bits: ``[..., in] -> [..., out]``."""
 
-    def __init__(self, inputs: int, outputs: int, zero: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, bits: int, zero: bool = False) -> None:
         super().__init__()
+        self.bits = bits
         weight = torch.zeros(outputs, inputs) if zero else torch.randn(outputs, inputs) / math.sqrt(inputs)
         self.weight = nn.Parameter(weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, quantised_weight(self.weight))
+        return F.linear(x, quantised_weight(self.weight, self.bits))
 
 
 class GatedConvolution(nn.Module):
     """Gated short convolution (as in LFM2): ``out(norm(c * conv(b * u)))`` with ``b, c, u`` from one projection."""
 
-    def __init__(self, config: StackConfig) -> None:
+    def __init__(self, config: StackConfig, bits: int) -> None:
         super().__init__()
         self.taps = nn.Parameter(torch.randn(config.kernel, config.width) / math.sqrt(config.kernel))
-        self.project = Int8Linear(config.width, 3 * config.width)
-        self.out = Int8Linear(config.width, config.width, zero=True)
+        self.project = QuantisedLinear(config.width, 3 * config.width, bits)
+        self.out = QuantisedLinear(config.width, config.width, bits, zero=True)
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, u = self.project(x).clamp(-HIDDEN_LIMIT, HIDDEN_LIMIT).float().chunk(3, -1)
@@ -87,12 +92,12 @@ class GatedConvolution(nn.Module):
 class Attention(nn.Module):
     """Causal windowed attention with normalised queries and keys and linear distance biases; no rotary positions."""
 
-    def __init__(self, config: StackConfig) -> None:
+    def __init__(self, config: StackConfig, bits: int) -> None:
         super().__init__()
         self.config = config
-        self.project = Int8Linear(config.width, 3 * config.width)
+        self.project = QuantisedLinear(config.width, 3 * config.width, bits)
         self.temperature = nn.Parameter(torch.full((config.heads,), 1 / math.sqrt(config.head_width)))
-        self.out = Int8Linear(config.width, config.width, zero=True)
+        self.out = QuantisedLinear(config.width, config.width, bits, zero=True)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -105,7 +110,7 @@ class Attention(nn.Module):
         position = torch.arange(length, device=x.device)
         distance = position[:, None] - position[None, :]
         visible = (distance >= 0) & (distance < self.config.window)
-        bias = torch.where(visible, -slopes[:, None, None] * distance, float("-inf"))
+        bias = torch.where(visible, -slopes[:, None, None] * distance, float("-inf"))[None]  # 4-D: the fused kernel
         q = q * self.temperature[:, None, None]
         low = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32
         mixed = F.scaled_dot_product_attention(q.to(low), k.to(low), v.to(low), attn_mask=bias.to(low), scale=1.0)
@@ -116,10 +121,10 @@ class Attention(nn.Module):
 class SquaredReluMlp(nn.Module):
     """``out(norm(relu(up x)^2))`` (squared ReLU: arXiv 2109.08668; norm before ``out``: arXiv 2504.12285)."""
 
-    def __init__(self, config: StackConfig) -> None:
+    def __init__(self, config: StackConfig, bits: int) -> None:
         super().__init__()
-        self.up = Int8Linear(config.width, config.hidden)
-        self.out = Int8Linear(config.hidden, config.width, zero=True)
+        self.up = QuantisedLinear(config.width, config.hidden, bits)
+        self.out = QuantisedLinear(config.hidden, config.width, bits, zero=True)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.up(x).float().clamp(0, HIDDEN_LIMIT).square()
@@ -129,12 +134,12 @@ class SquaredReluMlp(nn.Module):
 class Stack(nn.Module):
     """Residual layers over ``[batch, length, width]``; returns the normalised, quantised last hidden states."""
 
-    def __init__(self, config: StackConfig) -> None:
+    def __init__(self, config: StackConfig, bits: int) -> None:
         super().__init__()
         self.mixers = nn.ModuleList(
-            GatedConvolution(config) if kind == "c" else Attention(config) for kind in config.layers
+            GatedConvolution(config, bits) if kind == "c" else Attention(config, bits) for kind in config.layers
         )
-        self.mlps = nn.ModuleList(SquaredReluMlp(config) for _ in config.layers)
+        self.mlps = nn.ModuleList(SquaredReluMlp(config, bits) for _ in config.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         for mixer, mlp in zip(self.mixers, self.mlps, strict=True):
@@ -164,35 +169,84 @@ class SideInformationPrior(nn.Module):
         return -torch.log2(probability.clamp_min(1e-9)).sum(-1)
 
 
+def _head_losses_and_gradients(
+    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    logits = F.linear(states, weight).float() + bias
+    log_total = logits.logsumexp(-1)
+    losses = log_total - logits.gather(1, targets[:, None]).squeeze(1)
+    hits = torch.arange(logits.shape[1], device=logits.device) == targets[:, None]
+    slope = (logits - log_total[:, None]).exp() - hits.float()
+    low = slope.to(states.dtype)
+    return losses, low @ weight, low.t() @ states, slope.sum(0)
+
+
+_compiled_losses_and_gradients = torch.compile(_head_losses_and_gradients, dynamic=False)
+
+
+class HeadCrossEntropy(torch.autograd.Function):
+    """Cross-entropy through the head in chunks of ``rows``, so that a batch's logits never exist at once.
+
+    Gradients are computed with the losses and assume that every token's loss has the same weight in the total.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, rows: int, compiled: bool
+    ) -> Tensor:
+        chunk = _compiled_losses_and_gradients if compiled else _head_losses_and_gradients
+        starts = range(0, len(targets), rows)
+        parts = [chunk(states[i : i + rows], weight, bias, targets[i : i + rows]) for i in starts]
+        losses, d_states, d_weights, d_biases = zip(*parts, strict=True)
+        d_weight = torch.zeros(weight.shape, device=weight.device)
+        for part in d_weights:
+            d_weight += part
+        ctx.save_for_backward(torch.cat(d_states), d_weight, torch.stack(d_biases).sum(0))
+        return torch.cat(losses)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        d_states, d_weight, d_bias = ctx.saved_tensors
+        slope = slopes[0][0]
+        return d_states * slope.to(d_states.dtype), d_weight * slope, d_bias * slope, None, None, None
+
+
 class EncoderAugmentedDecoder(nn.Module):
     """The whole model. ``unigram_log_frequencies`` ``[V]`` start the output bias (arXiv 2212.09686)."""
 
     def __init__(self, config: ModelConfig, unigram_log_frequencies: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
+        self.compile_head = False
+        bits = config.weight_bits
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.decoder.width))
-        self.bigram_embedding = nn.Parameter(torch.zeros(config.bigram_rows, config.decoder.width))
-        self.decoder = Stack(config.decoder)
-        self.head = Int8Linear(config.decoder.width, config.vocabulary, zero=True)
+        self.bigram_embedding = nn.Parameter(torch.zeros(config.bigram_rows, config.bigram_columns))
+        self.decoder = Stack(config.decoder, bits)
+        self.head = QuantisedLinear(config.decoder.width, config.vocabulary, bits, zero=True)
         bias = torch.zeros(config.vocabulary) if unigram_log_frequencies is None else unigram_log_frequencies
         self.output_bias = nn.Parameter(bias.clone().float())
         self.encoder_embedding = nn.Parameter(torch.randn(config.vocabulary, config.encoder.width))
-        self.encoder = Stack(config.encoder)
-        self.down = Int8Linear(config.encoder.width, config.side_numbers)
-        self.up = Int8Linear(config.side_numbers, config.decoder.width, zero=True)
+        self.encoder = Stack(config.encoder, bits)
+        self.down = QuantisedLinear(config.encoder.width, config.side_numbers, bits)
+        self.up = QuantisedLinear(config.side_numbers, config.decoder.width, bits, zero=True)
         self.prior = SideInformationPrior(config.side_numbers)
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """Read ``tokens`` ``[batch, length]``; return the unrounded side information ``[batch, side_numbers]``."""
-        states = self.encoder(F.embedding(tokens, quantised_weight(self.encoder_embedding)))
+        """Read the first window of ``tokens`` ``[batch, length]``; return unrounded ``[batch, side_numbers]``."""
+        tokens = tokens[:, : self.config.encoder.window]
+        embedding = quantised_weight(self.encoder_embedding, self.config.weight_bits)
+        states = self.encoder(F.embedding(tokens, embedding))
         limit = INT8_MAX / SIDE_STEPS_PER_UNIT
         return self.down(states[:, -1]).float().clamp(-limit, limit)
 
     def hidden_states(self, tokens: Tensor, side: Tensor | None = None) -> Tensor:
         """Decoder states ``[batch, length, width]`` before the head; ``side`` is ``[batch, side_numbers]``."""
-        x = F.embedding(tokens, quantised_weight(self.embedding))
-        if self.config.bigram_bits:
-            x = x + quantised_weight(F.embedding(bigram_rows(tokens, self.config.bigram_bits), self.bigram_embedding))
+        config = self.config
+        x = F.embedding(tokens, quantised_weight(self.embedding, config.weight_bits))
+        if config.bigram_bits:
+            bigrams = F.embedding(bigram_rows(tokens, config.bigram_bits), self.bigram_embedding)
+            bigrams = quantised_weight(bigrams, config.bigram_weight_bits)
+            x = x + F.pad(bigrams, (0, config.decoder.width - config.bigram_columns))
         if side is not None:
             x = x + self.up(side).float()[:, None]
         return self.decoder(x)
@@ -213,6 +267,17 @@ class EncoderAugmentedDecoder(nn.Module):
             noisy = numbers + (torch.rand_like(numbers) - 0.5) / SIDE_STEPS_PER_UNIT
             side_bits = self.prior.bits(noisy)
             side = F.pad(noisy, (0, 0, 0, tokens.shape[0] - with_side))
-        logits = self.logits(self.hidden_states(tokens, side))
-        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        return losses.view(targets.shape), side_bits
+        states = self.hidden_states(tokens, side).flatten(0, 1)
+        return self._losses(states, targets.flatten()).view(targets.shape), side_bits
+
+    @torch.compiler.disable
+    def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return F.cross_entropy(self.logits(states), targets, reduction="none")
+        device = states.device.type
+        low = torch.bfloat16 if torch.is_autocast_enabled(device) else torch.float32
+        weight = quantised_weight(self.head.weight, self.config.weight_bits)
+        with torch.autocast(device, enabled=False):
+            return HeadCrossEntropy.apply(
+                states.to(low), weight.to(low), self.output_bias, targets, HEAD_ROWS, self.compile_head
+            )

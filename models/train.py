@@ -46,6 +46,8 @@ class TrainingOptions:
     """Weight of the side information's bits: one z serves a block of about ``1 / rate_weight`` training sequences."""
     evaluate_every: int = 500
     checkpoint_minutes: float = 10.0
+    rate: float = 1.0
+    """Factor on all learning rates; less than 1 for a run that starts from trained weights."""
     seed: int = 1
     compile: bool = True
 
@@ -53,7 +55,7 @@ class TrainingOptions:
 def learning_rate_factor(step: int, options: TrainingOptions) -> float:
     warm = min(1.0, (step + 1) / options.warmup_steps)
     left = max(0, options.steps - step)
-    return warm * min(1.0, left / max(1, options.cooldown_steps))
+    return options.rate * warm * min(1.0, left / max(1, options.cooldown_steps))
 
 
 def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) -> list[torch.optim.Optimizer]:
@@ -170,6 +172,7 @@ def train(
         step = saved["step"]
     unused = options.side_share == 0  # nothing then reaches the encoder
     stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
+    model.compile_head = options.compile
     if options.compile:
         stepped = torch.compile(stepped)
     sampler = BatchSampler(training, options.length, options.seed)

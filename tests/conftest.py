@@ -31,14 +31,14 @@ def tiny() -> Model:
 
 @pytest.fixture(scope="session")
 def tiny_with_bigrams(tiny: Model) -> Model:
-    """The small model with a bigram embedding of 128 random rows."""
+    """The small model with a bigram embedding: 128 random rows of 4 bits that reach half of the channels."""
     random = np.random.default_rng(4)
-    width = tiny.config.decoder.width
+    config = replace(tiny.config, bigram_bits=7, bigram_width=tiny.config.decoder.width // 2, bigram_weight_bits=4)
     bigrams = {
-        "decoder.bigram_embedding": random.integers(-127, 128, (128, width)).astype(np.int8),
-        "decoder.bigram_multiplier": random.integers(0, 1 << 21, 128).astype(np.int32),
+        "decoder.bigram_embedding": random.integers(-7, 8, (128, config.bigram_columns)).astype(np.int8),
+        "decoder.bigram_multiplier": random.integers(0, 1 << 25, 128).astype(np.int32),
     }
-    return Model(pack_model(replace(tiny.config, bigram_bits=7), tiny.vocabulary, tiny.tensors | bigrams))
+    return Model(pack_model(config, tiny.vocabulary, tiny.tensors | bigrams))
 
 
 @pytest.fixture(scope="session")

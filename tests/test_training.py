@@ -18,6 +18,7 @@ from llmzip.architecture import ModelConfig  # noqa: E402
 from llmzip.model import Model  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
 from llmzip.models.export import export_model, import_model  # noqa: E402
+from llmzip.models.grow import grow, layer_sources  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
 
@@ -82,12 +83,52 @@ def test_export_of_an_import_is_the_same_network(tiny: Model) -> None:
         assert difference.max() <= max(2, 1e-6 * np.abs(tiny.tensors[name].astype(np.int64)).max()), name
 
 
-def test_quantised_weights_are_int8_multiples() -> None:
+@pytest.mark.parametrize(("bits", "largest"), [(8, 127), (6, 31), (4, 7)])
+def test_quantised_weights_are_multiples(bits: int, largest: int) -> None:
     weight = torch.randn(5, 40)
-    rounded = quantised_weight(weight)
-    scale = weight.abs().amax(-1, keepdim=True) / 127
+    rounded = quantised_weight(weight, bits)
+    scale = weight.abs().amax(-1, keepdim=True) / largest
     assert torch.allclose((rounded / scale).round(), rounded / scale, atol=1e-3)
     assert (rounded - weight).abs().max() <= scale.max() / 2 + 1e-6
+
+
+def test_loss_in_chunks_has_the_gradients_of_plain_cross_entropy(tiny: Model) -> None:
+    tokens = torch.randint(0, 512, (2, 41), generator=torch.Generator().manual_seed(1))
+    gradients = []
+    for chunked in (True, False):
+        network = float_model(tiny)
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        if chunked:
+            losses, _ = network(inputs, targets)
+        else:
+            logits = network.logits(network.hidden_states(inputs))
+            losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        losses.mean().backward()
+        gradients.append({n: p.grad for n, p in network.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], rtol=1e-3, atol=1e-5), name
+
+
+def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -> None:
+    small = tiny.config
+    decoder = replace(small.decoder, width=48, hidden=96, heads=3, layers=small.decoder.layers.replace("a", "ca"))
+    large = replace(small, decoder=decoder, bigram_bits=5, bigram_width=32, weight_bits=6)
+    tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None]).long()
+    losses = []
+    for config in (small, large, replace(large, weight_bits=8)):
+        network = EncoderAugmentedDecoder(config)
+        if config is not small:
+            network.load_state_dict(grow(import_model(tiny), small, config))
+        else:
+            network.load_state_dict(import_model(tiny))
+        with torch.no_grad():
+            losses.append(float(network(tokens[:, :-1], tokens[:, 1:])[0].mean()))
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[2] == pytest.approx(losses[0], rel=0.1)
+    assert layer_sources("ca", "ccaca") == [None, None, None, 0, 1]
+    with pytest.raises(ValueError, match="subsequence"):
+        layer_sources("caa", "cca")
 
 
 def test_causal_model_does_not_see_the_future(tiny: Model) -> None:
