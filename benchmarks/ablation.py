@@ -99,14 +99,15 @@ def switchable_kernel() -> types.ModuleType:
 class RememberingCoder(MixedCoder):
     """Keeps the network's frequencies of each piece for the next time."""
 
-    frequencies: ClassVar[dict[bytes, list[NDArray[np.int32]]]] = {}
+    frequencies: ClassVar[dict[bytes, list[list[NDArray[np.int32]]]]] = {}
 
     def _network_steps(
-        self, grid: NDArray[np.int32], side: NDArray[np.int8] | None, kernel: str | None
-    ) -> Iterator[NDArray[np.int32]]:
+        self, grid: NDArray[np.int32], groups: list[slice], side: NDArray[np.int8] | None, kernel: str | None
+    ) -> Iterator[list[NDArray[np.int32]]]:
         key = grid.tobytes()
         if key not in self.frequencies:
-            self.frequencies[key] = [step.copy() for step in super()._network_steps(grid, side, kernel)]
+            steps = super()._network_steps(grid, groups, side, kernel)
+            self.frequencies[key] = [[part.copy() for part in step] for step in steps]
         return iter(self.frequencies[key])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import lzma
 from dataclasses import replace
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
 from llmzip.model import Model, code_lengths
 from llmzip.progress import SILENT, Progress
+from llmzip.repeats import MAX_DISTANCE, Piece, RepeatFinder, RepeatWindow
 from llmzip.settings import Settings
 from llmzip.side_information import choose_side, pack_side, unpack_side
 from llmzip.token_coding import decode_tokens, encode_tokens
@@ -81,6 +83,12 @@ def seal(block: Block, header: Header, plain: bytes) -> Block:
     return replace(block, checksum=_checksum(header, block, plain))
 
 
+def seal_all(blocks: list[Block], header: Header, plain: bytes) -> list[Block]:
+    """:func:`seal` for blocks that together hold ``plain``."""
+    ends = itertools.accumulate(block.plain_length for block in blocks)
+    return [seal(block, header, plain[end - block.plain_length : end]) for block, end in zip(blocks, ends, strict=True)]
+
+
 class BlockEncoder:
     """Codes the blocks of one member in order.
 
@@ -95,9 +103,24 @@ class BlockEncoder:
         self._progress = progress
         self._mixed: MixedCoder | None = None
         self._context: ContextCoder | None = None
+        self._repeats = None if header.independent else RepeatFinder()
 
-    def encode(self, plain: bytes) -> Block:
-        """Code 1 to 64 Mi bytes."""
+    def encode(self, plain: bytes) -> list[Block]:
+        """Code 1 to 64 Mi bytes: one block, or several where long repeats become blocks of their own."""
+        pieces = self._repeats.split(plain) if self._repeats else [Piece(len(plain), 0)]
+        blocks, start = [], 0
+        for length, distance in pieces:
+            part = plain[start : start + length]
+            if distance:
+                copy = Block(Method.COPY, 0, length, b"", pack_varint(distance))
+                blocks.append(seal(copy, self._header, part))
+                self._progress.advance(length)
+            else:
+                blocks.append(self._encode_new(part))
+            start += length
+        return blocks
+
+    def _encode_new(self, plain: bytes) -> Block:
         packed = _lzma_compress(plain, self._settings.context_mode)
         choices = [_Choice(Method.STORED, 0, plain), _Choice(Method.LZMA, 0, packed)]
         if _all_but_vanishes(plain, packed):
@@ -177,6 +200,7 @@ class BlockDecoder:
         self._progress = progress
         self._mixed: MixedCoder | None = None
         self._context: ContextCoder | None = None
+        self._window = None if header.single or header.independent else RepeatWindow()
 
     def decode(self, block: Block) -> bytes:
         """Return the plain bytes of a block.
@@ -190,6 +214,8 @@ class BlockDecoder:
             raise LlmzError("coded data is damaged") from error
         if len(plain) != block.plain_length or _checksum(self._header, block, plain) != block.checksum:
             raise LlmzError("checksum mismatch: the data is damaged")
+        if self._window:
+            self._window.append(plain)
         return plain
 
     def _decode(self, block: Block) -> bytes:
@@ -206,6 +232,12 @@ class BlockDecoder:
             plain = decoder.decompress(block.payload, max_length=block.plain_length + 1)
             self._progress.advance(block.plain_length)
             return plain
+        if block.method is Method.COPY:
+            if self._window is None:
+                raise LlmzError("a block is a copy where there can be none")
+            distance = Reader(io.BytesIO(block.payload)).read_varint(MAX_DISTANCE)
+            self._progress.advance(block.plain_length)
+            return self._window.copy(distance, block.plain_length)
         if block.method is Method.CONTEXT:
             return self._decode_with_contexts(block)
         model = self._model

@@ -48,6 +48,7 @@ class Method(IntEnum):
     TOKENS = 3
     MIXED = 4
     CONTEXT = 5
+    COPY = 6
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,12 @@ class Compressor:
         return self._header.to_bytes()
 
     def _encode(self, plain: bytes) -> bytes:
-        start = self._start()
-        data = self._encoder.encode(plain).to_bytes()
-        self._index.blocks.append((len(plain), len(data)))
-        return start + data
+        out = self._start()
+        for block in self._encoder.encode(plain):
+            data = block.to_bytes()
+            self._index.blocks.append((block.plain_length, len(data)))
+            out += data
+        return out
 
 
 class Decompressor:

@@ -1,4 +1,4 @@
-"""Exact matrix products of int8: plain loops for every CPU, and dot-product instructions (VNNI) where it has them."""
+"""Exact matrix products of int8: plain loops, and dot-product instructions (VNNI, AVX2) where there are some."""
 
 from __future__ import annotations
 
@@ -18,25 +18,32 @@ UNSIGNED_OFFSET = 128
 SLICE = 64
 """Dot-product instructions take the inputs of a product in slices of so many bytes."""
 _OUTPUTS = 4
-_ROWS = 4
 _PREFETCH_BYTES = 1536
 """A matrix is asked for at least so far ahead of its use: weights do not fit the nearer caches."""
 _CACHED_ROWS = 64
 """So many rows of inputs stay in cache while all weights pass."""
 
 
-def _vnni_vector_words() -> int:
-    """Words of 32 bits in the widest vector that this CPU's dot-product instructions take; 0 without them."""
-    if numba.config.CPU_NAME or numba.config.CPU_FEATURES:  # type: ignore[attr-defined]
-        return 0  # compiled for some other machine
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512vnni") and features.get("avx512vl"):
-        return 16
-    return 8 if features.get("avxvnni") else 0
+PLAIN, FASTEST, FASTEST_FOR_SMALL_WEIGHTS = range(3)
+"""Ways to multiply; all give the same."""
+SMALL_WEIGHT = 64
+"""AVX2's product of unsigned and signed bytes adds pairs in 16 bits: exact for weights of at most this."""
 
 
-_VECTOR_WORDS = _vnni_vector_words()
-VNNI = _VECTOR_WORDS > 0
+def _cpu_features() -> dict[str, bool]:
+    """Instruction sets of the CPU that numba compiles for, by LLVM's names."""
+    if numba.config.CPU_FEATURES is not None:  # type: ignore[attr-defined]
+        return {name[1:]: name[0] == "+" for name in numba.config.CPU_FEATURES.split(",") if name}  # type: ignore[attr-defined]
+    return {} if numba.config.CPU_NAME else dict(llvmlite.binding.get_host_cpu_features())  # type: ignore[attr-defined]
+
+
+_FEATURES = _cpu_features()
+_AVX512_VNNI = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512vl"))
+VNNI = _AVX512_VNNI or bool(_FEATURES.get("avxvnni"))
+AVX2 = bool(_FEATURES.get("avx2"))
+_VECTOR_WORDS = 16 if _AVX512_VNNI else 8
+_ROWS = 4 if _AVX512_VNNI else 2
+"""Rows of inputs at once: with four outputs each as many sums as registers hold."""
 
 
 def row_offsets(weight: NDArray[np.int8]) -> NDArray[np.int32]:
@@ -45,12 +52,13 @@ def row_offsets(weight: NDArray[np.int8]) -> NDArray[np.int32]:
 
 
 @njit(cache=True, nogil=True)
-def product(inputs, weight, out):
-    """``out[r, o] = sum_k inputs[r, k] weight[o, k]``; int16 (of int8 range) times int8 to int32."""
-    for first in range(0, inputs.shape[0], _CACHED_ROWS):
-        after = min(first + _CACHED_ROWS, inputs.shape[0])
-        for o in range(weight.shape[0]):
-            for r in range(first, after):
+def product(inputs, weight, first, after, out):
+    """``out[r, o] = sum_k inputs[r, k] weight[o, k]`` for ``first <= o < after``; int16 (of int8 range) times int8 to
+    int32."""
+    for row in range(0, inputs.shape[0], _CACHED_ROWS):
+        row_after = min(row + _CACHED_ROWS, inputs.shape[0])
+        for o in range(first, after):
+            for r in range(row, row_after):
                 total = np.int32(0)
                 for k in range(weight.shape[1]):
                     total += np.int32(weight[o, k]) * np.int32(inputs[r, k])
@@ -80,13 +88,26 @@ def _dot_products(rows: int, unsigned_outputs: bool = False) -> Any:
             words = _VECTOR_WORDS
             word, vector = ir.IntType(32), ir.VectorType(ir.IntType(32), words)
             quarter = ir.VectorType(word, 4)
-            function_type = ir.FunctionType(vector, [vector] * 3)
-            name = f"llvm.x86.avx512.vpdpbusd.{32 * words}"
-            instruction = cgutils.get_or_insert_function(builder.module, function_type, name)
+
+            def declared(name, kind, arguments):  # type: ignore[no-untyped-def]
+                return cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, arguments), name)
+
+            def add_products(total, unsigned, signed):  # type: ignore[no-untyped-def]
+                if VNNI:
+                    name = f"llvm.x86.avx512.vpdpbusd.{32 * words}"
+                    return builder.call(declared(name, vector, [vector] * 3), [total, unsigned, signed])
+                bytes_32, halves = ir.VectorType(ir.IntType(8), 32), ir.VectorType(ir.IntType(16), 16)
+                pairs = builder.call(
+                    declared("llvm.x86.avx2.pmadd.ub.sw", halves, [bytes_32] * 2),
+                    [builder.bitcast(part, bytes_32) for part in (unsigned, signed)],
+                )
+                fours = builder.call(
+                    declared("llvm.x86.avx2.pmadd.wd", vector, [halves] * 2), [pairs, ir.Constant(halves, [1] * 16)]
+                )
+                return builder.add(total, fours)
 
             byte_pointer = ir.IntType(8).as_pointer()
-            prefetch_type = ir.FunctionType(ir.VoidType(), [byte_pointer, word, word, word])
-            prefetch = cgutils.get_or_insert_function(builder.module, prefetch_type, "llvm.prefetch.p0")
+            prefetch = declared("llvm.prefetch.p0", ir.VoidType(), [byte_pointer, word, word, word])
 
             def address(data, offset, kind):  # type: ignore[no-untyped-def]
                 return builder.bitcast(cgutils.pointer_add(builder, data, offset), kind.as_pointer())
@@ -118,7 +139,7 @@ def _dot_products(rows: int, unsigned_outputs: bool = False) -> Any:
                     for j in range(rows):
                         place = sums[j][i]
                         pair = [weights, loaded[j]] if unsigned_outputs else [loaded[j], weights]
-                        builder.store(builder.call(instruction, [builder.load(place), *pair]), place)
+                        builder.store(add_products(builder.load(place), *pair), place)
 
             def shuffled(a, b, lanes):  # type: ignore[no-untyped-def]
                 return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(word, len(lanes)), lanes))
@@ -161,19 +182,19 @@ _dot_unsigned = _dot_products(1, unsigned_outputs=True)
 
 
 @njit(cache=True, nogil=True)
-def _product_vnni(inputs, weight, offsets, out):
+def _product_by_dots(inputs, weight, offsets, first, after, out):
     rows, length = inputs.shape
     moved = np.empty(inputs.shape, np.uint8)
     for r in range(rows):
         for k in range(length):
             moved[r, k] = np.uint8(inputs[r, k] + UNSIGNED_OFFSET)
-    for first in range(0, rows, _CACHED_ROWS):
-        after = min(first + _CACHED_ROWS, rows)
-        whole = after - (after - first) % _ROWS
-        for o in range(0, weight.shape[0], _OUTPUTS):
-            for r in range(first, whole, _ROWS):
+    for row in range(0, rows, _CACHED_ROWS):
+        row_after = min(row + _CACHED_ROWS, rows)
+        whole = row_after - (row_after - row) % _ROWS
+        for o in range(first, after, _OUTPUTS):
+            for r in range(row, whole, _ROWS):
                 _dot_four_rows(weight, o, moved, r, 0, length, offsets, out)
-            for r in range(whole, after):
+            for r in range(whole, row_after):
                 _dot_one_row(weight, o, moved, r, 0, length, offsets, out)
 
 
@@ -207,27 +228,20 @@ if VNNI:
         for o in range(first, after, _OUTPUTS):
             _dot_two_rows(matrix, o, vectors, 0, start, end, none, out)
 
-    @njit(cache=True, nogil=True)
-    def fast_product(inputs, weight, offsets, out):
-        """As :func:`product`, with ``offsets`` from :func:`row_offsets`; all arrays C-contiguous."""
-        if weight.shape[1] % SLICE == 0 and weight.shape[0] % _OUTPUTS == 0:
-            _product_vnni(inputs, weight, offsets, out)
-        else:
-            product(inputs, weight, out)
-
 else:
     unsigned_dots = signed_dots = plain_dots
 
-    @njit(cache=True, nogil=True)
-    def fast_product(inputs, weight, offsets, out):
-        """As :func:`product`."""
-        product(inputs, weight, out)
-
 
 @njit(cache=True, nogil=True)
-def multiply(inputs, weight, offsets, plain, out):
-    """:func:`product` where ``plain``, else :func:`fast_product`."""
-    if plain:
-        product(inputs, weight, out)
+def multiply(inputs, weight, offsets, way, first, after, out):
+    """:func:`product` in one of the ways above, with ``offsets`` from :func:`row_offsets`; all arrays C-contiguous."""
+    if (
+        (VNNI or (AVX2 and way == FASTEST_FOR_SMALL_WEIGHTS))
+        and way != PLAIN
+        and weight.shape[1] % SLICE == 0
+        and first % _OUTPUTS == 0
+        and after % _OUTPUTS == 0
+    ):
+        _product_by_dots(inputs, weight, offsets, first, after, out)
     else:
-        fast_product(inputs, weight, offsets, out)
+        product(inputs, weight, first, after, out)

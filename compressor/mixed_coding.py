@@ -24,6 +24,8 @@ CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
 """Text that match models can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
+HELPED_LANES = 2
+"""So few lanes are decoded in one group whose products two cores share: weights pass once for all of them."""
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the second layer, and what the mixers' has extra at a file's start."""
 
@@ -108,10 +110,14 @@ class MixedCoder:
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, mixing.REGION_START])
         tokens = np.full(lanes, self._model.start_token, np.int32)
-        groups = lane_groups(lanes)
-        predictors = [self._model.predictor(lanes // len(groups), 1, side, kernel) for _ in groups]
+        few = lanes <= HELPED_LANES
+        groups = [slice(0, lanes)] if few else lane_groups(lanes)
+        helped = few and available_cores() > 1
+        predictors = [self._model.predictor(lanes // len(groups), 1, side, kernel, helped) for _ in groups]
         with contextlib.ExitStack() as stack:
-            pool = stack.enter_context(ThreadPoolExecutor(len(groups))) if lanes > 1 else None
+            for predictor in predictors:
+                stack.enter_context(predictor)
+            pool = stack.enter_context(ThreadPoolExecutor(len(groups))) if len(groups) > 1 else None
 
             def predict(i: int) -> Callable[[], NDArray[np.int32]]:
                 """While one group of lanes is decoded, the network already reads the others' new tokens."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import multiply, row_offsets
+from llmzip.integer_product import row_offsets
 from llmzip.mixing import LearnedState, new_learned_state
 from llmzip.network import (
     Embeddings,
@@ -27,6 +27,7 @@ from llmzip.network import (
     rescale,
 )
 from llmzip.packed_integers import pack_integers, packed_size, unpack_integers
+from llmzip.product_helper import HEAD, NO_HELPER, ProductBuffers, ProductHelper, multiply_shared, new_buffers
 from llmzip.tokenizer import Tokenizer
 
 MAGIC = b"LLMZMDL1"
@@ -117,9 +118,8 @@ class Model:
             self._mixing = LearnedState(*(tensors[f"mixing.{field}"] for field in fields)) if primed else None
         except (KeyError, TypeError, ValueError) as error:
             raise LlmzError(f"not a model file of this version: {error}") from error
-        self.decoder = Stack(self.config.decoder, stacks["decoder"])
-        self.encoder = Stack(self.config.encoder, stacks["encoder"])
-        self._head_offsets: NDArray[np.int32] | None = None
+        self.decoder = Stack(self.config.decoder, stacks["decoder"], self.config.weight_bits)
+        self.encoder = Stack(self.config.encoder, stacks["encoder"], self.config.weight_bits)
         self._float_head: NDArray[np.float32] | None = None
         self.start_token = int(self.tokenizer.encode(b"\0")[0])
 
@@ -146,46 +146,84 @@ class Model:
         return LearnedState(*(tensor.copy() for tensor in self._mixing))
 
     def predictor(
-        self, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None = None
-    ) -> Predictor:
-        return Predictor(self, lanes, longest_call, side, kernel)
+        self, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None = None,
+        helped: bool = False,
+    ) -> Predictor:  # fmt: skip
+        return Predictor(self, lanes, longest_call, side, kernel, helped)
 
-    def _frequencies(self, states: NDArray[np.int16], kernel: str | None) -> NDArray[np.int32]:
+    def product_helper(self, kernel: str | None, buffers: ProductBuffers) -> ProductHelper:
+        """A second core for the decoder's products and the head's."""
+        stack = self.decoder
+        return ProductHelper(stack.weights, stack.offsets, self._head[0], self.head_offsets, self._way(kernel), buffers)
+
+    def _way(self, kernel: str | None) -> int:
+        """How to multiply by the head, whose weights have as many bits as the decoder's."""
+        return self.decoder.way_to_multiply(kernel)
+
+    @cached_property
+    def head_offsets(self) -> NDArray[np.int32]:
+        return row_offsets(self._head[0])
+
+    def _frequencies(
+        self, states: NDArray[np.int16], kernel: str | None, sums: NDArray[np.int32], control: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
         weight, multiplier, bias = self._head
         if kernel != "blas":
-            sums = np.empty((len(states), len(weight)), np.int32)
-            if self._head_offsets is None:
-                self._head_offsets = row_offsets(weight)
-            multiply(states, weight, self._head_offsets, kernel == "plain", sums)
+            multiply_shared(states, weight, self.head_offsets, self._way(kernel), sums, control, HEAD, 0)
         else:
             if self._float_head is None:
                 self._float_head = float_matrix(weight)
-            sums = states.astype(np.float32) @ self._float_head
+            sums = (states.astype(np.float32) @ self._float_head).astype(np.int32)
         cumulative = np.empty((len(states), len(weight) + 1), np.int32)
         _token_frequencies(sums, multiplier, bias, EXP_COARSE, EXP_FINE, cumulative)
         return cumulative
 
 
 class Predictor:
-    """Token frequencies for a group of lanes, position after position.
+    """Token frequencies for a group of lanes, position after position; a context manager.
 
     Args:
-        kernel: ``"compiled"`` or None (VNNI where the CPU has it), ``"plain"`` or ``"blas"``; all give the same.
+        kernel: ``"compiled"`` or None (the CPU's fastest instructions), ``"plain"`` or ``"blas"``; all give the same.
+        helped: share products with a second core between entering and leaving the context; every call is then of
+            ``longest_call`` steps.
     """
 
     def __init__(
-        self, model: Model, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None
-    ) -> None:
+        self, model: Model, lanes: int, longest_call: int, side: NDArray[np.int8] | None, kernel: str | None,
+        helped: bool = False,
+    ) -> None:  # fmt: skip
         self._model = model
         self._state = model.decoder.new_state(lanes, longest_call)
         self._side = model.side_vector(side)
         self._kernel = kernel
+        self._helper: ProductHelper | None = None
+        self._shared: tuple[ProductBuffers, NDArray[np.int64]] | None = None
+        if helped and kernel != "blas":
+            buffers = self._new_buffers(lanes * longest_call)
+            self._helper = model.product_helper(kernel, buffers)
+            self._shared = buffers, self._helper.control
+
+    def _new_buffers(self, rows: int) -> ProductBuffers:
+        config = self._model.config
+        return new_buffers(rows, config.decoder.width, config.decoder.hidden, config.vocabulary)
+
+    def __enter__(self) -> Predictor:
+        if self._helper:
+            self._helper.__enter__()
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        if self._helper:
+            self._helper.__exit__(*details)
 
     def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``."""
-        model = self._model
-        states = model.decoder.run(tokens, model.embeddings["decoder"], self._side, self._state, self._kernel)
-        return model._frequencies(states, self._kernel)
+        model, kernel = self._model, self._kernel
+        buffers, control = self._shared or (self._new_buffers(tokens.size), NO_HELPER)
+        states = model.decoder.run(
+            tokens, model.embeddings["decoder"], self._side, self._state, kernel, buffers, control
+        )  # fmt: skip
+        return model._frequencies(states, kernel, buffers.logits, control)
 
 
 def code_lengths(cumulative: NDArray[np.int32], tokens: NDArray[np.integer]) -> NDArray[np.float64]:

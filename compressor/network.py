@@ -21,17 +21,22 @@ from llmzip.architecture import (
     HIDDEN_MAX,
     INT8_MAX,
     StackConfig,
+    largest_weight,
 )
 from llmzip.fixed_point import EXP_COARSE, EXP_COARSE_BITS, EXP_FINE, EXP_LIMIT, exp_weight, integer_sqrt
 from llmzip.integer_product import (
+    FASTEST,
+    FASTEST_FOR_SMALL_WEIGHTS,
+    PLAIN,
     SLICE,
+    SMALL_WEIGHT,
     UNSIGNED_OFFSET,
-    multiply,
     plain_dots,
     row_offsets,
     signed_dots,
     unsigned_dots,
 )
+from llmzip.product_helper import DOWN, IN, NO_HELPER, OUT, UP, ProductBuffers, multiply_shared, new_buffers
 
 MULTIPLIER_BITS = 24
 """Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
@@ -194,12 +199,12 @@ def _convolve(sums, multiplier, taps, tails, lanes, steps, quantised):
 
 @njit(cache=True, nogil=True)
 def _attend(
-    sums, multiplier, temperature, slopes, keys, values, start, window, plain, lanes, steps, coarse, fine, quantised
+    sums, multiplier, temperature, slopes, keys, values, start, window, way, lanes, steps, coarse, fine, quantised
 ):
     """Causal windowed attention of one layer; ``keys``, ``values`` are the layer's part of the cache."""
     heads, capacity, head_width = keys.shape[1:]
     width = heads * head_width
-    plain = plain or head_width % SLICE != 0
+    plain = way == PLAIN or head_width % SLICE != 0
     query = np.empty((1, head_width), np.int8)
     scaled = np.empty(head_width, np.int32)
     dots = np.empty((1, capacity), np.int32)
@@ -279,32 +284,35 @@ def _square_relu(sums, multiplier, quantised):
 
 
 @njit(cache=True, nogil=True)
-def _run_layers_compiled(weights, offsets, plain, state, window, lanes, steps, x, quantised, coarse, fine):
-    """All layers over ``x`` (int32 residual stream); ``quantised`` int16 holds each product's input in turn."""
-    rows = lanes * steps
-    width = x.shape[1]
-    hidden = weights.up_multiplier.shape[1]
-    wide = np.empty((rows, 3 * width), np.int32)
-    narrow = np.empty((rows, width), np.int32)
-    tall = np.empty((rows, hidden), np.int32)
-    tall_quantised = np.empty((rows, hidden), np.int16)
+def _run_layers_compiled(weights, offsets, way, state, window, lanes, steps, x, buffers, control, coarse, fine):
+    """All layers over ``x`` (int32 residual stream); ``buffers.quantised`` holds each product's input in turn."""
+    quantised, tall_quantised = buffers.quantised, buffers.tall_quantised
+    wide, narrow, tall = buffers.wide, buffers.narrow, buffers.tall
     start = state.length[0]
     for layer in range(weights.cache_slot.size):
-        multiply(quantised, weights.in_weight[layer], offsets.in_offset[layer], plain, wide)
+        multiply_shared(
+            quantised, weights.in_weight[layer], offsets.in_offset[layer], way, wide, control, IN, layer
+        )  # fmt: skip
         in_multiplier = weights.in_multiplier[layer]
         slot = weights.cache_slot[layer]
         if slot >= 0:
             _attend(
                 wide, in_multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
-                state.values[slot], start, window, plain, lanes, steps, coarse, fine, quantised,
+                state.values[slot], start, window, way, lanes, steps, coarse, fine, quantised,
             )  # fmt: skip
         else:
             _convolve(wide, in_multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
-        multiply(quantised, weights.out_weight[layer], offsets.out_offset[layer], plain, narrow)
+        multiply_shared(
+            quantised, weights.out_weight[layer], offsets.out_offset[layer], way, narrow, control, OUT, layer
+        )  # fmt: skip
         _add_to_residual(narrow, weights.out_multiplier[layer], x, quantised)
-        multiply(quantised, weights.up_weight[layer], offsets.up_offset[layer], plain, tall)
+        multiply_shared(
+            quantised, weights.up_weight[layer], offsets.up_offset[layer], way, tall, control, UP, layer
+        )  # fmt: skip
         _square_relu(tall, weights.up_multiplier[layer], tall_quantised)
-        multiply(tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], plain, narrow)
+        multiply_shared(
+            tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], way, narrow, control, DOWN, layer
+        )  # fmt: skip
         _add_to_residual(narrow, weights.down_multiplier[layer], x, quantised)
     state.length[0] = start + steps
 
@@ -350,13 +358,18 @@ def _token_frequencies(sums, multiplier, bias, coarse, fine, cumulative):
 class Stack:
     """One stack's weights and its two ways to run."""
 
-    def __init__(self, config: StackConfig, weights: StackWeights) -> None:
+    def __init__(self, config: StackConfig, weights: StackWeights, weight_bits: int) -> None:
         self.config = config
         self.weights = weights
-        self._offsets = ProductOffsets(
+        self.offsets = ProductOffsets(
             *(row_offsets(w) for w in (weights.in_weight, weights.out_weight, weights.up_weight, weights.down_weight))
         )
+        self._fastest = FASTEST_FOR_SMALL_WEIGHTS if largest_weight(weight_bits) <= SMALL_WEIGHT else FASTEST
         self._float_weights: list[list[NDArray[np.float32]]] | None = None
+
+    def way_to_multiply(self, kernel: str | None) -> int:
+        """How a kernel that is not ``"blas"`` multiplies."""
+        return PLAIN if kernel == "plain" else self._fastest
 
     def new_state(self, lanes: int, longest_call: int) -> StackState:
         """State of ``lanes`` fresh lanes for calls of at most ``longest_call`` positions."""
@@ -378,23 +391,28 @@ class Stack:
         side: NDArray[np.int32],
         state: StackState,
         kernel: str | None,
+        buffers: ProductBuffers | None = None,
+        control: NDArray[np.int64] = NO_HELPER,
     ) -> NDArray[np.int16]:
         """Evaluate ``tokens`` int32 ``[lanes, steps]``; return normalised int8 values as int16 ``[lanes * steps, d]``.
 
         Args:
             side: int32 ``[d]``, added to every embedding.
             kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``.
+            buffers: to use again, for ``tokens.size`` rows; the result is then one of them.
+            control: a helper's, which shares ``buffers``.
         """
         lanes, steps = tokens.shape
         x = np.empty((tokens.size, self.config.width), np.int32)
-        quantised = np.empty(x.shape, np.int16)
+        buffers = buffers or new_buffers(tokens.size, self.config.width, self.config.hidden, 0)
+        quantised = buffers.quantised
         if state.length[0] + steps > state.keys.shape[3]:
             _drop_old_positions(state, self.config.window - 1)
         _embed(tokens, state.last_tokens, side, embeddings, x, quantised)
         if kernel != "blas":
             _run_layers_compiled(
-                self.weights, self._offsets, kernel == "plain", state, self.config.window, lanes, steps, x, quantised,
-                EXP_COARSE, EXP_FINE,
+                self.weights, self.offsets, self.way_to_multiply(kernel), state, self.config.window, lanes, steps, x,
+                buffers, control, EXP_COARSE, EXP_FINE,
             )  # fmt: skip
         else:
             self._run_layers_blas(state, lanes, steps, x, quantised)
@@ -416,7 +434,7 @@ class Stack:
             if slot >= 0:
                 _attend(
                     sums, multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
-                    state.values[slot], start, self.config.window, True, lanes, steps, EXP_COARSE, EXP_FINE, quantised,
+                    state.values[slot], start, self.config.window, PLAIN, lanes, steps, EXP_COARSE, EXP_FINE, quantised,
                 )  # fmt: skip
             else:
                 _convolve(sums, multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)

@@ -13,8 +13,16 @@ TOKEN_MODE_LEVELS = range(2, 4)
 BLOCK_BYTES = 4 << 20
 MAX_DEFAULT_THREADS = 4
 """Each needs up to 250 MB: more only on request."""
-LANE_BYTES_AT_LEVEL_0 = 1 << 13
-"""Mixed mode's lanes are at least this long, doubled for each level."""
+MIXED_MODE_LANES = {
+    4: (8 << 10, 32),
+    5: (16 << 10, 16),
+    6: (24 << 10, 8),
+    7: (64 << 10, 4),
+    8: (256 << 10, 2),
+    9: (1, 1),
+}
+"""Least bytes of a lane, and how many lanes at most, by level."""
+TOKEN_MODE_LANES = (2 << 10, 64)
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 
 
@@ -73,11 +81,8 @@ class Settings:
         """Lanes of a block: more of them are faster, fewer lose less context."""
         if self.lanes is not None:
             return self.lanes
-        if self.level == 9:
-            return 1
-        if self.token_mode:
-            return _power_of_two_below(plain_length // 2048, 64)
-        return _power_of_two_below(plain_length // (LANE_BYTES_AT_LEVEL_0 << self.level), 16)
+        lane_bytes, most = TOKEN_MODE_LANES if self.token_mode else MIXED_MODE_LANES[self.level]
+        return _power_of_two_below(plain_length // lane_bytes, most)
 
 
 def _power_of_two_below(value: int, limit: int) -> int:

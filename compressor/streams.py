@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from llmzip.block_coding import BlockDecoder, BlockEncoder, is_repetitive, seal
+from llmzip.block_coding import BlockDecoder, BlockEncoder, is_repetitive, seal_all
 from llmzip.container import (
     FINGERPRINT_BYTES,
     MAX_BLOCK_BYTES,
@@ -74,29 +75,39 @@ def compress_stream(
     header = Header(fingerprint, bool(first) and not second, independent)
     encoder = BlockEncoder(header, model, settings, progress)
     if header.single:
-        block = encoder.encode(first)
-        if block.method not in (Method.TOKENS, Method.MIXED):
+        blocks = encoder.encode(first)
+        if len(blocks) > 1:
+            header = Header(fingerprint, False, independent)
+        elif blocks[0].method not in (Method.TOKENS, Method.MIXED):
             header = Header(NO_MODEL, True, False)
-            block = seal(block, header, first)
-        target.write(header.to_bytes() + block.to_bytes())
+        _write_member(target, header, seal_all(blocks, header, first))
         return
-    target.write(header.to_bytes())
 
-    def rest() -> Iterator[bytes]:
-        yield first
-        following = second + Reader(source).read_at_most(block_bytes - len(second))
-        yield from _read_blocks(source, following, block_bytes)
+    def plain_blocks() -> Iterator[bytes]:
+        if first:
+            yield first
+            following = second + Reader(source).read_at_most(block_bytes - len(second))
+            yield from _read_blocks(source, following, block_bytes)
 
-    def encode_alone(plain: bytes) -> Block:
+    def encode_alone(plain: bytes) -> list[Block]:
         return BlockEncoder(header, model, settings, progress).encode(plain)
 
+    if independent:
+        coded = ordered_map(encode_alone, plain_blocks(), settings.thread_count)
+    else:
+        coded = map(encoder.encode, plain_blocks())
+    _write_member(target, header, itertools.chain.from_iterable(coded))
+
+
+def _write_member(target: BinaryIO, header: Header, blocks: Iterable[Block]) -> None:
+    target.write(header.to_bytes())
     index = Index()
-    coded = ordered_map(encode_alone, rest(), settings.thread_count) if independent else map(encoder.encode, rest())
-    for block in coded if first else ():
+    for block in blocks:
         data = block.to_bytes()
         target.write(data)
         index.blocks.append((block.plain_length, len(data)))
-    target.write(index.to_end_record())
+    if not header.single:
+        target.write(index.to_end_record())
 
 
 def member_model(header: Header, path: str | None) -> Model | None:

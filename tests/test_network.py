@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from llmzip.model import Model
+from llmzip.product_helper import DONE_JOB, LATE, NEXT_JOB, READY
 
 GOLDEN_FREQUENCIES = "cff08eeae83a5aaf1a937bf5f3c66233d92c2119864cb2a63aa2dc1c525834b1"
 
@@ -164,3 +166,22 @@ def test_encoder_kernels_agree(tiny: Model) -> None:
     sums = tiny.tensors["down_weight"].astype(np.int64) @ states[-1].astype(np.int64)
     numbers = (sums * tiny.tensors["down_multiplier"] + 2**23) >> 24
     assert np.array_equal(first, np.clip(numbers, -127, 127))
+
+
+@pytest.mark.parametrize("kernel", [None, "plain"])
+def test_a_helper_on_a_second_core_changes_nothing(tiny: Model, kernel: str | None) -> None:
+    tokens = random_tokens(tiny, 2, 90, 6)
+    expected = evaluate(tiny, tokens, 90, "blas")
+    with tiny.predictor(2, 1, None, kernel, helped=True) as predictor:
+        assert predictor._helper is not None
+        control = predictor._helper.control
+        for step in range(tokens.shape[1]):
+            if step == 10:  # from here on the helper surely takes part
+                deadline = time.monotonic() + 60
+                while not control[READY] and time.monotonic() < deadline:
+                    time.sleep(0.001)
+                assert control[READY]
+            if step == 50:  # as if its core had been taken away for long
+                control[LATE] = 1 << 40
+            assert np.array_equal(predictor(np.ascontiguousarray(tokens[:, step : step + 1])), expected[:, step])
+        assert control[DONE_JOB] == control[NEXT_JOB] > 0

@@ -1,0 +1,213 @@
+"""A second core for the matrix products of a single lane, whose weights pass too fast for one core's memory path.
+
+A thread in compiled code waits for the next product and computes the last half of its outputs, while the caller
+computes the first half. Integers, so it does not matter who computes what.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from llmzip.integer_product import multiply
+
+# Places in the control words; each has a cache line of its own.
+NEXT_JOB, DONE_JOB, READY, STOP, LATE = range(0, 40, 8)
+CONTROL_WORDS = 40
+IN, OUT, UP, DOWN, HEAD = range(5)
+_KINDS = 8
+_JOBS = 1 << 12
+_SPINS_PER_JOB = 1 << 16
+"""Turns of the waiting loop, some 20 microseconds, that a job may take on average beyond the caller's own half."""
+_SPINS_TO_YIELD = 1 << 14
+_LATE_LIMIT = 1 << 28
+"""After so many turns too many the helper's core is taken to be busy, and the caller goes on alone for a while."""
+_PAUSE_SECONDS = 0.1
+
+
+def _atomic(store: bool) -> Any:
+    """An intrinsic that stores with release order, or loads with acquire order, a word of an int64 array."""
+
+    @intrinsic
+    def access(typing_context, array, place, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            pointer = builder.gep(data, [arguments[1]])
+            if not store:
+                return builder.load_atomic(pointer, "acquire", 8)
+            builder.store_atomic(arguments[2], pointer, "release", 8)
+            return arguments[2]
+
+        return types.int64(array, types.intp, types.int64), generate
+
+    return access
+
+
+@intrinsic
+def _yield_core(typing_context):  # type: ignore[no-untyped-def]
+    """Let another thread have this core: the scheduler may have put caller and helper on the same one."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        if os.name == "posix":
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield"
+            )
+            builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+_load, _store = _atomic(False), _atomic(True)
+
+
+class ProductBuffers(NamedTuple):
+    """Inputs and outputs of a step's products, ``r`` rows, width ``d``, hidden ``h``, ``V`` tokens."""
+
+    quantised: NDArray[np.int16]
+    """``[r, d]``"""
+    tall_quantised: NDArray[np.int16]
+    """``[r, h]``"""
+    wide: NDArray[np.int32]
+    """``[r, 3 d]``"""
+    narrow: NDArray[np.int32]
+    """``[r, d]``"""
+    tall: NDArray[np.int32]
+    """``[r, h]``"""
+    logits: NDArray[np.int32]
+    """``[r, V]``"""
+
+
+def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> ProductBuffers:
+    return ProductBuffers(
+        np.zeros((rows, width), np.int16),
+        np.zeros((rows, hidden), np.int16),
+        np.zeros((rows, 3 * width), np.int32),
+        np.zeros((rows, width), np.int32),
+        np.zeros((rows, hidden), np.int32),
+        np.zeros((rows, vocabulary), np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _first_half(outputs):
+    return outputs // 8 * 4
+
+
+@njit(cache=True, nogil=True)
+def multiply_shared(inputs, weight, offsets, way, out, control, kind, layer):
+    """:func:`llmzip.integer_product.multiply`, half of it by the helper where one is ready."""
+    outputs = weight.shape[0]
+    if control.size == 0 or _load(control, READY, 0) == 0:
+        multiply(inputs, weight, offsets, way, 0, outputs, out)
+        return
+    job = (control[NEXT_JOB] // _JOBS + 1) * _JOBS + layer * _KINDS + kind
+    _store(control, NEXT_JOB, job)
+    multiply(inputs, weight, offsets, way, 0, _first_half(outputs), out)
+    spins = 0
+    while _load(control, DONE_JOB, 0) != job:
+        spins += 1
+        if spins % _SPINS_TO_YIELD == 0:
+            _yield_core()  # type: ignore[call-arg]
+    control[LATE] = max(0, control[LATE] + spins - _SPINS_PER_JOB)
+    if control[LATE] >= _LATE_LIMIT:
+        _store(control, READY, 0)
+        _store(control, STOP, 1)
+
+
+@njit(cache=True, nogil=True)
+def _serve(weights, offsets, head_weight, head_offsets, way, buffers, control):
+    last = control[NEXT_JOB]
+    spins = 0
+    _store(control, READY, 1)
+    while True:
+        job = _load(control, NEXT_JOB, 0)
+        if job == last:
+            if _load(control, STOP, 0) != 0:
+                return
+            spins += 1
+            if spins % _SPINS_TO_YIELD == 0:
+                _yield_core()  # type: ignore[call-arg]
+            continue
+        last, spins = job, 0
+        kind, layer = job % _KINDS, job % _JOBS // _KINDS
+        if kind == IN:
+            weight, offset, inputs, out = (
+                weights.in_weight[layer],
+                offsets.in_offset[layer],
+                buffers.quantised,
+                buffers.wide,
+            )
+        elif kind == OUT:
+            weight, offset, inputs, out = (
+                weights.out_weight[layer],
+                offsets.out_offset[layer],
+                buffers.quantised,
+                buffers.narrow,
+            )
+        elif kind == UP:
+            weight, offset, inputs, out = (
+                weights.up_weight[layer],
+                offsets.up_offset[layer],
+                buffers.quantised,
+                buffers.tall,
+            )
+        elif kind == DOWN:
+            weight, offset, inputs, out = (
+                weights.down_weight[layer], offsets.down_offset[layer], buffers.tall_quantised, buffers.narrow
+            )  # fmt: skip
+        else:
+            weight, offset, inputs, out = head_weight, head_offsets, buffers.quantised, buffers.logits
+        multiply(inputs, weight, offset, way, _first_half(weight.shape[0]), weight.shape[0], out)
+        _store(control, DONE_JOB, job)
+
+
+class ProductHelper:
+    """A thread that shares the products of one stack and its head; a context manager.
+
+    Args:
+        weights, offsets: the stack's, as ``llmzip.network`` has them.
+        head_weight, head_offsets: int8 ``[V, d]`` and int32 ``[V]``.
+        way: how to multiply, as ``llmzip.integer_product`` has it.
+        buffers: what the products read and write.
+    """
+
+    def __init__(
+        self, weights: Any, offsets: Any, head_weight: NDArray[np.int8], head_offsets: NDArray[np.int32], way: int,
+        buffers: ProductBuffers,
+    ) -> None:  # fmt: skip
+        self.control = np.zeros(CONTROL_WORDS, np.int64)
+        self._arguments = (weights, offsets, head_weight, head_offsets, way, buffers, self.control)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve_while_open, daemon=True)
+
+    def _serve_while_open(self) -> None:
+        while not self._closing.is_set():
+            self.control[STOP] = self.control[LATE] = 0
+            _serve(*self._arguments)
+            self._closing.wait(_PAUSE_SECONDS)
+
+    def __enter__(self) -> ProductHelper:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        while self._thread.is_alive():
+            self.control[STOP] = 1
+            self._thread.join(0.01)
+
+
+NO_HELPER: NDArray[np.int64] = np.zeros(0, np.int64)
+"""Control words of a caller without a helper."""
