@@ -307,7 +307,7 @@ def _append_byte(lane, history, byte, adaptive, base):
 
 
 @njit(cache=True, nogil=True)
-def _lower_bound(token_bytes, low, high, depth, value):
+def lower_bound(token_bytes, low, high, depth, value):
     """First token in ``[low, high)`` whose byte at ``depth`` is at least ``value``."""
     while low < high:
         middle = (low + high) >> 1
@@ -316,6 +316,12 @@ def _lower_bound(token_bytes, low, high, depth, value):
         else:
             high = middle
     return low
+
+
+@njit(cache=True, nogil=True, inline="always")
+def share(part, total):
+    """Probability of the tokens with frequency sum ``part`` among those with ``total``, in 1/65536."""
+    return clip((part << PROBABILITY_BITS) // total, 1, ONE - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -383,7 +389,7 @@ def _code_token(
         if np.int64(token_lengths[low]) == depth:
             total = np.int64(cumulative[high]) - np.int64(cumulative[low])
             ends = np.int64(cumulative[low + 1]) - np.int64(cumulative[low])
-            network = clip((ends << PROBABILITY_BITS) // total, 1, ONE - 1)
+            network = share(ends, total)
             for i in range(CONTEXTS):
                 hashed = hash_pair(scratch.contexts[i] + i, node)
                 scratch.positions[i] = end_start + (i << end_bits) + ((hashed >> 24) & ((1 << end_bits) - 1))
@@ -443,7 +449,7 @@ def _code_byte(
         for i in range(CONTEXTS):
             positions[i] = slots[i] + within
         # The network: tokens that go on with a 1 bit, of those that are left.
-        boundary = _lower_bound(token_bytes, low, high, depth, ((partial << 1) | 1) << shift & 0xFF)
+        boundary = lower_bound(token_bytes, low, high, depth, ((partial << 1) | 1) << shift & 0xFF)
         total = np.int64(cumulative[high]) - np.int64(cumulative[low])
         ones = np.int64(cumulative[high]) - np.int64(cumulative[boundary])
         if depth == 0:
@@ -456,7 +462,7 @@ def _code_byte(
         elif ones == 0:
             bit = np.int64(0)
         else:
-            network = clip((ones << PROBABILITY_BITS) // total, 1, ONE - 1)
+            network = share(ones, total)
             guess_0, guess_1 = np.int64(-1), np.int64(-1)
             if (expected_0 >> (shift + 1)) == partial:
                 guess_0 = (expected_0 >> shift) & 1

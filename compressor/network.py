@@ -48,6 +48,8 @@ FREQUENCY_BITS = 24
 """A token distribution is integers whose sum is at most 2^24, each at least 1."""
 _HALF = 1 << (MULTIPLIER_BITS - 1)
 _PREVIOUS_FACTOR, _CURRENT_FACTOR, _SPREAD_FACTOR = BIGRAM_FACTORS
+_NATS_TO_NOTHING = 12 << HIDDEN_BITS
+"""An attention weight of 16 bits is 0 from 11.1 nats below the best score on."""
 _FINE_MASK = (1 << EXP_COARSE_BITS) - 1
 _HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
 _VALUE_SHIFT = HIDDEN_BITS - 4  # attention values are int8 with ACTIVATION_STEPS_PER_RMS = 2^4 steps a unit
@@ -204,6 +206,7 @@ def _attend(
     """Causal windowed attention of one layer; ``keys``, ``values`` are the layer's part of the cache."""
     heads, capacity, head_width = keys.shape[1:]
     width = heads * head_width
+    largest_dot = head_width * (ACTIVATION_STEPS_PER_RMS + 1) ** 2  # rows have that root mean square, rounded
     plain = way == PLAIN or head_width % SLICE != 0
     query = np.empty((1, head_width), np.int8)
     scaled = np.empty(head_width, np.int32)
@@ -216,10 +219,15 @@ def _attend(
         for t in range(steps):
             row = sums[lane * steps + t]
             here = start + t
-            first = max(0, here + 1 - window)
-            from_slice, to_slice = first // SLICE * SLICE, (here // SLICE + 1) * SLICE
+            to_slice = (here // SLICE + 1) * SLICE
             for h in range(heads):
                 low = h * head_width
+                scale, slope = temperature[h], slopes[h]
+                reach = window
+                if slope > 0:  # farther back, weights are 0 whatever the scores
+                    reach = min(window, (2 * (largest_dot * abs(scale) >> 16) + _NATS_TO_NOTHING) // slope + 2)
+                first = max(0, here + 1 - reach)
+                from_slice = first // SLICE * SLICE
                 for i in range(head_width):
                     scaled[i] = _clip(_rescale(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
                 _normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, query[0])
@@ -240,7 +248,7 @@ def _attend(
                 else:
                     unsigned_dots(keys[lane, h], query, from_slice, to_slice, 0, head_width, none, dots)
                 scores = dots[0, first : here + 1]
-                scale, slope, farthest = temperature[h], slopes[h], here - first
+                farthest = here - first
                 best = np.int32(-(1 << 31))
                 for p in range(scores.size):
                     dot = np.int64(scores[p]) - UNSIGNED_OFFSET * query_sum

@@ -13,7 +13,9 @@ TOKEN_MODE_LEVELS = range(2, 4)
 BLOCK_BYTES = 4 << 20
 MAX_DEFAULT_THREADS = 4
 """Each needs up to 250 MB: more only on request."""
-MIXED_MODE_LANES = {
+LANES = {
+    2: (2 << 10, 64),
+    3: (8 << 10, 16),
     4: (8 << 10, 32),
     5: (16 << 10, 16),
     6: (24 << 10, 8),
@@ -22,7 +24,6 @@ MIXED_MODE_LANES = {
     9: (1, 1),
 }
 """Least bytes of a lane, and how many lanes at most, by level."""
-TOKEN_MODE_LANES = (2 << 10, 64)
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 
 
@@ -36,7 +37,7 @@ class Settings:
     """Compression settings.
 
     Attributes:
-        level: 1 context mode, 2-3 token mode, 4-8 mixed mode with ever longer lanes, 9 mixed mode in one lane.
+        level: 1 context mode, 2-3 token mode, 4-9 mixed mode; the higher, the fewer lanes.
         lanes: a power of two up to 256, or None to choose by size and level.
         threads: blocks coded at once where they are independent; None for all cores, four at most.
         kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``; no influence on the result.
@@ -81,7 +82,7 @@ class Settings:
         """Lanes of a block: more of them are faster, fewer lose less context."""
         if self.lanes is not None:
             return self.lanes
-        lane_bytes, most = TOKEN_MODE_LANES if self.token_mode else MIXED_MODE_LANES[self.level]
+        lane_bytes, most = LANES[self.level]
         return _power_of_two_below(plain_length // lane_bytes, most)
 
 

@@ -11,9 +11,9 @@ from llmzip.errors import LlmzError
 from llmzip.model import Model, code_lengths
 
 NULL_SIDE = b"\0"
-TRIAL_TOKENS = 1024
+TRIAL_TOKENS = 512
 """Tokens of each part of a block on which side information has to pay for itself."""
-COLD_TOKENS = 256
+COLD_TOKENS = 128
 """Tokens at a part's start that do not count: a lane starts cold only once."""
 MIN_TOKENS = 64
 

@@ -10,7 +10,7 @@ from llmzip.benchmarks.validate import mixed_bits, network_bits
 from llmzip.errors import LlmzError
 from llmzip.logistic import SQUASH, STRETCH
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model
+from llmzip.model import Model, code_lengths
 from llmzip.progress import SILENT
 
 
@@ -34,6 +34,38 @@ def test_binary_coder_costs_what_the_probabilities_say() -> None:
     reader[binary_coder.HIGH], reader[binary_coder.DECODING], reader[binary_coder.CURSOR] = 0xFFFFFFFF, 1, 4
     reader[binary_coder.CODE] = int.from_bytes(coded[:4].tobytes(), "big")
     assert [binary_coder.code_bit(0, int(p), reader, coded) for p in probabilities] == bits.tolist()
+
+
+def test_bit_decisions_cost_no_more_than_the_token(tiny: Model, text: bytes) -> None:
+    """The chain of decisions that the kernel draws from a token's distribution, coded with the network alone."""
+    tokenizer = tiny.tokenizer
+    tokens = tokenizer.encode(text)
+    inputs = np.concatenate([[tiny.start_token], tokens[:-1]]).astype(np.int32)
+    bits = 0.0
+
+    def code(part: int, total: int, decision: bool) -> float:
+        if part in (0, total):
+            return 0.0
+        p = mixing.share(part, total) / 65536
+        return -np.log2(p if decision else 1 - p)
+
+    frequencies = tiny.predictor(1, tokens.size, None)(inputs[None])
+    for token, row in zip(tokens.tolist(), frequencies.astype(int).tolist(), strict=True):
+        low, high = 0, tokenizer.size
+        plain = tokenizer.decode(np.array([token]))
+        for depth, byte in enumerate(plain):
+            for shift in range(7, -1, -1):
+                value = (byte >> (shift + 1) << (shift + 1)) | 1 << shift
+                boundary = mixing.lower_bound(tokenizer.token_bytes, low, high, depth, value)
+                one = bool(byte >> shift & 1)
+                bits += code(row[high] - row[boundary], row[high] - row[low], one)
+                low, high = (boundary, high) if one else (low, boundary)
+            if high - low > 1 and tokenizer.token_lengths[low] == depth + 1:
+                ends = depth + 1 == len(plain)
+                bits += code(row[low + 1] - row[low], row[high] - row[low], ends)
+                low, high = (low, low + 1) if ends else (low + 1, high)
+        assert (low, high) == (token, token + 1)
+    assert bits == pytest.approx(float(code_lengths(frequencies, tokens).sum()), rel=0.0005)
 
 
 def test_mixer_learns_which_input_to_trust() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llmzip.model import Model
+from llmzip.model import Model, pack_model
 from llmzip.product_helper import DONE_JOB, LATE, NEXT_JOB, READY
 
 GOLDEN_FREQUENCIES = "cff08eeae83a5aaf1a937bf5f3c66233d92c2119864cb2a63aa2dc1c525834b1"
@@ -127,6 +128,16 @@ def test_kernels_equal_the_plain_reference(name: str, request: pytest.FixtureReq
         expected = reference_frequencies(model, tokens[0].tolist(), numbers)
         for kernel in ("blas", "compiled", "plain"):
             assert np.array_equal(evaluate(model, tokens, 70, kernel, numbers)[0], expected)
+
+
+def test_attention_leaves_out_only_what_weighs_nothing(tiny: Model) -> None:
+    """A window longer than the biased heads' reach, which low temperatures keep short."""
+    config = replace(tiny.config, decoder=replace(tiny.config.decoder, window=256))
+    cooler = {"decoder.temperature": tiny.tensors["decoder.temperature"] // 8}
+    model = Model(pack_model(config, tiny.vocabulary, tiny.tensors | cooler))
+    tokens = random_tokens(model, 1, 130, 8)
+    assert (12 << 10) // int(model.tensors["decoder.slopes"].max()) < 100
+    assert np.array_equal(evaluate(model, tokens, 130, None)[0], reference_frequencies(model, tokens[0].tolist(), None))
 
 
 @pytest.mark.parametrize("lanes", [1, 3, 16])
