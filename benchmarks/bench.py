@@ -133,7 +133,7 @@ def main(
         raise click.UsageError("name a file, or --enwik8 PATH")
     peers = [llmzip_peer(int(level)) for level in levels.split(",")]
     if causal:
-        peers.append(llmzip_peer(2, causal, "causal transformer", lanes=1))
+        peers.append(llmzip_peer(2, causal, "causal transformer"))
     if not only_llmzip:
         peers += library_peers() + program_peers()
     machine = describe_machine()

@@ -25,11 +25,11 @@ class Peer:
     decompress: Codec
 
 
-def llmzip_peer(level: int, model: str | None = None, name: str | None = None, lanes: int | None = None) -> Peer:
+def llmzip_peer(level: int, model: str | None = None, name: str | None = None) -> Peer:
     from llmzip.settings import Settings
     from llmzip.streams import compress, decompress
 
-    settings = Settings(level=level, model=model, lanes=lanes)
+    settings = Settings(level=level, model=model)
     return Peer(name or f"llmzip -{level}", lambda data: compress(data, settings), lambda data: decompress(data, model))
 
 
