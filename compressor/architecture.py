@@ -58,8 +58,8 @@ class ModelConfig:
     """An encoder-augmented causal decoder (arXiv 2511.10618).
 
     The encoder's last position goes through ``down`` to ``side_numbers`` numbers; quantised, they go through ``up``
-    and are added to every token embedding of the decoder. A second embedding, of the last two tokens hashed
-    (arXiv 2501.16975), knows frequent pairs by heart.
+    and are added to every token embedding of the decoder. Two more embeddings, of the last two and of the last three
+    tokens hashed (arXiv 2501.16975), know frequent pairs and triples by heart.
     """
 
     vocabulary: int
@@ -71,8 +71,14 @@ class ModelConfig:
     bigram_width: int = 0
     """Channels that the bigram embedding adds to, the first ones; 0 for all."""
     weight_bits: int = 8
-    """Bits of every weight but the bigram embedding's: integers of at most ``2^(bits - 1) - 1``."""
+    """Bits of every weight but the hashed embeddings': integers of at most ``2^(bits - 1) - 1``."""
     bigram_weight_bits: int = 8
+    """Bits of the weights of both hashed embeddings."""
+    trigram_bits: int = 0
+    """As ``bigram_bits``, for the last three tokens."""
+    trigram_width: int = 0
+    mixing_version: int = 1
+    """Version of mixed mode that the model is primed for."""
 
     @property
     def bigram_columns(self) -> int:
@@ -81,6 +87,14 @@ class ModelConfig:
     @property
     def bigram_rows(self) -> int:
         return 1 << self.bigram_bits if self.bigram_bits else 0
+
+    @property
+    def trigram_columns(self) -> int:
+        return self.trigram_width or self.decoder.width
+
+    @property
+    def trigram_rows(self) -> int:
+        return 1 << self.trigram_bits if self.trigram_bits else 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -97,9 +111,11 @@ def largest_weight(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
-BIGRAM_FACTORS = (2654435761, 40503, 2246822519)
-"""Row of a pair in the bigram embedding: the top ``bigram_bits`` of 32, of
-``(previous * f[0] + current * f[1]) mod 2^32 * f[2] mod 2^32``. What stands before the first token is token 0."""
+NGRAM_FACTORS = (40503, 2654435761, 3266489917)
+"""Factors of the last token, of the one before and of the one before that in the hash of a pair or triple."""
+NGRAM_SPREAD = 2246822519
+"""Row of a pair or triple in its embedding: the top ``bigram_bits`` or ``trigram_bits`` of 32, of
+``(sum of token * factor) mod 2^32 * NGRAM_SPREAD mod 2^32``. What stands before the first token is token 0."""
 
 DEFAULT_CONFIG = ModelConfig(
     vocabulary=8192,
@@ -109,4 +125,7 @@ DEFAULT_CONFIG = ModelConfig(
     bigram_width=256,
     weight_bits=6,
     bigram_weight_bits=4,
+    trigram_bits=16,
+    trigram_width=160,
+    mixing_version=2,
 )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
@@ -30,6 +33,14 @@ _MIX_2 = 0x1B873593CC9E2D51
 def identity_row() -> NDArray[np.uint16]:
     """An adaptive map over stretched probabilities that changes nothing yet."""
     return SQUASH[np.clip(np.arange(SSE_BUCKETS) * SSE_STEP, 0, 2 * STRETCH_MAX)].astype(np.uint16)
+
+
+def empty_counters(size: int) -> NDArray[np.uint16]:
+    """Zeros ``[size]`` that start at a multiple of 64 bytes, as two neighbouring buckets should."""
+    line = 64 // 2
+    room = np.zeros(size + line, np.uint16)
+    start = -room.ctypes.data // 2 % line
+    return room[start : start + size]
 
 
 def untrained_counter_map() -> NDArray[np.uint16]:
@@ -94,14 +105,44 @@ def byte_class(byte):
     return 13
 
 
+@intrinsic
+def _prefetch(typing_context, array, place):  # type: ignore[no-untyped-def]
+    """Ask for a word of an array that will be read and written soon: counters lie in memory, not in a cache."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        word, byte_pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte_pointer, word, word, word]), "llvm.prefetch.p0"
+        )
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), byte_pointer)
+        builder.call(function, [pointer, word(1), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@njit(cache=True, nogil=True, inline="always")
+def first_slot(bucket_mask, hashed):
+    """Index of the bucket that a hash asks for first; the other one lies in the same 64 bytes."""
+    return ((hashed >> 8) & bucket_mask) * SLOT
+
+
+@njit(cache=True, nogil=True)
+def prefetch_slots(counters, bucket_mask, hashes):
+    """Ask for the buckets of ``hashes`` before :func:`find_slot` needs them."""
+    for hashed in hashes:
+        _prefetch(counters, first_slot(bucket_mask, hashed))
+
+
 @njit(cache=True, nogil=True)
 def find_slot(counters, bucket_mask, hashed):
     """Index of the bucket for a hash: one of two neighbours, the less used one replaced if neither matches."""
     check = np.uint16(((hashed >> 44) & 0xFFFF) | 1)
-    first = ((hashed >> 8) & bucket_mask) * SLOT
+    first = first_slot(bucket_mask, hashed)
     if counters[first] == check:
         return first
-    second = (((hashed >> 8) & bucket_mask) ^ 1) * SLOT
+    second = first ^ SLOT
     if counters[second] == check:
         return second
     chosen = first
@@ -157,12 +198,14 @@ def adapt(probability, bit, rate_bits):
 @njit(cache=True, nogil=True)
 def mix(inputs, weights, squash):
     total = np.int32(0)
-    for i in range(inputs.size):
-        total += (inputs[i] * weights[i]) >> 8
-    return clip(total >> 8, -STRETCH_MAX + 1, STRETCH_MAX - 1)
+    for i in range(inputs.size):  # in 32 bits throughout: vectors of twice as many
+        total = np.int32(total + (np.int32(inputs[i] * weights[i]) >> 8))
+    return clip(np.int64(total) >> 8, -STRETCH_MAX + 1, STRETCH_MAX - 1)
 
 
 @njit(cache=True, nogil=True)
 def learn(inputs, weights, error):
+    rate = np.int32(error)
     for i in range(inputs.size):
-        weights[i] = min(max(weights[i] + ((inputs[i] * error + (1 << 15)) >> 16), -WEIGHT_MAX), WEIGHT_MAX)
+        step = np.int32(np.int32(inputs[i] * rate) + np.int32(1 << 15)) >> 16
+        weights[i] = min(max(np.int32(weights[i] + step), np.int32(-WEIGHT_MAX)), np.int32(WEIGHT_MAX))

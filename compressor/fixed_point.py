@@ -1,4 +1,4 @@
-"""Integer replacements of square root, exponential and logarithm. Same numbers on every machine: no libm call."""
+"""Integer square root, exponential and RMS norm. Same numbers on every machine: no libm call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from llmzip.architecture import HIDDEN_BITS
+from llmzip.architecture import HIDDEN_BITS, INT8_MAX
 
 EXP_COARSE_BITS = 6
 """The exponent ``d / 1024`` nats splits into ``d >> 6`` and ``d & 63``, one table each."""
 EXP_LIMIT = 22 << HIDDEN_BITS
 """Beyond 22 nats a weight is 0."""
+MULTIPLIER_BITS = 24
+"""Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
+RESIDUAL_MAX = 1 << 22
+_MULTIPLIER_HALF = 1 << (MULTIPLIER_BITS - 1)
 EXP_ONE_BITS = 30
 """``exp(0)`` is ``2^30``."""
 
@@ -46,3 +50,25 @@ def integer_sqrt(n):
     while (root + 1) * (root + 1) <= n:
         root += 1
     return root
+
+
+@njit(cache=True, nogil=True, inline="always")
+def clip_symmetric(value, limit):
+    return min(max(value, -limit), limit)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def rescale_sum(total, multiplier):
+    return (np.int64(total) * np.int64(multiplier) + _MULTIPLIER_HALF) >> MULTIPLIER_BITS
+
+
+@njit(cache=True, nogil=True)
+def normalise_row(row, steps_per_rms, out):
+    """RMS-normalise integers and round to int8 multiples of ``1 / steps_per_rms``."""
+    square_sum = np.int64(0)
+    for i in range(row.size):
+        square_sum += np.int64(row[i]) * np.int64(row[i])
+    root = integer_sqrt(square_sum << 8) + 1
+    inverse = (integer_sqrt(np.int64(steps_per_rms * steps_per_rms * row.size) << 16) << 32) // root
+    for i in range(row.size):
+        out[i] = clip_symmetric((np.int64(row[i]) * inverse + (1 << 35)) >> 36, INT8_MAX)

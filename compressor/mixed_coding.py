@@ -24,8 +24,8 @@ CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
 """Text that match models can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
-HELPED_LANES = 2
-"""So few lanes are decoded in one group whose products two cores share: weights pass once for all of them."""
+HELPED_LANES = 4
+"""So few lanes are decoded in one group that two cores share: weights pass once for all of them."""
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the second layer, and what the mixers' has extra at a file's start."""
 
@@ -63,8 +63,8 @@ class MixedCoder:
         self.bucket_bits = bucket_bits
         self._learned = learned or model.primed_mixing()
         self._rates = np.array(rates, np.int64)
-        self._adaptive = mixing.new_adaptive_state(bucket_bits)
-        self._scratch = mixing.new_scratch()
+        self._adaptive = mixing.new_adaptive_state(bucket_bits, model.config.mixing_version)
+        self._scratch = mixing.new_scratch(model.config.mixing_version)
         self._history = np.zeros(0, np.uint8)
         self._base = 1  # absolute position of history[0]; 0 marks an empty entry of the match table
         tokenizer = model.tokenizer

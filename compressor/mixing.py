@@ -3,8 +3,8 @@
 A token is coded as its bytes, eight binary decisions each, and after each byte that could be its last one "the token
 ends here" decision. The network's probability of a decision is a ratio of running sums over the sorted vocabulary.
 It enters gated logistic mixers next to context models with hashed counters, two match models and the calibration of
-each by adaptive maps; a second mixer combines the first ones, and adaptive-probability stages finish (the structure of
-PAQ: M. Mahoney, "Adaptive weighing of context models for lossless data compression", 2005). Integers only.
+each by adaptive maps; a second mixer combines the first ones (the structure of PAQ: M. Mahoney, "Adaptive weighing of
+context models for lossless data compression", 2005). Integers only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from llmzip.bit_models import (
     adapt,
     byte_class,
     clip,
+    empty_counters,
     find_slot,
     hash_pair,
     identity_row,
@@ -33,6 +34,7 @@ from llmzip.bit_models import (
     learn,
     match_bucket,
     mix,
+    prefetch_slots,
     untrained_counter_map,
     untrained_match_map,
     update_counter,
@@ -43,9 +45,12 @@ CONTEXTS = 28
 MATCH_MODELS = 2
 MATCH_MIN_BYTES = (6, 16)
 MATCH_MAX = 65535
-INPUTS = 72
-NETWORK_INPUT = 2 * CONTEXTS + 2 * MATCH_MODELS
-BIAS_INPUT = NETWORK_INPUT + 6
+FIRST_VERSION, LATEST_VERSION = 1, 2
+"""Versions of this mode; a model is primed for one. In the first, counters enter directly and through their maps, and
+three final stages stand behind the mixers; in the second, maps alone, and nothing."""
+_INPUTS = {FIRST_VERSION: 72, LATEST_VERSION: 48}
+"""Inputs of the mixers: counters, match models, network, bias, and zeros to fill vectors."""
+NETWORK_INPUTS = 6
 SELECTOR_SIZES = (64, 256, 512, 192, 72, 512)
 """Weight sets of each first-layer mixer: match state, partial byte, last byte, network confidence and depth, orders
 that know the context by bit position, classes of the last two bytes; the last byte's, the network's and the classes'
@@ -70,7 +75,7 @@ class LearnedState(NamedTuple):
     """What ships primed: mixer weights and adaptive maps."""
 
     weights: NDArray[np.int32]
-    """``[sum(SELECTOR_SIZES), INPUTS]``, 16 fraction bits."""
+    """``[sum(SELECTOR_SIZES), inputs]``, 16 fraction bits."""
     final_weights: NDArray[np.int32]
     """``[256, MIXERS]``, by partial byte."""
     counter_maps: NDArray[np.uint16]
@@ -97,7 +102,7 @@ class AdaptiveState(NamedTuple):
     follow_2: NDArray[np.int64]
     """``[65536]``, the last bytes that followed two bytes."""
     sse_order1: NDArray[np.uint16]
-    """``[65536, SSE_BUCKETS]``: final stage by last and partial byte."""
+    """``[65536, SSE_BUCKETS]``: final stage by last and partial byte; no rows where the version has none."""
     sse_order2: NDArray[np.uint16]
     """``[65536, SSE_BUCKETS]``: by the last two bytes, hashed."""
     sse_match: NDArray[np.uint16]
@@ -114,6 +119,7 @@ class Scratch(NamedTuple):
     """Working memory of one call."""
 
     contexts: NDArray[np.int64]
+    hashes: NDArray[np.int64]
     slots: NDArray[np.int64]
     positions: NDArray[np.int64]
     excluded: NDArray[np.int64]
@@ -124,12 +130,14 @@ class Scratch(NamedTuple):
     errors: NDArray[np.int32]
 
 
-def new_learned_state() -> LearnedState:
+def new_learned_state(version: int) -> LearnedState:
     """Untrained mixers and maps."""
-    weights = np.zeros((sum(SELECTOR_SIZES), INPUTS), np.int32)
-    weights[:, : 2 * CONTEXTS] = WEIGHT_ONE // 16
-    weights[:, 2 * CONTEXTS : NETWORK_INPUT] = WEIGHT_ONE // 8
-    weights[:, NETWORK_INPUT] = WEIGHT_ONE // 2
+    weights = np.zeros((sum(SELECTOR_SIZES), _INPUTS[version]), np.int32)
+    match_input = first_match_input(_INPUTS[version])
+    network_input = match_input + 2 * MATCH_MODELS
+    weights[:, :match_input] = WEIGHT_ONE // 16
+    weights[:, match_input:network_input] = WEIGHT_ONE // 8
+    weights[:, network_input] = WEIGHT_ONE // 2
     return LearnedState(
         weights,
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
@@ -139,10 +147,11 @@ def new_learned_state() -> LearnedState:
     )
 
 
-def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
+def new_adaptive_state(bucket_bits: int, version: int) -> AdaptiveState:
     """Empty tables with ``2^bucket_bits`` buckets of counters (32 bytes each)."""
+    stage_rows = 65536 if version == FIRST_VERSION else 0
     end_bits = min(max(bucket_bits - 4, 12), 18)
-    counters = np.zeros((SLOT << bucket_bits) + (CONTEXTS << end_bits), np.uint16)
+    counters = empty_counters((SLOT << bucket_bits) + (CONTEXTS << end_bits))
     counters[SLOT << bucket_bits :] = EMPTY_COUNTER
     return AdaptiveState(
         counters,
@@ -151,21 +160,29 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
         np.zeros(1, np.int64),
         np.zeros(256, np.int64),
         np.zeros(65536, np.int64),
-        *(np.tile(identity_row(), (65536, 1)) for _ in range(6)),
+        *(np.tile(identity_row(), (stage_rows, 1)) for _ in range(3)),
+        *(np.tile(identity_row(), (65536, 1)) for _ in range(3)),
     )
 
 
-def new_scratch() -> Scratch:
+def new_scratch(version: int) -> Scratch:
     return Scratch(
-        np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64),
-        np.zeros(257, np.int64), np.zeros(INPUTS, np.int32), np.zeros(CONTEXTS, np.int64), np.zeros(MIXERS, np.int64),
-        np.zeros(MIXERS, np.int32), np.zeros(MIXERS, np.int32),
+        *(np.zeros(CONTEXTS, np.int64) for _ in range(4)),
+        np.zeros(257, np.int64), np.zeros(_INPUTS[version], np.int32), np.zeros(CONTEXTS, np.int64),
+        np.zeros(MIXERS, np.int64), np.zeros(MIXERS, np.int32), np.zeros(MIXERS, np.int32),
     )  # fmt: skip
 
 
+@njit(cache=True, nogil=True, inline="always")
+def first_match_input(inputs):
+    """The input behind the counters' ones, where there are ``inputs`` in all."""
+    return 2 * CONTEXTS if inputs >= 2 * CONTEXTS else CONTEXTS
+
+
 @njit(cache=True, nogil=True)
-def _set_contexts(lane, history, node, adaptive, contexts):
-    """Hashes of all contexts at a byte boundary. ``node`` is the trie node of the token's bytes so far."""
+def _set_contexts(lane, history, node, adaptive, contexts, hashes):
+    """Hashes of all contexts at a byte boundary, and those of their first buckets, which are asked for. ``node`` is the
+    trie node of the token's bytes so far."""
     c8 = lane[LAST_BYTES]
     c4 = c8 & 0xFFFFFFFF
     c1 = c8 & 0xFF
@@ -210,6 +227,14 @@ def _set_contexts(lane, history, node, adaptive, contexts):
     contexts[25] = hash_pair(27, (expected << 16) | (min(lane[LENGTH_0], 32) << 8) | c1)
     contexts[26] = hash_pair(28, lane[FOLDED] & 0xFFFFFFFFFF)
     contexts[27] = hash_pair(29, (min(lane[INDENT], 255) << 16) | (c2 << 8) | c1)
+    _ask_for_slots(adaptive, contexts, 1, hashes)
+
+
+@njit(cache=True, nogil=True)
+def _ask_for_slots(adaptive, contexts, partial, hashes):
+    for i in range(CONTEXTS):
+        hashes[i] = hash_pair(contexts[i] + i, partial)
+    prefetch_slots(adaptive.counters, (1 << adaptive.table_bits[0]) - 1, hashes)
 
 
 @njit(cache=True, nogil=True)
@@ -370,7 +395,7 @@ def _code_token(
     depth = np.int64(0)
     end_bits = adaptive.table_bits[1]
     end_start = SLOT << adaptive.table_bits[0]
-    _set_contexts(lane, history, node, adaptive, scratch.contexts)
+    _set_contexts(lane, history, node, adaptive, scratch.contexts, scratch.hashes)
     _exclude_impossible(lane[LAST_NODE], cumulative, vocabulary, scratch.excluded)
     while True:
         if lane[POSITION] >= history.size:
@@ -385,7 +410,7 @@ def _code_token(
         lane[LAST_NODE] = node
         if high - low == 1 and np.int64(token_lengths[low]) == depth:
             return low
-        _set_contexts(lane, history, node, adaptive, scratch.contexts)
+        _set_contexts(lane, history, node, adaptive, scratch.contexts, scratch.hashes)
         if np.int64(token_lengths[low]) == depth:
             total = np.int64(cumulative[high]) - np.int64(cumulative[low])
             ends = np.int64(cumulative[low + 1]) - np.int64(cumulative[low])
@@ -430,7 +455,7 @@ def _code_byte(
     token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch, rates,
     coder, coded, stretch, squash, counter_rates,
 ):  # fmt: skip
-    counters, contexts, slots, positions = adaptive.counters, scratch.contexts, scratch.slots, scratch.positions
+    counters, slots, positions = adaptive.counters, scratch.slots, scratch.positions
     bucket_mask = (1 << adaptive.table_bits[0]) - 1
     coded_byte = np.int64(token_bytes[token, depth])
     partial = np.int64(1)
@@ -442,9 +467,11 @@ def _code_byte(
         expected_1 = np.int64(history[lane[MATCH_1]]) | 256
     for bit_index in range(8):
         shift = 7 - bit_index
+        if bit_index == 4:
+            _ask_for_slots(adaptive, scratch.contexts, partial, scratch.hashes)
         if bit_index == 0 or bit_index == 4:
             for i in range(CONTEXTS):
-                slots[i] = find_slot(counters, bucket_mask, hash_pair(contexts[i] + i, partial))
+                slots[i] = find_slot(counters, bucket_mask, scratch.hashes[i])
             within = np.int64(1)
         for i in range(CONTEXTS):
             positions[i] = slots[i] + within
@@ -507,49 +534,52 @@ def _decide(
     end = 1 if partial == END_OF_TOKEN else 0
     c1 = lane[LAST_BYTES] & 0xFF
     known = 0
+    match_input = first_match_input(inputs.size)
+    network_input = match_input + 2 * MATCH_MODELS
+    inputs[:network_input] = 0
     for i in range(CONTEXTS):
         counter = np.int64(counters[positions[i]])
         count = counter & 15
         if count == 0:
-            inputs[2 * i] = 0
-            inputs[2 * i + 1] = 0
             map_index[i] = -1
         else:
             stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
             row = (end * CONTEXTS + i) * 16 + count
             index = row * MAP_BUCKETS + clip((stretched + 2048) >> 7, 0, 31)
             map_index[i] = index
-            inputs[2 * i] = stretched * count >> 4
-            inputs[2 * i + 1] = stretch[np.int64(maps[index])]
+            if match_input == CONTEXTS:
+                inputs[i] = stretch[np.int64(maps[index])]
+            else:
+                inputs[2 * i] = stretched * count >> 4
+                inputs[2 * i + 1] = stretch[np.int64(maps[index])]
             if i < 7:
                 known += 1
-    inputs[2 * CONTEXTS : NETWORK_INPUT] = 0
     bucket_0 = match_bucket(lane[LENGTH_0], lane[MISSED_0])
     bucket_1 = match_bucket(lane[LENGTH_1], lane[MISSED_1])
     match_0, match_1 = end * MATCH_MODELS, end * MATCH_MODELS + 1
     if guess_0 >= 0:
         probability = np.int64(match_maps[match_0, bucket_0, guess_0])
-        inputs[2 * CONTEXTS] = stretch[probability]
-        inputs[2 * CONTEXTS + 1] = (probability - (ONE >> 1)) >> 5
+        inputs[match_input] = stretch[probability]
+        inputs[match_input + 1] = (probability - (ONE >> 1)) >> 5
     if guess_1 >= 0:
         probability = np.int64(match_maps[match_1, bucket_1, guess_1])
-        inputs[2 * CONTEXTS + 2] = stretch[probability]
-        inputs[2 * CONTEXTS + 3] = (probability - (ONE >> 1)) >> 5
+        inputs[match_input + 2] = stretch[probability]
+        inputs[match_input + 3] = (probability - (ONE >> 1)) >> 5
     network_stretched = np.int64(stretch[network])
     calibrated, network_bucket = interpolate(learned.network_map[partial], network_stretched)
-    inputs[NETWORK_INPUT] = network_stretched
-    inputs[NETWORK_INPUT + 1] = stretch[calibrated]
-    inputs[NETWORK_INPUT + 2] = (network - (ONE >> 1)) >> 5
-    inputs[BIAS_INPUT] = 256
+    inputs[network_input] = network_stretched
+    inputs[network_input + 1] = stretch[calibrated]
+    inputs[network_input + 2] = (network - (ONE >> 1)) >> 5
+    inputs[network_input + NETWORK_INPUTS] = 256  # bias
     row_1 = partial | (c1 << 8)
     row_2 = (hash_pair(hash_pair(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
     row_word = (hash_pair(hash_pair(79, lane[WORD]), partial) >> 30) & 0xFFFF
     p1, network_at_1 = interpolate(adaptive.network_order1[row_1], network_stretched)
     p2, network_at_2 = interpolate(adaptive.network_order2[row_2], network_stretched)
     p3, network_at_3 = interpolate(adaptive.network_word[row_word], network_stretched)
-    inputs[NETWORK_INPUT + 3] = stretch[p1]
-    inputs[NETWORK_INPUT + 4] = stretch[p2]
-    inputs[NETWORK_INPUT + 5] = stretch[p3]
+    inputs[network_input + 3] = stretch[p1]
+    inputs[network_input + 4] = stretch[p2]
+    inputs[network_input + 5] = stretch[p3]
 
     length_set = 0 if guess_0 < 0 else min(15, 1 + bucket_0 % 32 // 2)
     confidence = min(23, (network_stretched + STRETCH_MAX) * 24 // (2 * STRETCH_MAX))
@@ -568,18 +598,20 @@ def _decide(
     mixed_stretch = clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
     mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
 
-    row_3 = partial
-    if guess_0 >= 0:
-        row_3 |= np.int64(history[lane[MATCH_0]]) << 8
-    p1, at_1 = interpolate(adaptive.sse_order1[row_1], mixed_stretch)
-    p2, at_2 = interpolate(adaptive.sse_order2[row_2], mixed_stretch)
-    p3, at_3 = interpolate(adaptive.sse_match[row_3], mixed_stretch)
-    probability = clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
-    bit = np.int64(code_bit(bit, probability, coder, coded))
-
-    adaptive.sse_order1[row_1, at_1] = adapt(adaptive.sse_order1[row_1, at_1], bit, 6)
-    adaptive.sse_order2[row_2, at_2] = adapt(adaptive.sse_order2[row_2, at_2], bit, 6)
-    adaptive.sse_match[row_3, at_3] = adapt(adaptive.sse_match[row_3, at_3], bit, 6)
+    if adaptive.sse_match.shape[0] > 0:
+        row_3 = partial
+        if guess_0 >= 0:
+            row_3 |= np.int64(history[lane[MATCH_0]]) << 8
+        p1, at_1 = interpolate(adaptive.sse_order1[row_1], mixed_stretch)
+        p2, at_2 = interpolate(adaptive.sse_order2[row_2], mixed_stretch)
+        p3, at_3 = interpolate(adaptive.sse_match[row_3], mixed_stretch)
+        probability = clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
+        bit = np.int64(code_bit(bit, probability, coder, coded))
+        adaptive.sse_order1[row_1, at_1] = adapt(adaptive.sse_order1[row_1, at_1], bit, 6)
+        adaptive.sse_order2[row_2, at_2] = adapt(adaptive.sse_order2[row_2, at_2], bit, 6)
+        adaptive.sse_match[row_3, at_3] = adapt(adaptive.sse_match[row_3, at_3], bit, 6)
+    else:
+        bit = np.int64(code_bit(bit, mixed, coder, coded))
     learned.network_map[partial, network_bucket] = adapt(learned.network_map[partial, network_bucket], bit, 6)
     adaptive.network_order1[row_1, network_at_1] = adapt(adaptive.network_order1[row_1, network_at_1], bit, 4)
     adaptive.network_order2[row_2, network_at_2] = adapt(adaptive.network_order2[row_2, network_at_2], bit, 4)

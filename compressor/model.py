@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -19,15 +20,17 @@ from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.integer_product import row_offsets
 from llmzip.mixing import LearnedState, new_learned_state
 from llmzip.network import (
+    Embedding,
     Embeddings,
     Stack,
+    StackState,
     StackWeights,
     _token_frequencies,
     float_matrix,
     rescale,
 )
-from llmzip.packed_integers import pack_integers, packed_size, unpack_integers
-from llmzip.product_helper import HEAD, NO_HELPER, ProductBuffers, ProductHelper, multiply_shared, new_buffers
+from llmzip.packed_integers import packed_size, unpack_integers
+from llmzip.second_core import HEAD, NO_HELPER, SecondCore, StepBuffers, multiply_shared, new_buffers
 from llmzip.tokenizer import Tokenizer
 
 MAGIC = b"LLMZMDL1"
@@ -35,23 +38,20 @@ FINGERPRINT_BYTES = 8
 MODEL_PATH_VARIABLE = "LLMZIP_MODEL_PATH"
 
 
-def _bits(config: ModelConfig, name: str, tensor: NDArray) -> int:
-    """Bits in which a model file keeps the integers of a tensor."""
-    if tensor.dtype != np.int8:
-        return 8 * tensor.itemsize
-    return config.bigram_weight_bits if name == "decoder.bigram_embedding" else config.weight_bits
-
-
 def pack_model(config: ModelConfig, vocabulary: bytes, tensors: dict[str, NDArray]) -> bytes:
-    """Return a model file: magic, header length, JSON header, vocabulary and tensors, each aligned to 64 bytes."""
+    """Return a model file: magic, header length, JSON header, vocabulary and tensors, each aligned to 64 bytes.
+
+    Weights, which are int8, are deflated with Huffman codes only: nothing repeats in them, but small values
+    are frequent.
+    """
     offset, listing, body = 0, [], []
     for name, tensor in ({"vocabulary": np.frombuffer(vocabulary, np.uint8)} | tensors).items():
         entry = {"name": name, "dtype": tensor.dtype.str, "shape": list(tensor.shape), "offset": offset}
-        bits = _bits(config, name, tensor)
         data = tensor.tobytes()
-        if bits < 8:
-            entry["bits"] = bits
-            data = pack_integers(tensor, bits).tobytes()
+        if tensor.dtype == np.int8:
+            deflater = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
+            data = deflater.compress(data) + deflater.flush()
+            entry["deflated_bytes"] = len(data)
         listing.append(entry)
         body.append(data + b"\0" * (-len(data) % 64))
         offset += len(body[-1])
@@ -62,10 +62,15 @@ def pack_model(config: ModelConfig, vocabulary: bytes, tensors: dict[str, NDArra
 
 def _read_tensor(view: memoryview, start: int, entry: dict[str, Any]) -> NDArray:
     count = int(np.prod(entry["shape"], dtype=np.int64))
+    dtype = np.dtype(entry["dtype"])
+    if "deflated_bytes" in entry:
+        inflater = zlib.decompressobj()
+        plain = inflater.decompress(view[start : start + entry["deflated_bytes"]], count * dtype.itemsize + 1)
+        return np.frombuffer(plain, dtype).reshape(entry["shape"])
     if "bits" in entry:
         packed = np.frombuffer(view, np.uint8, packed_size(count, entry["bits"]), start)
         return unpack_integers(packed, entry["bits"], count).reshape(entry["shape"])
-    return np.frombuffer(view, np.dtype(entry["dtype"]), count, start).reshape(entry["shape"])
+    return np.frombuffer(view, dtype, count, start).reshape(entry["shape"])
 
 
 class Model:
@@ -97,13 +102,16 @@ class Model:
             self.tensors = tensors
             self.tokenizer = Tokenizer.from_bytes(self.vocabulary)
             self.embeddings = {
-                part: Embeddings(
-                    tensors[f"{part}.embedding"],
-                    tensors[f"{part}.embedding_multiplier"],
-                    tensors.get(f"{part}.bigram_embedding", np.zeros((0, 1), np.int8)),
-                    tensors.get(f"{part}.bigram_multiplier", np.zeros(0, np.int32)),
-                )
-                for part in ("decoder", "encoder")
+                "decoder": Embeddings(
+                    Embedding(tensors["decoder.embedding"], tensors["decoder.embedding_multiplier"]),
+                    self._hashed_embedding(tensors, "bigram", self.config.bigram_columns),
+                    self._hashed_embedding(tensors, "trigram", self.config.trigram_columns),
+                ),
+                "encoder": Embeddings(
+                    Embedding(tensors["encoder.embedding"], tensors["encoder.embedding_multiplier"]),
+                    Embedding(np.zeros((0, 1), np.int8), np.zeros(0, np.int32)),
+                    Embedding(np.zeros((0, 1), np.int8), np.zeros(0, np.int32)),
+                ),
             }
             stacks = {
                 part: StackWeights(**{field: tensors[f"{part}.{field}"] for field in StackWeights._fields})
@@ -116,12 +124,18 @@ class Model:
             primed = "mixing.weights" in tensors
             fields = LearnedState._fields
             self._mixing = LearnedState(*(tensors[f"mixing.{field}"] for field in fields)) if primed else None
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, zlib.error) as error:
             raise LlmzError(f"not a model file of this version: {error}") from error
         self.decoder = Stack(self.config.decoder, stacks["decoder"], self.config.weight_bits)
         self.encoder = Stack(self.config.encoder, stacks["encoder"], self.config.weight_bits)
         self._float_head: NDArray[np.float32] | None = None
         self.start_token = int(self.tokenizer.encode(b"\0")[0])
+
+    @staticmethod
+    def _hashed_embedding(tensors: dict[str, NDArray], name: str, columns: int) -> Embedding:
+        none = np.zeros((0, columns), np.int8), np.zeros(0, np.int32)
+        weight = tensors.get(f"decoder.{name}_embedding", none[0])
+        return Embedding(weight, tensors.get(f"decoder.{name}_multiplier", none[1]))
 
     def side_vector(self, side: NDArray[np.int8] | None) -> NDArray[np.int32]:
         """What side information int8 ``[side_numbers]`` adds to every embedding, int32 ``[d]``; None adds nothing."""
@@ -142,7 +156,7 @@ class Model:
     def primed_mixing(self) -> LearnedState:
         """A fresh copy of the mixers and maps that ship with the model."""
         if self._mixing is None:
-            return new_learned_state()
+            return new_learned_state(self.config.mixing_version)
         return LearnedState(*(tensor.copy() for tensor in self._mixing))
 
     def predictor(
@@ -151,10 +165,13 @@ class Model:
     ) -> Predictor:  # fmt: skip
         return Predictor(self, lanes, longest_call, side, kernel, helped)
 
-    def product_helper(self, kernel: str | None, buffers: ProductBuffers) -> ProductHelper:
-        """A second core for the decoder's products and the head's."""
+    def second_core(self, kernel: str | None, state: StackState, buffers: StepBuffers) -> SecondCore:
+        """A second core for the decoder and the head."""
         stack = self.decoder
-        return ProductHelper(stack.weights, stack.offsets, self._head[0], self.head_offsets, self._way(kernel), buffers)
+        return SecondCore(
+            stack.weights, stack.offsets, self._head[0], self.head_offsets, state, stack.config.window,
+            self._way(kernel), buffers,
+        )  # fmt: skip
 
     def _way(self, kernel: str | None) -> int:
         """How to multiply by the head, whose weights have as many bits as the decoder's."""
@@ -184,7 +201,7 @@ class Predictor:
 
     Args:
         kernel: ``"compiled"`` or None (the CPU's fastest instructions), ``"plain"`` or ``"blas"``; all give the same.
-        helped: share products with a second core between entering and leaving the context; every call is then of
+        helped: share the work with a second core between entering and leaving the context; every call is then of
             ``longest_call`` steps.
     """
 
@@ -196,14 +213,14 @@ class Predictor:
         self._state = model.decoder.new_state(lanes, longest_call)
         self._side = model.side_vector(side)
         self._kernel = kernel
-        self._helper: ProductHelper | None = None
-        self._shared: tuple[ProductBuffers, NDArray[np.int64]] | None = None
+        self._helper: SecondCore | None = None
+        self._shared: tuple[StepBuffers, NDArray[np.int64]] | None = None
         if helped and kernel != "blas":
             buffers = self._new_buffers(lanes * longest_call)
-            self._helper = model.product_helper(kernel, buffers)
+            self._helper = model.second_core(kernel, self._state, buffers)
             self._shared = buffers, self._helper.control
 
-    def _new_buffers(self, rows: int) -> ProductBuffers:
+    def _new_buffers(self, rows: int) -> StepBuffers:
         config = self._model.config
         return new_buffers(rows, config.decoder.width, config.decoder.hidden, config.vocabulary)
 

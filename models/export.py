@@ -22,9 +22,10 @@ from llmzip.architecture import (
     StackConfig,
     largest_weight,
 )
+from llmzip.fixed_point import MULTIPLIER_BITS
 from llmzip.model import Model, load_model, pack_model
 from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
-from llmzip.network import EMBEDDING_MULTIPLIER_BITS, MULTIPLIER_BITS
+from llmzip.network import EMBEDDING_MULTIPLIER_BITS
 
 SIDE_BITS = int(math.log2(SIDE_STEPS_PER_UNIT))
 SIDE_FREQUENCY_TOTAL = 1 << 20
@@ -104,11 +105,12 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
         rounded, multiplier = quantise(embedding, config.weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         tensors |= {f"{part}.embedding": rounded, f"{part}.embedding_multiplier": multiplier}
         tensors |= {f"{part}.{name}": t for name, t in _stack_tensors(stack, stack_config, config.weight_bits).items()}
-    if config.bigram_bits:
-        rounded, multiplier = quantise(
-            model.bigram_embedding, config.bigram_weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS
-        )
-        tensors |= {"decoder.bigram_embedding": rounded, "decoder.bigram_multiplier": multiplier}
+    for name, table in (("bigram", model.bigram_embedding), ("trigram", model.trigram_embedding)):
+        if len(table):
+            rounded, multiplier = quantise(
+                table, config.bigram_weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS
+            )
+            tensors |= {f"decoder.{name}_embedding": rounded, f"decoder.{name}_multiplier": multiplier}
     for name, weight, steps_in, bits_out in (
         ("head", model.head.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
         ("down", model.down.weight, ACTIVATION_STEPS_PER_RMS, SIDE_BITS),
@@ -150,12 +152,11 @@ def import_model(model: Model) -> dict[str, Tensor]:
 
     for part, stack in (("decoder", model.decoder), ("encoder", model.encoder)):
         prefix = "" if part == "decoder" else "encoder_"
-        token_part, bigram_part = model.embeddings[part][:2], model.embeddings[part][2:]
-        put(f"{prefix}embedding", token_part, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+        tables = model.embeddings[part]
+        put(f"{prefix}embedding", tables.tokens, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         if part == "decoder":
-            put("bigram_embedding", bigram_part, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
-            if not model.config.bigram_bits:
-                state["bigram_embedding"] = torch.zeros(0, model.config.bigram_columns)
+            for name, table in (("bigram_embedding", tables.bigrams), ("trigram_embedding", tables.trigrams)):
+                put(name, table, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         weights = stack.weights
         for layer, kind in enumerate(stack.config.layers):
             mixer, mlp = f"{part}.mixers.{layer}", f"{part}.mlps.{layer}"

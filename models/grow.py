@@ -75,6 +75,7 @@ def grow(state: dict[str, Tensor], old: ModelConfig, new: ModelConfig, seed: int
             grown[name] = state[name]
     grown["embedding"] = _pad(state["embedding"], new.vocabulary, width)
     grown["bigram_embedding"] = _pad(state["bigram_embedding"], new.bigram_rows, new.bigram_columns)
+    grown["trigram_embedding"] = _pad(state["trigram_embedding"], new.trigram_rows, new.trigram_columns)
     grown["up.weight"] = _pad(state["up.weight"], width, new.side_numbers)
     grown["head.weight"] = _widen_inputs(state["head.weight"], width, scale, random)
     for layer, source in enumerate(layer_sources(old.decoder.layers, new.decoder.layers)):

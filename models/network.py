@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from llmzip.architecture import (
     ACTIVATION_STEPS_PER_RMS,
-    BIGRAM_FACTORS,
     GATE_STEPS_PER_RMS,
     HIDDEN_BITS,
     HIDDEN_MAX,
     INT8_MAX,
+    NGRAM_FACTORS,
+    NGRAM_SPREAD,
     SIDE_STEPS_PER_UNIT,
     ModelConfig,
     StackConfig,
@@ -49,12 +50,13 @@ def quantised_weight(weight: Tensor, bits: int = 8) -> Tensor:
     return weight + ((weight / scale).round() * scale - weight).detach()
 
 
-def bigram_rows(tokens: Tensor, bigram_bits: int) -> Tensor:
-    """Row of every position of ``tokens`` int64 ``[batch, length]`` in the bigram embedding."""
-    previous = F.pad(tokens[:, :-1], (1, 0))
+def ngram_rows(tokens: Tensor, order: int, row_bits: int) -> Tensor:
+    """Row of every position of ``tokens`` int64 ``[batch, length]`` in the embedding of its last ``order`` tokens."""
     mask = 0xFFFFFFFF
-    hashed = (previous * BIGRAM_FACTORS[0] + tokens * BIGRAM_FACTORS[1]) & mask
-    return ((hashed * BIGRAM_FACTORS[2]) & mask) >> (32 - bigram_bits)
+    length = tokens.shape[1]
+    earlier = (F.pad(tokens, (i, 0))[:, :length] for i in range(order))
+    hashed = sum(part * factor for part, factor in zip(earlier, NGRAM_FACTORS, strict=False)) & mask
+    return ((hashed * NGRAM_SPREAD) & mask) >> (32 - row_bits)
 
 
 class QuantisedLinear(nn.Module):
@@ -221,6 +223,7 @@ class EncoderAugmentedDecoder(nn.Module):
         bits = config.weight_bits
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.decoder.width))
         self.bigram_embedding = nn.Parameter(torch.zeros(config.bigram_rows, config.bigram_columns))
+        self.trigram_embedding = nn.Parameter(torch.zeros(config.trigram_rows, config.trigram_columns))
         self.decoder = Stack(config.decoder, bits)
         self.head = QuantisedLinear(config.decoder.width, config.vocabulary, bits, zero=True)
         bias = torch.zeros(config.vocabulary) if unigram_log_frequencies is None else unigram_log_frequencies
@@ -243,10 +246,14 @@ class EncoderAugmentedDecoder(nn.Module):
         """Decoder states ``[batch, length, width]`` before the head; ``side`` is ``[batch, side_numbers]``."""
         config = self.config
         x = F.embedding(tokens, quantised_weight(self.embedding, config.weight_bits))
-        if config.bigram_bits:
-            bigrams = F.embedding(bigram_rows(tokens, config.bigram_bits), self.bigram_embedding)
-            bigrams = quantised_weight(bigrams, config.bigram_weight_bits)
-            x = x + F.pad(bigrams, (0, config.decoder.width - config.bigram_columns))
+        for order, row_bits, table in (
+            (2, config.bigram_bits, self.bigram_embedding),
+            (3, config.trigram_bits, self.trigram_embedding),
+        ):
+            if row_bits:
+                rows = F.embedding(ngram_rows(tokens, order, row_bits), table)
+                rows = quantised_weight(rows, config.bigram_weight_bits)
+                x = x + F.pad(rows, (0, config.decoder.width - table.shape[1]))
         if side is not None:
             x = x + self.up(side).float()[:, None]
         return self.decoder(x)

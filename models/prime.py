@@ -41,7 +41,7 @@ def sample_pieces(corpus: Path, total_bytes: int, seed: int = 1) -> list[bytes]:
 
 def prime_mixing(model: Model, pieces: list[bytes], progress: bool = True) -> mixing.LearnedState:
     """Return mixers and maps trained on ``pieces``, each coded as a file of its own."""
-    learned = mixing.new_learned_state()
+    learned = mixing.new_learned_state(model.config.mixing_version)
     plain = coded = 0
     for i, piece in enumerate(pieces):
         tokens = model.tokenizer.encode(piece)

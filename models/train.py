@@ -61,7 +61,7 @@ def learning_rate_factor(step: int, options: TrainingOptions) -> float:
 def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) -> list[torch.optim.Optimizer]:
     matrices, embeddings, others = [], [], []
     for name, parameter in model.named_parameters():
-        if name in ("embedding", "bigram_embedding", "encoder_embedding"):
+        if name in ("embedding", "bigram_embedding", "trigram_embedding", "encoder_embedding"):
             embeddings.append(parameter)
         elif parameter.ndim == 2 and name != "head.weight" and not name.endswith("taps"):
             matrices.append(parameter)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llmzip.model import Model, load_model, pack_model
 
@@ -30,15 +31,20 @@ def tiny() -> Model:
 
 
 @pytest.fixture(scope="session")
-def tiny_with_bigrams(tiny: Model) -> Model:
-    """The small model with a bigram embedding: 128 random rows of 4 bits that reach half of the channels."""
+def tiny_with_ngrams(tiny: Model) -> Model:
+    """The small model with random hashed embeddings of 4 bits: 128 pairs reach half of the channels, 64 triples a
+    quarter."""
     random = np.random.default_rng(4)
-    config = replace(tiny.config, bigram_bits=7, bigram_width=tiny.config.decoder.width // 2, bigram_weight_bits=4)
-    bigrams = {
-        "decoder.bigram_embedding": random.integers(-7, 8, (128, config.bigram_columns)).astype(np.int8),
-        "decoder.bigram_multiplier": random.integers(0, 1 << 25, 128).astype(np.int32),
-    }
-    return Model(pack_model(config, tiny.vocabulary, tiny.tensors | bigrams))
+    width = tiny.config.decoder.width
+    config = replace(
+        tiny.config, bigram_bits=7, bigram_width=width // 2, bigram_weight_bits=4, trigram_bits=6,
+        trigram_width=width // 4,
+    )  # fmt: skip
+    hashed: dict[str, NDArray] = {}
+    for name, rows, columns in (("bigram", 128, width // 2), ("trigram", 64, width // 4)):
+        hashed[f"decoder.{name}_embedding"] = random.integers(-7, 8, (rows, columns)).astype(np.int8)
+        hashed[f"decoder.{name}_multiplier"] = random.integers(0, 1 << 25, rows).astype(np.int32)
+    return Model(pack_model(config, tiny.vocabulary, tiny.tensors | hashed))
 
 
 @pytest.fixture(scope="session")

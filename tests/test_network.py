@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llmzip.model import Model, pack_model
-from llmzip.product_helper import DONE_JOB, LATE, NEXT_JOB, READY
+from llmzip.second_core import DONE_JOB, LATE, NEXT_JOB, READY
 
 GOLDEN_FREQUENCIES = "cff08eeae83a5aaf1a937bf5f3c66233d92c2119864cb2a63aa2dc1c525834b1"
 
@@ -63,14 +63,21 @@ def reference_frequencies(model: Model, tokens: list[int], side: NDArray[np.int8
     tails: list[list[list[int]]] = [[[0] * d] * (config.kernel - 1) for _ in config.layers]
     cache: list[list[tuple[list[int], list[int]]]] = [[] for _ in config.layers]
     out = []
-    for previous, token in zip([0, *tokens], tokens, strict=False):
+    for before, last, token in zip([0, 0, *tokens], [0, *tokens], tokens, strict=False):
         row, multiplier = t["decoder.embedding"][token], int(t["decoder.embedding_multiplier"][token])
         x = [((int(e) * multiplier + 2**15) >> 16) + s for e, s in zip(row, extra, strict=True)]
-        if bits := model.config.bigram_bits:
-            pair = (previous * 2654435761 + token * 40503) % 2**32 * 2246822519 % 2**32 >> (32 - bits)
-            row, multiplier = t["decoder.bigram_embedding"][pair], int(t["decoder.bigram_multiplier"][pair])
-            added = [(int(e) * multiplier + 2**15) >> 16 for e in row]
-            x = [a + v for a, v in zip([*added, *[0] * (d - len(added))], x, strict=True)]
+        pair = last * 2654435761 + token * 40503
+        triple = pair + before * 3266489917
+        for name, bits, key in (
+            ("bigram", model.config.bigram_bits, pair),
+            ("trigram", model.config.trigram_bits, triple),
+        ):
+            if bits:
+                place = key % 2**32 * 2246822519 % 2**32 >> (32 - bits)
+                row = t[f"decoder.{name}_embedding"][place]
+                multiplier = int(t[f"decoder.{name}_multiplier"][place])
+                added = [(int(e) * multiplier + 2**15) >> 16 for e in row]
+                x = [a + v for a, v in zip([*added, *[0] * (d - len(added))], x, strict=True)]
         for layer, kind in enumerate(config.layers):
             w = {f: t[f"decoder.{f}"][layer] for f in ("in_weight", "in_multiplier", "out_weight", "out_multiplier")}
             wide = product(w["in_weight"], w["in_multiplier"], normalise(x, 16))
@@ -119,7 +126,7 @@ def reference_frequencies(model: Model, tokens: list[int], side: NDArray[np.int8
     return np.array(out)
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_with_bigrams"])
+@pytest.mark.parametrize("name", ["tiny", "tiny_with_ngrams"])
 def test_kernels_equal_the_plain_reference(name: str, request: pytest.FixtureRequest) -> None:
     model: Model = request.getfixturevalue(name)
     tokens = random_tokens(model, 1, 70, 3)  # longer than the attention window of 64
@@ -141,7 +148,7 @@ def test_attention_leaves_out_only_what_weighs_nothing(tiny: Model) -> None:
 
 
 @pytest.mark.parametrize("lanes", [1, 3, 16])
-@pytest.mark.parametrize("name", ["tiny", "tiny_with_bigrams"])
+@pytest.mark.parametrize("name", ["tiny", "tiny_with_ngrams"])
 def test_calls_lanes_and_kernels_agree(name: str, lanes: int, request: pytest.FixtureRequest) -> None:
     model: Model = request.getfixturevalue(name)
     tokens = random_tokens(model, lanes, 300)

@@ -113,7 +113,7 @@ def test_loss_in_chunks_has_the_gradients_of_plain_cross_entropy(tiny: Model) ->
 def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -> None:
     small = tiny.config
     decoder = replace(small.decoder, width=48, hidden=96, heads=3, layers=small.decoder.layers.replace("a", "ca"))
-    large = replace(small, decoder=decoder, bigram_bits=5, bigram_width=32, weight_bits=6)
+    large = replace(small, decoder=decoder, bigram_bits=5, bigram_width=32, trigram_bits=4, weight_bits=6)
     tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None]).long()
     losses = []
     for config in (small, large, replace(large, weight_bits=8)):

@@ -1,7 +1,7 @@
-"""A second core for the matrix products of a single lane, whose weights pass too fast for one core's memory path.
+"""A second core for a step of few lanes, whose weights pass too fast for one core's memory path.
 
-A thread in compiled code waits for the next product and computes the last half of its outputs, while the caller
-computes the first half. Integers, so it does not matter who computes what.
+A thread in compiled code waits for the next product or attention layer. It computes the last half of a product's
+outputs, or every second head, while the caller computes the others. Integers, so it does not matter who computes what.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from llmzip.attention import attend_heads
+from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.integer_product import multiply
 
 # Places in the control words; each has a cache line of its own.
 NEXT_JOB, DONE_JOB, READY, STOP, LATE = range(0, 40, 8)
 CONTROL_WORDS = 40
-IN, OUT, UP, DOWN, HEAD = range(5)
+IN, OUT, UP, DOWN, HEAD, ATTEND = range(6)
 _KINDS = 8
 _JOBS = 1 << 12
 _SPINS_PER_JOB = 1 << 16
 """Turns of the waiting loop, some 20 microseconds, that a job may take on average beyond the caller's own half."""
 _SPINS_TO_YIELD = 1 << 14
 _LATE_LIMIT = 1 << 28
-"""After so many turns too many the helper's core is taken to be busy, and the caller goes on alone for a while."""
+"""After so many turns too many the second core is taken to be busy, and the caller goes on alone for a while."""
 _PAUSE_SECONDS = 0.1
 
 
@@ -70,8 +72,8 @@ def _yield_core(typing_context):  # type: ignore[no-untyped-def]
 _load, _store = _atomic(False), _atomic(True)
 
 
-class ProductBuffers(NamedTuple):
-    """Inputs and outputs of a step's products, ``r`` rows, width ``d``, hidden ``h``, ``V`` tokens."""
+class StepBuffers(NamedTuple):
+    """What products and attention of a step read and write, ``r`` rows, width ``d``, hidden ``h``, ``V`` tokens."""
 
     quantised: NDArray[np.int16]
     """``[r, d]``"""
@@ -85,16 +87,19 @@ class ProductBuffers(NamedTuple):
     """``[r, h]``"""
     logits: NDArray[np.int32]
     """``[r, V]``"""
+    mixed: NDArray[np.int64]
+    """``[r, d]``"""
 
 
-def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> ProductBuffers:
-    return ProductBuffers(
+def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> StepBuffers:
+    return StepBuffers(
         np.zeros((rows, width), np.int16),
         np.zeros((rows, hidden), np.int16),
         np.zeros((rows, 3 * width), np.int32),
         np.zeros((rows, width), np.int32),
         np.zeros((rows, hidden), np.int32),
         np.zeros((rows, vocabulary), np.int32),
+        np.zeros((rows, width), np.int64),
     )
 
 
@@ -105,14 +110,51 @@ def _first_half(outputs):
 
 @njit(cache=True, nogil=True)
 def multiply_shared(inputs, weight, offsets, way, out, control, kind, layer):
-    """:func:`llmzip.integer_product.multiply`, half of it by the helper where one is ready."""
+    """:func:`llmzip.integer_product.multiply`, half of it by the second core where that is ready."""
     outputs = weight.shape[0]
-    if control.size == 0 or _load(control, READY, 0) == 0:
+    if not _is_ready(control):
         multiply(inputs, weight, offsets, way, 0, outputs, out)
         return
-    job = (control[NEXT_JOB] // _JOBS + 1) * _JOBS + layer * _KINDS + kind
-    _store(control, NEXT_JOB, job)
+    _start(control, kind, layer)
     multiply(inputs, weight, offsets, way, 0, _first_half(outputs), out)
+    _wait(control)
+
+
+@njit(cache=True, nogil=True)
+def _attend_from(first_head, head_step, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine):
+    slot = weights.cache_slot[layer]
+    attend_heads(
+        buffers.wide, weights.in_multiplier[layer], weights.temperature[layer], weights.slopes, state.keys[slot],
+        state.values[slot], state.length[0], window, way, lanes, steps, first_head, head_step, coarse, fine,
+        buffers.mixed,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer, coarse, fine):
+    """Attention of one layer from ``buffers.wide`` to ``buffers.mixed``, odd heads by the second core where that is
+    ready."""
+    if not _is_ready(control):
+        _attend_from(0, 1, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
+        return
+    _start(control, ATTEND, layer)
+    _attend_from(0, 2, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
+    _wait(control)
+
+
+@njit(cache=True, nogil=True)
+def _is_ready(control):
+    return control.size > 0 and _load(control, READY, 0) != 0
+
+
+@njit(cache=True, nogil=True)
+def _start(control, kind, layer):
+    _store(control, NEXT_JOB, (control[NEXT_JOB] // _JOBS + 1) * _JOBS + layer * _KINDS + kind)
+
+
+@njit(cache=True, nogil=True)
+def _wait(control):
+    job = control[NEXT_JOB]
     spins = 0
     while _load(control, DONE_JOB, 0) != job:
         spins += 1
@@ -125,7 +167,14 @@ def multiply_shared(inputs, weight, offsets, way, out, control, kind, layer):
 
 
 @njit(cache=True, nogil=True)
-def _serve(weights, offsets, head_weight, head_offsets, way, buffers, control):
+def _multiply_rest(inputs, weight, offsets, way, out):
+    multiply(inputs, weight, offsets, way, _first_half(weight.shape[0]), weight.shape[0], out)
+
+
+@njit(cache=True, nogil=True)
+def _serve(weights, offsets, head_weight, head_offsets, state, window, way, buffers, control, coarse, fine):
+    lanes = state.keys.shape[1]
+    steps = buffers.wide.shape[0] // lanes
     last = control[NEXT_JOB]
     spins = 0
     _store(control, READY, 1)
@@ -141,52 +190,41 @@ def _serve(weights, offsets, head_weight, head_offsets, way, buffers, control):
         last, spins = job, 0
         kind, layer = job % _KINDS, job % _JOBS // _KINDS
         if kind == IN:
-            weight, offset, inputs, out = (
-                weights.in_weight[layer],
-                offsets.in_offset[layer],
-                buffers.quantised,
-                buffers.wide,
-            )
+            _multiply_rest(buffers.quantised, weights.in_weight[layer], offsets.in_offset[layer], way, buffers.wide)
         elif kind == OUT:
-            weight, offset, inputs, out = (
-                weights.out_weight[layer],
-                offsets.out_offset[layer],
-                buffers.quantised,
-                buffers.narrow,
-            )
+            _multiply_rest(buffers.quantised, weights.out_weight[layer], offsets.out_offset[layer], way, buffers.narrow)
         elif kind == UP:
-            weight, offset, inputs, out = (
-                weights.up_weight[layer],
-                offsets.up_offset[layer],
-                buffers.quantised,
-                buffers.tall,
-            )
+            _multiply_rest(buffers.quantised, weights.up_weight[layer], offsets.up_offset[layer], way, buffers.tall)
         elif kind == DOWN:
-            weight, offset, inputs, out = (
-                weights.down_weight[layer], offsets.down_offset[layer], buffers.tall_quantised, buffers.narrow
-            )  # fmt: skip
+            _multiply_rest(
+                buffers.tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], way, buffers.narrow
+            )
+        elif kind == HEAD:
+            _multiply_rest(buffers.quantised, head_weight, head_offsets, way, buffers.logits)
         else:
-            weight, offset, inputs, out = head_weight, head_offsets, buffers.quantised, buffers.logits
-        multiply(inputs, weight, offset, way, _first_half(weight.shape[0]), weight.shape[0], out)
+            _attend_from(1, 2, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
         _store(control, DONE_JOB, job)
 
 
-class ProductHelper:
-    """A thread that shares the products of one stack and its head; a context manager.
+class SecondCore:
+    """A thread that shares the work of one stack and its head; a context manager.
 
     Args:
-        weights, offsets: the stack's, as ``llmzip.network`` has them.
+        weights, offsets, state, window: the stack's, as ``llmzip.network`` has them.
         head_weight, head_offsets: int8 ``[V, d]`` and int32 ``[V]``.
         way: how to multiply, as ``llmzip.integer_product`` has it.
-        buffers: what the products read and write.
+        buffers: what products and attention read and write.
     """
 
     def __init__(
-        self, weights: Any, offsets: Any, head_weight: NDArray[np.int8], head_offsets: NDArray[np.int32], way: int,
-        buffers: ProductBuffers,
+        self, weights: Any, offsets: Any, head_weight: NDArray[np.int8], head_offsets: NDArray[np.int32], state: Any,
+        window: int, way: int, buffers: StepBuffers,
     ) -> None:  # fmt: skip
         self.control = np.zeros(CONTROL_WORDS, np.int64)
-        self._arguments = (weights, offsets, head_weight, head_offsets, way, buffers, self.control)
+        self._arguments = (
+            weights, offsets, head_weight, head_offsets, state, window, way, buffers, self.control, EXP_COARSE,
+            EXP_FINE,
+        )  # fmt: skip
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve_while_open, daemon=True)
 
@@ -196,7 +234,7 @@ class ProductHelper:
             _serve(*self._arguments)
             self._closing.wait(_PAUSE_SECONDS)
 
-    def __enter__(self) -> ProductHelper:
+    def __enter__(self) -> SecondCore:
         self._thread.start()
         return self
 
@@ -210,4 +248,4 @@ class ProductHelper:
 
 
 NO_HELPER: NDArray[np.int64] = np.zeros(0, np.int64)
-"""Control words of a caller without a helper."""
+"""Control words of a caller without a second core."""
