@@ -10,7 +10,6 @@ import json
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import click
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from llmzip import mixed_coding, mixing
 from llmzip.benchmarks.machine import machine_line
+from llmzip.lane_network import known_frequencies
 from llmzip.mixed_coding import RATES, MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
@@ -32,32 +32,23 @@ CONTEXT_NAMES = (
     "folded case, 5 bytes", "indentation",
 )  # fmt: skip
 INPUT_PARTS = {
-    "match model, 6 bytes": "inputs[2 * CONTEXTS : 2 * CONTEXTS + 2] = 0",
-    "match model, 16 bytes": "inputs[2 * CONTEXTS + 2 : NETWORK_INPUT] = 0",
-    "both match models": "inputs[2 * CONTEXTS : NETWORK_INPUT] = 0",
-    "counters' adaptive maps": "inputs[1 : 2 * CONTEXTS : 2] = 0",
-    "counters themselves": "inputs[0 : 2 * CONTEXTS : 2] = 0",
-    "network calibrated by partial byte": "inputs[NETWORK_INPUT + 1] = 0",
-    "network, linear": "inputs[NETWORK_INPUT + 2] = 0",
-    "network calibrated by last byte": "inputs[NETWORK_INPUT + 3] = 0",
-    "network calibrated by two bytes": "inputs[NETWORK_INPUT + 4] = 0",
-    "network calibrated by word": "inputs[NETWORK_INPUT + 5] = 0",
-    "the network": "inputs[NETWORK_INPUT:BIAS_INPUT] = 0",
-    "all contexts": "inputs[: 2 * CONTEXTS] = 0",
+    "match model, 6 bytes": "inputs[match_input : match_input + 2] = 0",
+    "match model, 16 bytes": "inputs[match_input + 2 : network_input] = 0",
+    "both match models": "inputs[match_input:network_input] = 0",
+    "network calibrated by partial byte": "inputs[network_input + 1] = 0",
+    "network, linear": "inputs[network_input + 2] = 0",
+    "network calibrated by last byte": "inputs[network_input + 3] = 0",
+    "network calibrated by two bytes": "inputs[network_input + 4] = 0",
+    "network calibrated by word": "inputs[network_input + 5] = 0",
+    "the network": "inputs[network_input : network_input + NETWORK_INPUTS] = 0",
+    "all contexts": "inputs[:match_input] = 0",
 }
 MIXER_NAMES = ("match", "partial byte", "last byte", "network confidence", "known orders", "byte classes")
-STAGES = {
-    "final stage, last byte": "(2 * mixed + 3 * p2 + 3 * p3 + 4) >> 3",
-    "final stage, two bytes": "(2 * mixed + 3 * p1 + 3 * p3 + 4) >> 3",
-    "final stage, expected byte": "(2 * mixed + 3 * p1 + 3 * p2 + 4) >> 3",
-    "all final stages": "mixed",
-}
 PARTS = (
     "nothing",
     *(f"context: {name}" for name in CONTEXT_NAMES),
     *INPUT_PARTS,
     *(f"mixer: {name}" for name in MIXER_NAMES),
-    *STAGES,
 )
 LEFT_OUT = "rates[3]"
 SUBSTITUTIONS = (
@@ -72,14 +63,6 @@ SUBSTITUTIONS = (
         "        total_stretch += ",
         f"        if m + {PARTS.index('mixer: match')} == {LEFT_OUT}:\n            outputs[m] = 0\n"
         "        total_stretch += ",
-    ),
-    (
-        "    bit = np.int64(code_bit(",
-        "".join(
-            f"    if {LEFT_OUT} == {PARTS.index(name)}:\n        probability = clip({code}, 1, ONE - 1)\n"
-            for name, code in STAGES.items()
-        )
-        + "    bit = np.int64(code_bit(",
     ),
 )
 
@@ -96,29 +79,28 @@ def switchable_kernel() -> types.ModuleType:
     return module
 
 
-class RememberingCoder(MixedCoder):
-    """Keeps the network's frequencies of each piece for the next time."""
+_remembered: dict[bytes, list[list[NDArray[np.int32]]]] = {}
 
-    frequencies: ClassVar[dict[bytes, list[list[NDArray[np.int32]]]]] = {}
 
-    def _network_steps(
-        self, grid: NDArray[np.int32], groups: list[slice], side: NDArray[np.int8] | None, kernel: str | None
-    ) -> Iterator[list[NDArray[np.int32]]]:
-        key = grid.tobytes()
-        if key not in self.frequencies:
-            steps = super()._network_steps(grid, groups, side, kernel)
-            self.frequencies[key] = [[part.copy() for part in step] for step in steps]
-        return iter(self.frequencies[key])
+def remembered_frequencies(
+    model: Model, grid: NDArray[np.int32], groups: list[slice], side: NDArray[np.int8] | None, kernel: str | None
+) -> Iterator[list[NDArray[np.int32]]]:
+    """:func:`llmzip.lane_network.known_frequencies`, computed once for each piece of text."""
+    key = grid.tobytes()
+    if key not in _remembered:
+        steps = known_frequencies(model, grid, groups, side, kernel)
+        _remembered[key] = [[part.copy() for part in step] for step in steps]
+    return iter(_remembered[key])
 
 
 def coded_bytes(
     model: Model, kernel: types.ModuleType, part: int, training: list[bytes], testing: dict[str, bytes]
 ) -> dict[str, int]:
     """Size of each testing piece with one part left out."""
-    learned = kernel.new_learned_state()
+    learned = kernel.new_learned_state(model.config.mixing_version)
 
     def code(piece: bytes, state: mixing.LearnedState, rates: tuple[int, int, int]) -> int:
-        coder = RememberingCoder(model, bucket_bits_for(len(piece)), state, (*rates, part))  # type: ignore[arg-type]
+        coder = MixedCoder(model, bucket_bits_for(len(piece)), state, (*rates, part))  # type: ignore[arg-type]
         result = coder.encode(model.tokenizer.encode(piece), 1, None, None, SILENT)
         return len(result[1]) if result else len(piece)
 
@@ -140,6 +122,7 @@ def main(corpus: Path, model: str | None, kilobytes: int, piece: int, json_path:
     loaded = load_model(model)
     kernel = switchable_kernel()
     mixed_coding.mixing = kernel  # type: ignore[assignment]
+    mixed_coding.known_frequencies = remembered_frequencies
     training = sample_pieces(corpus / "train", 1000 * kilobytes)
     testing = {}
     for name, path in domain_files(corpus / "valid").items():

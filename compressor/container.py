@@ -94,6 +94,35 @@ class Index:
         return body + (len(body) + FOOTER_BYTES).to_bytes(4, "little") + MAGIC[::-1]
 
 
+class MemberWriter:
+    """Turns a member's blocks into bytes one by one.
+
+    Attributes:
+        started: the header has been written.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._index = Index()
+        self.started = False
+
+    def add(self, block: Block) -> bytes:
+        """The block's bytes, the header in front of the first."""
+        data = block.to_bytes()
+        self._index.blocks.append((block.plain_length, len(data)))
+        return self._start() + data
+
+    def finish(self) -> bytes:
+        """What stands behind the last block."""
+        return self._start() + (b"" if self._header.single else self._index.to_end_record())
+
+    def _start(self) -> bytes:
+        if self.started:
+            return b""
+        self.started = True
+        return self._header.to_bytes()
+
+
 def pack_checksum(plain: bytes, context: bytes) -> bytes:
     """XXH3 of ``plain``, seeded with that of ``context`` (what else must not change), shortened to 4 bytes."""
     return xxhash.xxh3_64_digest(plain, seed=xxhash.xxh3_64_intdigest(context))[-CHECKSUM_BYTES:]

@@ -8,7 +8,16 @@ import os
 from typing import IO, Any, BinaryIO, cast
 
 from llmzip.block_coding import BlockDecoder, BlockEncoder
-from llmzip.container import FINGERPRINT_BYTES, Header, Index, Reader, read_block, read_end_record, read_header
+from llmzip.container import (
+    FINGERPRINT_BYTES,
+    Header,
+    Index,
+    MemberWriter,
+    Reader,
+    read_block,
+    read_end_record,
+    read_header,
+)
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.model import load_model
 from llmzip.settings import DEFAULT_LEVEL, Settings
@@ -36,11 +45,10 @@ class Compressor:
         self._settings = Settings(level=level, **settings)
         model = None if self._settings.context_mode else load_model(self._settings.model)
         independent = self._settings.independent or self._settings.token_mode
-        self._header = Header(model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL, False, independent)
-        self._encoder = BlockEncoder(self._header, model, self._settings)
+        header = Header(model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL, False, independent)
+        self._encoder = BlockEncoder(header, model, self._settings)
+        self._writer = MemberWriter(header)
         self._waiting = bytearray()
-        self._index = Index()
-        self._started = False
         self._flushed = False
 
     def compress(self, data: bytes) -> bytes:
@@ -59,24 +67,13 @@ class Compressor:
         if self._flushed:
             raise ValueError("compressor has been flushed")
         self._flushed = True
-        if not self._started and self._waiting:
+        if not self._writer.started and self._waiting:
             return _compress(bytes(self._waiting), self._settings)
-        out = self._encode(bytes(self._waiting)) if self._waiting else self._start()
-        return out + self._index.to_end_record()
-
-    def _start(self) -> bytes:
-        if self._started:
-            return b""
-        self._started = True
-        return self._header.to_bytes()
+        out = self._encode(bytes(self._waiting)) if self._waiting else b""
+        return out + self._writer.finish()
 
     def _encode(self, plain: bytes) -> bytes:
-        out = self._start()
-        for block in self._encoder.encode(plain):
-            data = block.to_bytes()
-            self._index.blocks.append((block.plain_length, len(data)))
-            out += data
-        return out
+        return b"".join(self._writer.add(block) for block in self._encoder.encode(plain))
 
 
 class Decompressor:

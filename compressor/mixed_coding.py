@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,32 +9,17 @@ from llmzip import mixing
 from llmzip.binary_coder import CODER_MARGIN, finish, new_coder, new_decoder
 from llmzip.bit_models import COUNTER_RATES, bucket_bits
 from llmzip.errors import LlmzError
+from llmzip.lane_network import LaneNetwork, active_in, known_frequencies, lane_groups
 from llmzip.lanes import LaneLayout
 from llmzip.logistic import SQUASH, STRETCH
 from llmzip.model import Model
 from llmzip.progress import Progress
-from llmzip.settings import available_cores
 
-CHUNK_ROWS = 256
 HISTORY_BYTES = 1 << 26
 """Text that match models can reach back to from the start of a block."""
 MIN_BUCKET_BITS, MAX_BUCKET_BITS = 16, 24
-HELPED_LANES = 4
-"""So few lanes are decoded in one group that two cores share: weights pass once for all of them."""
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the second layer, and what the mixers' has extra at a file's start."""
-
-
-def lane_groups(lanes: int) -> list[slice]:
-    """Cut a power of two of lanes into groups whose networks run side by side, a thread each; no influence on what is
-    coded."""
-    count = min(lanes, 1 << max(1, available_cores().bit_length() - 1))
-    return [slice(first, first + lanes // count) for first in range(0, lanes, lanes // count)]
-
-
-def _active_in(group: slice, active: int) -> int:
-    """Lanes of ``group`` among the first ``active``."""
-    return min(max(active - group.start, 0), group.stop - group.start)
 
 
 def bucket_bits_for(plain_length: int) -> int:
@@ -86,11 +66,11 @@ class MixedCoder:
         coded = np.zeros(sum(lane_bytes) + CODER_MARGIN, np.uint8)
         lane_states = self._begin_block(lane_bytes)
         groups = lane_groups(lanes)
-        for step, frequencies in enumerate(self._network_steps(grid, groups, side, kernel)):
+        for step, frequencies in enumerate(known_frequencies(self._model, grid, groups, side, kernel)):
             active = layout.active(step)
             for group, cumulative in zip(groups, frequencies, strict=True):
                 current = grid[group, step].copy()
-                if self._code_step(current, _active_in(group, active), cumulative, lane_states[group], coder, coded):
+                if self._code_step(current, active_in(group, active), cumulative, lane_states[group], coder, coded):
                     return None
             progress.advance_tokens(active)
         return lane_bytes, finish(coder, coded)
@@ -109,59 +89,21 @@ class MixedCoder:
         coder, coded = new_decoder(data)
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, mixing.REGION_START])
-        tokens = np.full(lanes, self._model.start_token, np.int32)
-        few = lanes <= HELPED_LANES
-        groups = [slice(0, lanes)] if few else lane_groups(lanes)
-        helped = few and available_cores() > 1
-        predictors = [self._model.predictor(lanes // len(groups), 1, side, kernel, helped) for _ in groups]
-        with contextlib.ExitStack() as stack:
-            for predictor in predictors:
-                stack.enter_context(predictor)
-            pool = stack.enter_context(ThreadPoolExecutor(len(groups))) if len(groups) > 1 else None
-
-            def predict(i: int) -> Callable[[], NDArray[np.int32]]:
-                """While one group of lanes is decoded, the network already reads the others' new tokens."""
-                read = tokens[groups[i], None].copy()
-                return pool.submit(predictors[i], read).result if pool else functools.partial(predictors[i], read)
-
-            pending = [predict(i) for i in range(len(groups))]
+        tokens = np.zeros(lanes, np.int32)
+        with LaneNetwork(self._model, lanes, side, kernel) as network:
             for step in range(layout.steps):
                 active = layout.active(step)
-                for i, group in enumerate(groups):
-                    cumulative = pending[i]()
-                    active_here = _active_in(group, active)
+                for i, group in enumerate(network.groups):
+                    cumulative = network.frequencies(i)
+                    active_here = active_in(group, active)
                     if self._code_step(tokens[group], active_here, cumulative, lane_states[group], coder, coded):
                         raise LlmzError("coded data is damaged")
-                    pending[i] = predict(i)
+                    network.read(i, tokens[group])
                 progress.advance_tokens(active)
         expected = np.cumsum(lane_bytes) + start
         if not np.array_equal(lane_states[:, mixing.POSITION], expected):
             raise LlmzError("coded data is damaged")
         return self._history[start : start + sum(lane_bytes)].tobytes()
-
-    def _network_steps(
-        self, grid: NDArray[np.int32], groups: list[slice], side: NDArray[np.int8] | None, kernel: str | None
-    ) -> Iterator[list[NDArray[np.int32]]]:
-        """Yield each step's cumulative frequencies, ``[lanes of the group, V + 1]`` for each group; a thread for each
-        computes the next chunk meanwhile."""
-        lanes, steps = grid.shape
-        chunk = max(1, CHUNK_ROWS * len(groups) // lanes)
-        predictors = [self._model.predictor(lanes // len(groups), chunk, side, kernel) for _ in groups]
-        inputs = np.concatenate([np.full((lanes, 1), self._model.start_token, np.int32), grid[:, :-1]], 1)
-        with ThreadPoolExecutor(len(groups)) as pool:
-
-            def predict(start: int) -> list[Future[NDArray[np.int32]]]:
-                parts = [np.ascontiguousarray(inputs[group, start : start + chunk]) for group in groups]
-                return [pool.submit(predictor, part) for predictor, part in zip(predictors, parts, strict=True)]
-
-            pending = predict(0)
-            for start in range(0, steps, chunk):
-                length = min(chunk, steps - start)
-                by_step = [job.result().reshape(lanes // len(groups), length, -1) for job in pending]
-                if start + chunk < steps:
-                    pending = predict(start + chunk)
-                for t in range(length):
-                    yield [part[:, t] for part in by_step]
 
     def _begin_block(self, lane_bytes: list[int]) -> NDArray[np.int64]:
         kept = self._history[-HISTORY_BYTES:]

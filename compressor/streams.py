@@ -16,6 +16,7 @@ from llmzip.container import (
     Block,
     Header,
     Index,
+    MemberWriter,
     Method,
     Reader,
     read_block,
@@ -100,14 +101,10 @@ def compress_stream(
 
 
 def _write_member(target: BinaryIO, header: Header, blocks: Iterable[Block]) -> None:
-    target.write(header.to_bytes())
-    index = Index()
+    writer = MemberWriter(header)
     for block in blocks:
-        data = block.to_bytes()
-        target.write(data)
-        index.blocks.append((block.plain_length, len(data)))
-    if not header.single:
-        target.write(index.to_end_record())
+        target.write(writer.add(block))
+    target.write(writer.finish())
 
 
 def member_model(header: Header, path: str | None) -> Model | None:
