@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from llmzip.models.export import export_model, import_model  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+from tests.conftest import TINY_PATH  # noqa: E402
 
 OPTIONS = TrainingOptions(
     12, 4, sequences=4, length=32, warmup_steps=4, compile=False, evaluate_every=100, checkpoint_minutes=0
@@ -174,33 +178,60 @@ def test_batches_depend_on_seed_and_step_alone(domains: list[Domain]) -> None:
     assert not np.array_equal(a.batch(7, 5), a.batch(8, 5))
 
 
-TWO_WORKERS = """
+WORKER = """
+import os
 import sys
+import time
 from pathlib import Path
 from llmzip.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.train import TrainingOptions, train
 model = load_model(sys.argv[1])
 domains = load_corpus(Path(sys.argv[2]), model.tokenizer)
-options = TrainingOptions(4, 2, sequences=4, length=32, compile=False, evaluate_every=100, side_share=0.0)
+options = TrainingOptions(
+    int(sys.argv[4]), 2, sequences=4, length=32, compile=False, evaluate_every=1000, checkpoint_minutes=0,
+    side_share=0.0,
+)
+Path(sys.argv[3] + "." + os.environ["RANK"]).write_text(str(os.getpid()))
 train(model.config, options, Path(sys.argv[3]), domains, domains, model.tokenizer.token_lengths, progress=False)
 """
 
 
-@pytest.mark.slow
-def test_two_processes_train_like_one(tiny: Model, corpus: Path, tmp_path: Path) -> None:
-    from tests.conftest import TINY_PATH
+def distributed(corpus: Path, folder: Path, workers: int, steps: int) -> list[str]:
+    """The command that trains in ``folder`` with so many workers, each leaving its process id beside it."""
+    script = folder.parent / "worker.py"
+    script.write_text(WORKER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+    return [*command, str(script), TINY_PATH, str(corpus), str(folder), str(steps)]
 
-    script = tmp_path / "worker.py"
-    script.write_text(TWO_WORKERS)
-    weights = []
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
-        subprocess.run([*command, str(script), TINY_PATH, str(corpus), str(folder)], check=True, timeout=300)
-        weights.append(torch.load(folder / "checkpoint.pt", weights_only=True)["model"])
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    weights = [torch.load(folder / "checkpoint.pt", weights_only=True)["model"] for folder in (one, other)]
     for name, value in weights[0].items():
         assert torch.allclose(value, weights[1][name], atol=2e-3), name
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one(corpus: Path, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        subprocess.run(distributed(corpus, tmp_path / str(workers), workers, 4), check=True, timeout=300)
+    assert_same_weights(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_is_killed_goes_on_with_another_number_of_workers(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    broken = subprocess.Popen(distributed(corpus, folder, 2, 100_000), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not (folder / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(int((tmp_path / "killed.1").read_text()), signal.SIGKILL)
+    assert broken.wait(timeout=200) != 0
+    reached = torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
+    assert reached > 0
+    subprocess.run(distributed(corpus, folder, 1, reached + 4), check=True, timeout=200)
+    subprocess.run(distributed(corpus, tmp_path / "unbroken", 1, reached + 4), check=True, timeout=200)
+    assert_same_weights(folder, tmp_path / "unbroken")
 
 
 def test_model_config_survives_json(tiny: Model) -> None:
