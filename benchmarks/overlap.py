@@ -23,7 +23,7 @@ _FACTOR = 0x2545F4914F6CDD1D
 
 def letters(text: bytes) -> NDArray[np.uint8]:
     """The ASCII letters of ``text`` in lower case."""
-    data = np.frombuffer(text, np.uint8) | 32
+    data = np.frombuffer(text, np.uint8) | np.uint8(32)
     return data[(data >= 97) & (data <= 122)]
 
 

@@ -132,7 +132,7 @@ def first_slot(bucket_mask, hashed):
 def prefetch_slots(counters, bucket_mask, hashes):
     """Ask for the buckets of ``hashes`` before :func:`find_slot` needs them."""
     for hashed in hashes:
-        _prefetch(counters, first_slot(bucket_mask, hashed))
+        _prefetch(counters, first_slot(bucket_mask, hashed))  # type: ignore[call-arg]
 
 
 @njit(cache=True, nogil=True)

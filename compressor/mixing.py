@@ -167,7 +167,8 @@ def new_adaptive_state(bucket_bits: int, version: int) -> AdaptiveState:
 
 def new_scratch(version: int) -> Scratch:
     return Scratch(
-        *(np.zeros(CONTEXTS, np.int64) for _ in range(4)),
+        np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(CONTEXTS, np.int64),
+        np.zeros(CONTEXTS, np.int64),
         np.zeros(257, np.int64), np.zeros(_INPUTS[version], np.int32), np.zeros(CONTEXTS, np.int64),
         np.zeros(MIXERS, np.int64), np.zeros(MIXERS, np.int32), np.zeros(MIXERS, np.int32),
     )  # fmt: skip
