@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip import mixing
+from llmzip import lane_contexts, mixing
 from llmzip.binary_coder import CODER_MARGIN, finish, new_coder, new_decoder
 from llmzip.bit_models import COUNTER_RATES, bucket_bits
 from llmzip.errors import LlmzError
@@ -24,7 +24,7 @@ RATES = (6, 2, 16)
 
 def bucket_bits_for(plain_length: int) -> int:
     """:func:`llmzip.bit_models.bucket_bits` of this mode."""
-    return bucket_bits(plain_length, mixing.CONTEXTS, MIN_BUCKET_BITS)
+    return bucket_bits(plain_length, lane_contexts.CONTEXTS, MIN_BUCKET_BITS)
 
 
 class MixedCoder:
@@ -88,7 +88,7 @@ class MixedCoder:
         layout = LaneLayout(count, lanes)
         coder, coded = new_decoder(data)
         lane_states = self._begin_block(lane_bytes)
-        start = int(lane_states[0, mixing.REGION_START])
+        start = int(lane_states[0, lane_contexts.REGION_START])
         tokens = np.zeros(lanes, np.int32)
         with LaneNetwork(self._model, lanes, side, kernel) as network:
             for step in range(layout.steps):
@@ -101,7 +101,7 @@ class MixedCoder:
                     network.read(i, tokens[group])
                 progress.advance_tokens(active)
         expected = np.cumsum(lane_bytes) + start
-        if not np.array_equal(lane_states[:, mixing.POSITION], expected):
+        if not np.array_equal(lane_states[:, lane_contexts.POSITION], expected):
             raise LlmzError("coded data is damaged")
         return self._history[start : start + sum(lane_bytes)].tobytes()
 
@@ -110,9 +110,14 @@ class MixedCoder:
         self._base += self._history.size - kept.size
         start = kept.size
         self._history = np.concatenate([kept, np.zeros(sum(lane_bytes), np.uint8)])
-        states = np.zeros((len(lane_bytes), mixing.LANE_FIELDS), np.int64)
+        states = np.zeros((len(lane_bytes), lane_contexts.LANE_FIELDS), np.int64)
         for state, length in zip(states, lane_bytes, strict=True):
-            for field in (mixing.POSITION, mixing.REGION_START, mixing.LINE_START, mixing.PREVIOUS_LINE):
+            for field in (
+                lane_contexts.POSITION,
+                lane_contexts.REGION_START,
+                lane_contexts.LINE_START,
+                lane_contexts.PREVIOUS_LINE,
+            ):
                 state[field] = start
             start += length
         return states
