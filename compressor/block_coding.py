@@ -37,6 +37,9 @@ SAMPLE_PART_TOKENS = 192
 REPETITIVE_RATIO = 0.004
 """LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
 
+TYPICAL_TOKEN_BYTES = 2.8
+"""For the progress of blocks that do not say how many tokens they have."""
+
 WORTHWHILE_RATIO = 0.1
 """Above this share LZMA at its fastest need not be tried at its best: context mode wins."""
 
@@ -137,7 +140,7 @@ class BlockEncoder:
     def _restart(self, tried: set[Method]) -> int:
         """Give up models that have learned from a block which the decoder will not see through them."""
         restarts = 0
-        if Method.MIXED in tried:
+        if any(method.is_mixed for method in tried):
             self._mixed = None
             restarts |= RESTART_MIXED
         if Method.CONTEXT in tried:
@@ -154,11 +157,10 @@ class BlockEncoder:
         lanes = min(settings.lanes_for(len(plain)), 1 << (tokens.size.bit_length() - 1))
         lanes_log2 = lanes.bit_length() - 1
         side = choose_side(model, tokens)
-        start = pack_side(model, side) + pack_varint(tokens.size)
         self._progress.bytes_per_token = len(plain) / tokens.size
         if settings.token_mode:
             coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress)
-            return _Choice(Method.TOKENS, lanes_log2, start + coded)
+            return _Choice(Method.TOKENS, lanes_log2, pack_side(model, side) + pack_varint(tokens.size) + coded)
         if self._mixed is None or self._header.independent:
             self._mixed = MixedCoder(model, bucket_bits_for(len(plain)))
         mixed = self._mixed
@@ -166,7 +168,10 @@ class BlockEncoder:
         if result is None:
             return _Choice(Method.MIXED, lanes_log2, None)
         lane_bytes, coded = result
-        start = bytes([mixed.bucket_bits]) + start + b"".join(pack_varint(n) for n in lane_bytes[:-1])
+        if lanes == 1 and side is None:
+            return _Choice(Method.MIXED_LANE, 0, coded)
+        start = bytes([mixed.bucket_bits]) + pack_side(model, side) + pack_varint(tokens.size)
+        start += b"".join(pack_varint(n) for n in lane_bytes[:-1])
         return _Choice(Method.MIXED, lanes_log2, start + coded)
 
     def _encode_with_contexts(self, plain: bytes) -> _Choice:
@@ -244,6 +249,11 @@ class BlockDecoder:
         if model is None:
             raise LlmzError("a block needs a model, but the file names none")
         payload = block.payload
+        if block.method is Method.MIXED_LANE:
+            if self._mixed is None or self._header.independent:
+                self._mixed = MixedCoder(model, bucket_bits_for(block.plain_length))
+            self._progress.bytes_per_token = TYPICAL_TOKEN_BYTES
+            return self._mixed.decode(payload, None, [block.plain_length], None, self._kernel, self._progress)
         bucket_bits = 0
         if block.method is Method.MIXED:
             bucket_bits, payload = payload[0], payload[1:]

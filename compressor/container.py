@@ -49,6 +49,16 @@ class Method(IntEnum):
     MIXED = 4
     CONTEXT = 5
     COPY = 6
+    MIXED_LANE = 7
+    """Mixed mode in one lane without side information."""
+
+    @property
+    def is_mixed(self) -> bool:
+        return self in (Method.MIXED, Method.MIXED_LANE)
+
+    @property
+    def needs_model(self) -> bool:
+        return self.is_mixed or self is Method.TOKENS
 
 
 @dataclass(frozen=True)

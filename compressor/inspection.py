@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, BinaryIO
 
-from llmzip.container import Method, Reader, read_header
+from llmzip.container import Reader, read_header
 from llmzip.errors import LlmzError
 from llmzip.streams import NO_MODEL, member_blocks
 
@@ -30,7 +30,7 @@ def describe(source: BinaryIO) -> dict[str, Any]:
         for block in member_blocks(reader, header):
             plain += block.plain_length
             methods[block.method.name.lower()] += 1
-            if block.method in (Method.TOKENS, Method.MIXED):
+            if block.method.needs_model:
                 lanes.add(1 << block.parameter)
     if not members:
         raise LlmzError("empty input is not an llmzip file")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,17 @@ RATES = (6, 2, 16)
 def bucket_bits_for(plain_length: int) -> int:
     """:func:`llmzip.bit_models.bucket_bits` of this mode."""
     return bucket_bits(plain_length, lane_contexts.CONTEXTS, MIN_BUCKET_BITS)
+
+
+def _active_lanes(count: int | None, lane_states: NDArray[np.int64], lane_bytes: list[int]) -> Iterator[int]:
+    """How many lanes have a token, step by step: of ``count`` tokens, or until the only lane is full."""
+    if count is not None:
+        layout = LaneLayout(count, len(lane_bytes))
+        yield from map(layout.active, range(layout.steps))
+        return
+    (lane,), (length,) = lane_states, lane_bytes
+    while lane[lane_contexts.POSITION] < lane[lane_contexts.REGION_START] + length:
+        yield 1
 
 
 class MixedCoder:
@@ -76,23 +89,21 @@ class MixedCoder:
         return lane_bytes, finish(coder, coded)
 
     def decode(
-        self, data: bytes, count: int, lane_bytes: list[int], side: NDArray[np.int8] | None, kernel: str | None,
-        progress: Progress,
+        self, data: bytes, count: int | None, lane_bytes: list[int], side: NDArray[np.int8] | None,
+        kernel: str | None, progress: Progress,
     ) -> bytes:  # fmt: skip
-        """Undo :meth:`encode`; returns the plain bytes.
+        """Undo :meth:`encode`; returns the plain bytes. One lane needs no ``count`` of tokens.
 
         Raises:
             LlmzError: the data is damaged.
         """
         lanes = len(lane_bytes)
-        layout = LaneLayout(count, lanes)
         coder, coded = new_decoder(data)
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, lane_contexts.REGION_START])
         tokens = np.zeros(lanes, np.int32)
         with LaneNetwork(self._model, lanes, side, kernel) as network:
-            for step in range(layout.steps):
-                active = layout.active(step)
+            for active in _active_lanes(count, lane_states, lane_bytes):
                 for i, group in enumerate(network.groups):
                     cumulative = network.frequencies(i)
                     active_here = active_in(group, active)

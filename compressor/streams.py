@@ -17,7 +17,6 @@ from llmzip.container import (
     Header,
     Index,
     MemberWriter,
-    Method,
     Reader,
     read_block,
     read_end_record,
@@ -79,7 +78,7 @@ def compress_stream(
         blocks = encoder.encode(first)
         if len(blocks) > 1:
             header = Header(fingerprint, False, independent)
-        elif blocks[0].method not in (Method.TOKENS, Method.MIXED):
+        elif not blocks[0].method.needs_model:
             header = Header(NO_MODEL, True, False)
         _write_member(target, header, seal_all(blocks, header, first))
         return

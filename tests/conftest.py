@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from llmzip.model import Model, load_model, pack_model
+from llmzip.model import Model, load_model
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY_PATH = str(GOLDEN / "tiny.llmzmodel")
+NGRAMS_PATH = str(GOLDEN / "tiny-ngrams.llmzmodel")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,20 +29,9 @@ def tiny() -> Model:
 
 
 @pytest.fixture(scope="session")
-def tiny_with_ngrams(tiny: Model) -> Model:
-    """The small model with random hashed embeddings of 4 bits: 128 pairs reach half of the channels, 64 triples a
-    quarter."""
-    random = np.random.default_rng(4)
-    width = tiny.config.decoder.width
-    config = replace(
-        tiny.config, bigram_bits=7, bigram_width=width // 2, bigram_weight_bits=4, trigram_bits=6,
-        trigram_width=width // 4,
-    )  # fmt: skip
-    hashed: dict[str, NDArray] = {}
-    for name, rows, columns in (("bigram", 128, width // 2), ("trigram", 64, width // 4)):
-        hashed[f"decoder.{name}_embedding"] = random.integers(-7, 8, (rows, columns)).astype(np.int8)
-        hashed[f"decoder.{name}_multiplier"] = random.integers(0, 1 << 25, rows).astype(np.int32)
-    return Model(pack_model(config, tiny.vocabulary, tiny.tensors | hashed))
+def tiny_with_ngrams() -> Model:
+    """The small model with hashed embeddings and version 2 of mixed mode."""
+    return load_model(NGRAMS_PATH)
 
 
 @pytest.fixture(scope="session")
