@@ -97,12 +97,17 @@ class BlockEncoder:
 
     Args:
         model: None codes without a model (context mode, stored or LZMA).
+        cores: how many the network may use; None for all.
     """
 
-    def __init__(self, header: Header, model: Model | None, settings: Settings, progress: Progress = SILENT) -> None:
+    def __init__(
+        self, header: Header, model: Model | None, settings: Settings, progress: Progress = SILENT,
+        cores: int | None = None,
+    ) -> None:  # fmt: skip
         self._header = header
         self._model = model
         self._settings = settings
+        self._cores = cores
         self._progress = progress
         self._mixed: MixedCoder | None = None
         self._context: ContextCoder | None = None
@@ -159,10 +164,10 @@ class BlockEncoder:
         side = choose_side(model, tokens)
         self._progress.bytes_per_token = len(plain) / tokens.size
         if settings.token_mode:
-            coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress)
+            coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress, self._cores)
             return _Choice(Method.TOKENS, lanes_log2, pack_side(model, side) + pack_varint(tokens.size) + coded)
         if self._mixed is None or self._header.independent:
-            self._mixed = MixedCoder(model, bucket_bits_for(len(plain)))
+            self._mixed = MixedCoder(model, bucket_bits_for(len(plain)), cores=self._cores)
         mixed = self._mixed
         result = mixed.encode(tokens, lanes, side, settings.kernel, self._progress)
         if result is None:
@@ -197,9 +202,11 @@ class BlockDecoder:
     """Decodes the blocks of one member in order. Arguments as for :class:`BlockEncoder`."""
 
     def __init__(
-        self, header: Header, model: Model | None, kernel: str | None = None, progress: Progress = SILENT
-    ) -> None:
+        self, header: Header, model: Model | None, kernel: str | None = None, progress: Progress = SILENT,
+        cores: int | None = None,
+    ) -> None:  # fmt: skip
         self._header = header
+        self._cores = cores
         self._model = model
         self._kernel = kernel
         self._progress = progress
@@ -251,7 +258,7 @@ class BlockDecoder:
         payload = block.payload
         if block.method is Method.MIXED_LANE:
             if self._mixed is None or self._header.independent:
-                self._mixed = MixedCoder(model, bucket_bits_for(block.plain_length))
+                self._mixed = MixedCoder(model, bucket_bits_for(block.plain_length), cores=self._cores)
             self._progress.bytes_per_token = TYPICAL_TOKEN_BYTES
             return self._mixed.decode(payload, None, [block.plain_length], None, self._kernel, self._progress)
         bucket_bits = 0
@@ -266,7 +273,7 @@ class BlockDecoder:
         self._progress.bytes_per_token = block.plain_length / count
         if block.method is Method.TOKENS:
             data = payload[used + reader.position :]
-            tokens = decode_tokens(model, data, count, lanes, side, self._kernel, self._progress)
+            tokens = decode_tokens(model, data, count, lanes, side, self._kernel, self._progress, self._cores)
             return model.tokenizer.decode(tokens)
         if not MIN_BUCKET_BITS <= bucket_bits <= MAX_BUCKET_BITS:
             raise LlmzError("a block's table size makes no sense")
@@ -275,7 +282,7 @@ class BlockDecoder:
         if any(n < m for n, m in zip(lane_bytes, LaneLayout(count, lanes).lengths, strict=True)):
             raise LlmzError("a block's lanes make no sense")
         if self._mixed is None or self._header.independent:
-            self._mixed = MixedCoder(model, bucket_bits)
+            self._mixed = MixedCoder(model, bucket_bits, cores=self._cores)
         elif self._mixed.bucket_bits != bucket_bits:
             raise LlmzError("a block's table size differs from the one before")
         return self._mixed.decode(

@@ -40,7 +40,7 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
         click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True)),
         click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
         click.option("-v", "--verbose", is_flag=True, help="Tell sizes and rates of each file."),
-        click.option("--threads", type=click.IntRange(1), help="Blocks coded at once (default: cores, at most 4)."),
+        click.option("--threads", type=click.IntRange(1), help="Cores to use (default: all, at most 4)."),
         click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one."),
     )
     for option in options:

@@ -46,7 +46,7 @@ class Compressor:
         model = None if self._settings.context_mode else load_model(self._settings.model)
         independent = self._settings.independent or self._settings.token_mode
         header = Header(model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL, False, independent)
-        self._encoder = BlockEncoder(header, model, self._settings)
+        self._encoder = BlockEncoder(header, model, self._settings, cores=self._settings.thread_count)
         self._writer = MemberWriter(header)
         self._waiting = bytearray()
         self._flushed = False

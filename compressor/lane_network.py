@@ -20,10 +20,14 @@ SHARED_LANES = 4
 """So few lanes are decoded in one group that two cores share: weights pass once for all of them."""
 
 
-def lane_groups(lanes: int) -> list[slice]:
+def _usable(cores: int | None) -> int:
+    return min(cores or available_cores(), available_cores())
+
+
+def lane_groups(lanes: int, cores: int | None = None) -> list[slice]:
     """Cut a power of two of lanes into groups whose networks run side by side, a thread each; no influence on what is
-    coded."""
-    count = min(lanes, 1 << max(1, available_cores().bit_length() - 1))
+    coded. ``cores`` None means all."""
+    count = min(lanes, 1 << (_usable(cores).bit_length() - 1))
     return [slice(first, first + lanes // count) for first in range(0, lanes, lanes // count)]
 
 
@@ -67,14 +71,19 @@ class LaneNetwork:
 
     While one group's tokens are decoded, the network already reads the other groups' new ones.
 
+    Args:
+        cores: how many to use; None for all.
+
     Attributes:
         groups: lanes of each group.
     """
 
-    def __init__(self, model: Model, lanes: int, side: NDArray[np.int8] | None, kernel: str | None) -> None:
+    def __init__(
+        self, model: Model, lanes: int, side: NDArray[np.int8] | None, kernel: str | None, cores: int | None
+    ) -> None:
         few = lanes <= SHARED_LANES
-        self.groups = [slice(0, lanes)] if few else lane_groups(lanes)
-        shared = few and available_cores() > 1
+        self.groups = [slice(0, lanes)] if few else lane_groups(lanes, cores)
+        shared = few and _usable(cores) > 1
         each = lanes // len(self.groups)
         self._predictors = [model.predictor(each, 1, side, kernel, shared) for _ in self.groups]
         self._resources = contextlib.ExitStack()

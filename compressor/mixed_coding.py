@@ -46,13 +46,15 @@ class MixedCoder:
     Args:
         learned: mixers and maps to start from and to train on; None takes a copy of those that ship with the model.
         rates: learning rates, as ``RATES``.
+        cores: how many the network may use; None for all.
     """
 
     def __init__(
         self, model: Model, bucket_bits: int, learned: mixing.LearnedState | None = None,
-        rates: tuple[int, int, int] = RATES,
+        rates: tuple[int, int, int] = RATES, cores: int | None = None,
     ) -> None:  # fmt: skip
         self._model = model
+        self._cores = cores
         self.bucket_bits = bucket_bits
         self._learned = learned or model.primed_mixing()
         self._rates = np.array(rates, np.int64)
@@ -78,7 +80,7 @@ class MixedCoder:
         coder = new_coder()
         coded = np.zeros(sum(lane_bytes) + CODER_MARGIN, np.uint8)
         lane_states = self._begin_block(lane_bytes)
-        groups = lane_groups(lanes)
+        groups = lane_groups(lanes, self._cores)
         for step, frequencies in enumerate(known_frequencies(self._model, grid, groups, side, kernel)):
             active = layout.active(step)
             for group, cumulative in zip(groups, frequencies, strict=True):
@@ -102,7 +104,7 @@ class MixedCoder:
         lane_states = self._begin_block(lane_bytes)
         start = int(lane_states[0, lane_contexts.REGION_START])
         tokens = np.zeros(lanes, np.int32)
-        with LaneNetwork(self._model, lanes, side, kernel) as network:
+        with LaneNetwork(self._model, lanes, side, kernel, self._cores) as network:
             for active in _active_lanes(count, lane_states, lane_bytes):
                 for i, group in enumerate(network.groups):
                     cumulative = network.frequencies(i)

@@ -39,7 +39,8 @@ class Settings:
     Attributes:
         level: 1 context mode, 2-3 token mode, 4-9 mixed mode; the higher, the fewer lanes.
         lanes: a power of two up to 256, or None to choose by size and level.
-        threads: blocks coded at once where they are independent; None for all cores, four at most.
+        threads: cores to use, for blocks side by side where they are independent, else for lanes; None for all, four
+            at most.
         kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``; no influence on the result.
         independent: every block starts from fresh models, so that blocks can be coded and read on their own.
         block_bytes: plain bytes per block.

@@ -73,7 +73,7 @@ def compress_stream(
     independent = settings.independent or settings.token_mode or (size or 0) > INDEPENDENT_ABOVE_BYTES
     fingerprint = model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL
     header = Header(fingerprint, bool(first) and not second, independent)
-    encoder = BlockEncoder(header, model, settings, progress)
+    encoder = BlockEncoder(header, model, settings, progress, settings.thread_count)
     if header.single:
         blocks = encoder.encode(first)
         if len(blocks) > 1:
@@ -90,7 +90,7 @@ def compress_stream(
             yield from _read_blocks(source, following, block_bytes)
 
     def encode_alone(plain: bytes) -> list[Block]:
-        return BlockEncoder(header, model, settings, progress).encode(plain)
+        return BlockEncoder(header, model, settings, progress, cores=1).encode(plain)
 
     if independent:
         coded = ordered_map(encode_alone, plain_blocks(), settings.thread_count)
@@ -156,13 +156,13 @@ def iterate_plain(
     thread_count = Settings(threads=threads).thread_count
     while header is not None:
         found = member_model(header, model)
-        decoder = BlockDecoder(header, found, kernel, progress)
+        decoder = BlockDecoder(header, found, kernel, progress, thread_count)
         blocks = member_blocks(reader, header)
-        if header.independent:
+        if header.independent and not header.single:
             here = header
 
             def decode_alone(block: Block, here: Header = here, found: Model | None = found) -> bytes:
-                return BlockDecoder(here, found, kernel, progress).decode(block)
+                return BlockDecoder(here, found, kernel, progress, cores=1).decode(block)
 
             yield from ordered_map(decode_alone, blocks, thread_count)
         else:

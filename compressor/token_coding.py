@@ -20,14 +20,14 @@ def _probabilities(cumulative: NDArray[np.int32]) -> NDArray[np.float32]:
 
 def encode_tokens(
     model: Model, tokens: NDArray[np.int32], lanes: int, side: NDArray[np.int8] | None,
-    kernel: str | None, progress: Progress,
+    kernel: str | None, progress: Progress, cores: int | None = None,
 ) -> bytes:  # fmt: skip
     """Code ``tokens`` in ``lanes`` lanes; the result has no length of its own."""
     layout = LaneLayout(tokens.size, lanes)
     grid = layout.split(tokens)
     family = constriction.stream.model.Categorical(perfect=False)
     encoder = constriction.stream.queue.RangeEncoder()
-    groups = lane_groups(lanes)
+    groups = lane_groups(lanes, cores)
     for step, frequencies in enumerate(known_frequencies(model, grid, groups, side, kernel)):
         active = layout.active(step)
         for group, cumulative in zip(groups, frequencies, strict=True):
@@ -39,7 +39,7 @@ def encode_tokens(
 
 def decode_tokens(
     model: Model, data: bytes, count: int, lanes: int, side: NDArray[np.int8] | None,
-    kernel: str | None, progress: Progress,
+    kernel: str | None, progress: Progress, cores: int | None = None,
 ) -> NDArray[np.int32]:  # fmt: skip
     """Undo :func:`encode_tokens`.
 
@@ -51,7 +51,7 @@ def decode_tokens(
     family = constriction.stream.model.Categorical(perfect=False)
     words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
     decoder = constriction.stream.queue.RangeDecoder(words)
-    with LaneNetwork(model, lanes, side, kernel) as network:
+    with LaneNetwork(model, lanes, side, kernel, cores) as network:
         for step in range(layout.steps):
             active = layout.active(step)
             for i, group in enumerate(network.groups):
