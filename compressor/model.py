@@ -29,7 +29,6 @@ from llmzip.network import (
     float_matrix,
     rescale,
 )
-from llmzip.packed_integers import packed_size, unpack_integers
 from llmzip.second_core import HEAD, NO_HELPER, SecondCore, StepBuffers, multiply_shared, new_buffers
 from llmzip.tokenizer import Tokenizer
 
@@ -67,9 +66,6 @@ def _read_tensor(view: memoryview, start: int, entry: dict[str, Any]) -> NDArray
         inflater = zlib.decompressobj()
         plain = inflater.decompress(view[start : start + entry["deflated_bytes"]], count * dtype.itemsize + 1)
         return np.frombuffer(plain, dtype).reshape(entry["shape"])
-    if "bits" in entry:
-        packed = np.frombuffer(view, np.uint8, packed_size(count, entry["bits"]), start)
-        return unpack_integers(packed, entry["bits"], count).reshape(entry["shape"])
     return np.frombuffer(view, dtype, count, start).reshape(entry["shape"])
 
 
