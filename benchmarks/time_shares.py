@@ -22,7 +22,7 @@ from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.progress import SILENT
-from llmzip.second_core import attend_shared, new_buffers
+from llmzip.second_core import NO_HELPER, attend_shared, new_buffers
 
 REPETITIONS = 200
 
@@ -57,7 +57,6 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
     layers = range(len(config.layers))
     convolutions = [layer for layer in layers if config.layers[layer] == "c"]
     attentions = [layer for layer in layers if config.layers[layer] == "a"]
-    alone = np.zeros(0, np.int64)
 
     def products() -> None:
         for layer in layers:
@@ -72,7 +71,7 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
 
     def attention() -> None:
         for layer in attentions:
-            attend_shared(weights, state, config.window, way, lanes, 1, buffers, alone, layer, EXP_COARSE, EXP_FINE)
+            attend_shared(weights, state, config.window, way, lanes, 1, buffers, NO_HELPER, layer, EXP_COARSE, EXP_FINE)
 
     def convolution() -> None:
         for layer in convolutions:

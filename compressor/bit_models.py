@@ -105,6 +105,20 @@ def byte_class(byte):
     return 13
 
 
+@njit(cache=True, nogil=True, inline="always")
+def follow_tag(in_tag, tag, byte, is_letter):
+    """What a byte makes of the markup state: in a tag (1 in its name, 2 behind it) or not, and the hash of the name."""
+    if byte == 60:
+        return 1, 0
+    if byte == 62:
+        return 0, tag
+    if in_tag == 1:
+        if is_letter or byte == 47:
+            return 1, hash_pair(tag, byte)
+        return 2, tag
+    return in_tag, tag
+
+
 @intrinsic
 def _prefetch(typing_context, array, place):  # type: ignore[no-untyped-def]
     """Ask for a word of an array that will be read and written soon: counters lie in memory, not in a cache."""

@@ -24,6 +24,7 @@ from llmzip.bit_models import (
     byte_class,
     clip,
     find_slot,
+    follow_tag,
     hash_pair,
     identity_row,
     interpolate,
@@ -156,16 +157,7 @@ def _append_byte(text, history, position, byte, adaptive):
     if byte == 10:
         text[PREVIOUS_LINE] = text[LINE_START]
         text[LINE_START] = position + base
-    if byte == 60:
-        text[IN_TAG] = 1
-        text[TAG] = 0
-    elif byte == 62:
-        text[IN_TAG] = 0
-    elif text[IN_TAG] == 1:
-        if is_letter or byte == 47:
-            text[TAG] = hash_pair(text[TAG], byte)
-        else:
-            text[IN_TAG] = 2
+    text[IN_TAG], text[TAG] = follow_tag(text[IN_TAG], text[TAG], byte, is_letter)
     pointer, length = text[MATCH] - base, text[LENGTH]
     if length > 0:
         if np.int64(history[pointer]) == byte:

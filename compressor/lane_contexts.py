@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from llmzip.bit_models import byte_class, hash_pair
+from llmzip.bit_models import byte_class, follow_tag, hash_pair
 
 CONTEXTS = 28
 MATCH_MODELS = 2
@@ -152,14 +152,5 @@ def append_byte(lane, history, byte, adaptive, base):
         lane[INDENT] = column
     if kind == 7 or kind == 12 or byte == 9:
         lane[FIELD] += 1
-    if byte == 60:
-        lane[IN_TAG] = 1
-        lane[TAG] = 0
-    elif byte == 62:
-        lane[IN_TAG] = 0
-    elif lane[IN_TAG] == 1:
-        if is_letter or byte == 47:
-            lane[TAG] = hash_pair(lane[TAG], byte)
-        else:
-            lane[IN_TAG] = 2
+    lane[IN_TAG], lane[TAG] = follow_tag(lane[IN_TAG], lane[TAG], byte, is_letter)
     _follow_matches(lane, history, byte, adaptive, base)

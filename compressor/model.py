@@ -98,16 +98,12 @@ class Model:
             self.tensors = tensors
             self.tokenizer = Tokenizer.from_bytes(self.vocabulary)
             self.embeddings = {
-                "decoder": Embeddings(
-                    Embedding(tensors["decoder.embedding"], tensors["decoder.embedding_multiplier"]),
-                    self._hashed_embedding(tensors, "bigram", self.config.bigram_columns),
-                    self._hashed_embedding(tensors, "trigram", self.config.trigram_columns),
-                ),
-                "encoder": Embeddings(
-                    Embedding(tensors["encoder.embedding"], tensors["encoder.embedding_multiplier"]),
-                    Embedding(np.zeros((0, 1), np.int8), np.zeros(0, np.int32)),
-                    Embedding(np.zeros((0, 1), np.int8), np.zeros(0, np.int32)),
-                ),
+                part: Embeddings(
+                    Embedding(tensors[f"{part}.embedding"], tensors[f"{part}.embedding_multiplier"]),
+                    self._hashed_embedding(tensors, f"{part}.bigram", self.config.bigram_columns),
+                    self._hashed_embedding(tensors, f"{part}.trigram", self.config.trigram_columns),
+                )
+                for part in ("decoder", "encoder")
             }
             stacks = {
                 part: StackWeights(**{field: tensors[f"{part}.{field}"] for field in StackWeights._fields})
@@ -129,9 +125,8 @@ class Model:
 
     @staticmethod
     def _hashed_embedding(tensors: dict[str, NDArray], name: str, columns: int) -> Embedding:
-        none = np.zeros((0, columns), np.int8), np.zeros(0, np.int32)
-        weight = tensors.get(f"decoder.{name}_embedding", none[0])
-        return Embedding(weight, tensors.get(f"decoder.{name}_multiplier", none[1]))
+        weight = tensors.get(f"{name}_embedding", np.zeros((0, columns), np.int8))
+        return Embedding(weight, tensors.get(f"{name}_multiplier", np.zeros(0, np.int32)))
 
     def side_vector(self, side: NDArray[np.int8] | None) -> NDArray[np.int32]:
         """What side information int8 ``[side_numbers]`` adds to every embedding, int32 ``[d]``; None adds nothing."""
