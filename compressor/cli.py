@@ -19,10 +19,15 @@ from llmzip import __version__
 from llmzip.errors import LlmzError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from llmzip.progress import Progress
 
 SUFFIX = ".llmz"
 COMPILE_NOTICE_SECONDS = 4.0
+ENCODER_ESTIMATORS = ("shift", "occlusion", "occlusion-cosine", "gradient")
+"""Entropy estimates that ask the encoder-augmented model: :mod:`llmzip.models.estimators`."""
 
 
 class Failure(Exception):
@@ -168,24 +173,55 @@ def info(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Summary and bits by line as JSON.")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write every token here.")
 @click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a shaded page here.")
+@click.option(
+    "--estimator",
+    type=click.Choice(("regression", *ENCODER_ESTIMATORS)),
+    help="A further estimate, which shades the page. regression: by the second-order model, from the prefix alone. "
+    "The others ask the encoder and need the extra 'train'; occlusion and gradient are shares of the greatest.",
+)
 @click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one.")
-def entropy(file: Path, as_json: bool, csv_path: Path | None, html_path: Path | None, model: str | None) -> None:
+def entropy(
+    file: Path, as_json: bool, csv_path: Path | None, html_path: Path | None, estimator: str | None, model: str | None
+) -> None:
     """Estimate the entropy of FILE token by token, by the model that compresses it."""
     from llmzip.entropy_page import entropy_page
+    from llmzip.model import load_model
     from llmzip.token_entropy import entropy as estimate
+    from llmzip.token_entropy import regressed_entropy
+
+    def further_estimate(text: bytes) -> NDArray[np.float64] | None:
+        if estimator is None:
+            return None
+        loaded = load_model(model)
+        tokens = loaded.tokenizer.encode(text)
+        if estimator == "regression":
+            return regressed_entropy(loaded, tokens)
+        try:
+            from llmzip.models.estimators import encoder_estimate
+        except ImportError as error:
+            raise Failure(f"--estimator {estimator} needs {error.name}: pip install 'llmzip[train]'") from None
+        return encoder_estimate(estimator, loaded, tokens)
 
     def report(path: Path) -> None:
         with _open_source(path) as source:
             text = source.read()
         with _progress(path, len(text), False) as progress:
             estimates = estimate(text, model, progress)
+        further = further_estimate(text)
         summary = {"file": str(path)} | estimates.summary()
+        if further is not None:
+            summary[f"{estimator}_per_token"] = round(float(further.sum()) / max(1, further.size), 4)
         lines = estimates.by_line(text)
         if csv_path:
-            rows = [f"{o},{n},{s:.4f},{e:.4f}\n" for o, n, s, e in zip(*estimates, strict=True)]
-            csv_path.write_text("offset,length,surprisal,entropy\n" + "".join(rows))
+            columns = {"offset": estimates.offsets, "length": estimates.lengths}
+            figures = {"surprisal": estimates.surprisal, "entropy": estimates.entropy}
+            if further is not None:
+                figures[str(estimator)] = further
+            rows = zip(*columns.values(), *([f"{f:.4f}" for f in column] for column in figures.values()), strict=True)
+            csv_path.write_text("\n".join([",".join((*columns, *figures)), *(",".join(map(str, r)) for r in rows), ""]))
         if html_path:
-            html_path.write_text(entropy_page(path.name, text, estimates), encoding="utf-8")
+            shown = None if further is None else (str(estimator), further)
+            html_path.write_text(entropy_page(path.name, text, estimates, shown), encoding="utf-8")
         if as_json:
             click.echo(json.dumps(summary | {"bits_by_line": [round(float(b), 3) for b in lines]}, indent=2))
             return

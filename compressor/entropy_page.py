@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llmzip.token_entropy import TokenEntropies
 
 SHADES = 12
@@ -26,43 +29,53 @@ pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: 14px/1.6 ui-monospa
 <h1>{title}</h1>
 <p>{bytes} bytes, {tokens} tokens: {bits_per_byte} bits per byte, {bits_per_token} bits per token.
 Point at a token for its figures: surprisal (bits it cost) and entropy (bits expected before it was seen).</p>
-<p class="legend">Surprisal in bits: {legend}</p>
+<p class="legend">{legend_title}: {legend}</p>
 <pre>{text}</pre>
 </html>
 """
 
 
-def _shade(bits: float) -> int:
-    return min(SHADES - 1, int(bits / BITS_PER_SHADE))
+def entropy_page(
+    title: str, text: bytes, estimates: TokenEntropies, shown: tuple[str, NDArray[np.float64]] | None = None
+) -> str:
+    """Return the page, shaded by surprisal or by another estimate ``[T]`` and its name, in bits or as shares of 1.
 
-
-def entropy_page(title: str, text: bytes, estimates: TokenEntropies) -> str:
-    """Return the page. Tokens that share a character are joined, so that every mark holds whole characters."""
+    Tokens that share a character are joined, so that every mark holds whole characters.
+    """
+    name, values = shown or ("surprisal", estimates.surprisal)
+    as_share = values.size > 0 and float(values.max()) <= 1.0
+    bits_per_shade = 1 / SHADES if as_share else BITS_PER_SHADE
     marks: list[str] = []
     pending = b""
-    surprisal = predicted = 0.0
-    for start, length, bits, expected in zip(*estimates, strict=True):
+    surprisal = predicted = value = 0.0
+    for start, length, bits, expected, one_value in zip(*estimates, values, strict=True):
         pending += text[start : start + length]
         surprisal += bits
         predicted += expected
+        value += one_value
         try:
-            shown = pending.decode()
+            character_text = pending.decode()
         except UnicodeDecodeError:
             if len(pending) < 4 and start + length < len(text):
                 continue
-            shown = pending.decode(errors="replace")
+            character_text = pending.decode(errors="replace")
         figures = f"surprisal {surprisal:.2f}, entropy {predicted:.2f} bits"
-        marks.append(f'<span class="s{_shade(surprisal)}" title="{figures}">{html.escape(shown)}</span>')
-        pending, surprisal, predicted = b"", 0.0, 0.0
+        if shown:
+            figures += f", {name} {value:.2f}"
+        shade = min(SHADES - 1, max(0, int(value / bits_per_shade)))
+        marks.append(f'<span class="s{shade}" title="{figures}">{html.escape(character_text)}</span>')
+        pending, surprisal, predicted, value = b"", 0.0, 0.0, 0.0
     alphas = [0.92 * shade / (SHADES - 1) for shade in range(SHADES)]
     shades = "\n".join(
         f".s{shade} {{ background: hsl(var(--hue) 90% var(--shade) / {alpha:.2f}) }}"
         for shade, alpha in enumerate(alphas)
     )
     legend = "".join(
-        f'<span class="s{shade}">{shade * BITS_PER_SHADE:g}{"+" if shade == SHADES - 1 else ""}</span>'
+        f'<span class="s{shade}">{shade * bits_per_shade:.2g}{"+" if shade == SHADES - 1 else ""}</span>'
         for shade in range(SHADES)
     )
+    legend_title = name.capitalize() + (", share of the greatest" if as_share else " in bits")
     return _PAGE.format(
-        title=html.escape(title), shades=shades, legend=legend, text="".join(marks), **estimates.summary()
-    )
+        title=html.escape(title), shades=shades, legend=legend, legend_title=legend_title, text="".join(marks),
+        **estimates.summary(),
+    )  # fmt: skip

@@ -226,12 +226,17 @@ class Predictor:
 
     def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``."""
-        model, kernel = self._model, self._kernel
         buffers, control = self._shared or (self._new_buffers(tokens.size), NO_HELPER)
-        states = model.decoder.run(
-            tokens, model.embeddings["decoder"], self._side, self._state, kernel, buffers, control
-        )  # fmt: skip
-        return model._frequencies(states, kernel, buffers.logits, control)
+        return self._model._frequencies(self._run(tokens, buffers, control), self._kernel, buffers.logits, control)
+
+    def states(self, tokens: NDArray[np.int32]) -> NDArray[np.int16]:
+        """As a call, without the head: hidden states int16 ``[lanes * steps, d]`` in steps of
+        ``1 / ACTIVATION_STEPS_PER_RMS``."""
+        return self._run(tokens, *(self._shared or (self._new_buffers(tokens.size), NO_HELPER)))
+
+    def _run(self, tokens: NDArray[np.int32], buffers: StepBuffers, control: NDArray[np.int64]) -> NDArray[np.int16]:
+        embeddings = self._model.embeddings["decoder"]
+        return self._model.decoder.run(tokens, embeddings, self._side, self._state, self._kernel, buffers, control)
 
 
 def code_lengths(cumulative: NDArray[np.int32], tokens: NDArray[np.integer]) -> NDArray[np.float64]:

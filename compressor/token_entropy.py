@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.architecture import ACTIVATION_STEPS_PER_RMS
+from llmzip.errors import LlmzError
 from llmzip.model import Model, code_lengths, load_model
 from llmzip.progress import SILENT, Progress
 
@@ -46,13 +48,38 @@ class TokenEntropies(NamedTuple):
         }
 
 
-def predictions(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
-    """Yield runs of ``tokens`` ``[T]`` with the cumulative frequencies ``[run, V + 1]`` that the network gave them."""
+def _inputs(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
     inputs = np.concatenate([[model.start_token], tokens[:-1]]).astype(np.int32)
-    predictor = model.predictor(1, CALL_TOKENS, None)
     for start in range(0, tokens.size, CALL_TOKENS):
         part = slice(start, start + CALL_TOKENS)
-        yield part, predictor(np.ascontiguousarray(inputs[None, part]))
+        yield part, np.ascontiguousarray(inputs[None, part])
+
+
+def predictions(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
+    """Yield runs of ``tokens`` ``[T]`` with the cumulative frequencies ``[run, V + 1]`` that the network gave them."""
+    predictor = model.predictor(1, CALL_TOKENS, None)
+    for part, inputs in _inputs(model, tokens):
+        yield part, predictor(inputs)
+
+
+def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Bits that each of ``tokens`` ``[T]`` is expected to cost, by the second-order model, from the prefix alone.
+
+    Raises:
+        LlmzError: the model file holds no second-order model.
+    """
+    try:
+        hidden, bias, out, offset = (
+            model.tensors[f"regression.{name}"] for name in ("hidden", "bias", "out", "offset")
+        )
+    except KeyError:
+        raise LlmzError("the model has no second-order model (llmzip.models.regress_entropy adds one)") from None
+    estimates = np.zeros(tokens.size)
+    predictor = model.predictor(1, CALL_TOKENS, None)
+    for part, inputs in _inputs(model, tokens):
+        states = predictor.states(inputs).astype(np.float32) / ACTIVATION_STEPS_PER_RMS
+        estimates[part] = np.maximum(states @ hidden.T + bias, 0) @ out + offset
+    return np.maximum(estimates, 0)
 
 
 def entropy(text: str | bytes, model: Model | str | None = None, progress: Progress = SILENT) -> TokenEntropies:

@@ -13,8 +13,10 @@ import torch
 from llmzip.architecture import DEFAULT_CONFIG
 from llmzip.model import load_model
 from llmzip.models.data import load_corpus
-from llmzip.models.export import export_model, import_model
+from llmzip.models.estimators import corpus_estimates
+from llmzip.models.export import export_model, import_model, restore_network
 from llmzip.models.grow import grow
+from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES, needs_estimates
 from llmzip.models.train import TrainingOptions, evaluate, train
 from llmzip.tokenizer import Tokenizer
 
@@ -35,11 +37,20 @@ from llmzip.tokenizer import Tokenizer
 )
 @click.option("--vocabulary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another vocabulary.")
 @click.option("--layers", help="Decoder layers: c gated convolution, a attention (all a: a causal transformer).")
+@click.option(
+    "--objective", type=click.Choice(OBJECTIVES), default=CROSS_ENTROPY, show_default=True, help="What training lowers."
+)
+@click.option(
+    "--estimates-from",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Model file whose entropy estimates the objective uses (default: the shipped one); kept in RUN/estimates.",
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
 def main(
     corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, rate: float,
-    side_share: float, start_from: str | None, vocabulary: Path | None, layers: str | None, seed: int, no_compile: bool,
+    side_share: float, start_from: str | None, vocabulary: Path | None, layers: str | None, objective: str,
+    estimates_from: str | None, seed: int, no_compile: bool,
 ) -> None:  # fmt: skip
     """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
 
@@ -51,8 +62,9 @@ def main(
     training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
     options = TrainingOptions(
-        steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile
-    )
+        steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile,
+        objective=objective,
+    )  # fmt: skip
     decoder = replace(DEFAULT_CONFIG.decoder, layers=layers or DEFAULT_CONFIG.decoder.layers)
     config = replace(DEFAULT_CONFIG, decoder=decoder)
     initial = None
@@ -61,7 +73,16 @@ def main(
         initial = import_model(source)
         if source.config != config:
             initial = grow(initial, source.config, config)
-    model = train(config, options, run, training, validation, tokenizer.token_lengths, initial)
+    estimates = None
+    if needs_estimates(objective):
+        estimator = load_model(estimates_from)
+        if estimator.vocabulary != packed:
+            raise click.UsageError("--estimates-from names a model with another vocabulary")
+        estimates = corpus_estimates(
+            restore_network(estimator), estimator.fingerprint.hex(), training, estimator.start_token,
+            estimator.config.encoder.window, run / "estimates",
+        )  # fmt: skip
+    model = train(config, options, run, training, validation, tokenizer.token_lengths, initial, estimates=estimates)
     (run / "model.llmzmodel").write_bytes(export_model(model, packed))
     final = evaluate(model, validation, torch.from_numpy(tokenizer.token_lengths.astype(np.float32)))
     click.echo(json.dumps(final, indent=2))

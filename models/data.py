@@ -61,18 +61,28 @@ class BatchSampler:
         self.length = length
         self.seed = seed
 
-    def batch(self, step: int, sequences: int) -> NDArray[np.int64]:
-        """Return int64 ``[sequences, length + 1]``: inputs and, shifted by one, targets."""
+    def places(self, step: int, sequences: int) -> list[tuple[Domain, slice]]:
+        """Where each sequence of a batch lies: its domain and ``length + 1`` tokens there."""
         random = np.random.default_rng((self.seed, step))
-        out = np.empty((sequences, self.length + 1), np.int64)
-        for row, choice in enumerate(random.choice(len(self.domains), sequences, p=self.probabilities)):
+        places = []
+        for choice in random.choice(len(self.domains), sequences, p=self.probabilities):
             domain = self.domains[choice]
             last = domain.tokens.size - self.length - 1
             start = int(random.integers(last + 1))
             if domain.separators.size and random.random() < DOCUMENT_START_SHARE:
                 start = min(int(random.choice(domain.separators)), last)
-            out[row] = domain.tokens[start : start + self.length + 1]
-        return out
+            places.append((domain, slice(start, start + self.length + 1)))
+        return places
+
+    def batch(self, step: int, sequences: int) -> NDArray[np.int64]:
+        """Return int64 ``[sequences, length + 1]``: inputs and, shifted by one, targets."""
+        return np.stack([domain.tokens[place] for domain, place in self.places(step, sequences)]).astype(np.int64)
+
+    def estimates(self, step: int, sequences: int, by_domain: dict[str, NDArray[np.float16]]) -> NDArray[np.float32]:
+        """Entropy estimates of the targets of :meth:`batch`, float32 ``[sequences, length]``, from those of whole
+        domains ``[tokens]``."""
+        rows = [by_domain[domain.name][place][1:] for domain, place in self.places(step, sequences)]
+        return np.stack(rows).astype(np.float32)
 
 
 def validation_windows(domain: Domain, length: int, count: int) -> NDArray[np.int64]:

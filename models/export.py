@@ -192,6 +192,13 @@ def import_model(model: Model) -> dict[str, Tensor]:
     return state
 
 
+def restore_network(model: Model) -> EncoderAugmentedDecoder:
+    """The network of a model file in torch, for evaluation."""
+    network = EncoderAugmentedDecoder(model.config)
+    network.load_state_dict(import_model(model))
+    return network.eval().requires_grad_(False)
+
+
 def _fit_logistic(frequencies: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and log-scale of logistic distributions with the moments of ``frequencies`` ``[numbers, 255]``."""
     mass = (frequencies - 1) / (frequencies - 1).sum(-1, keepdims=True)

@@ -27,6 +27,7 @@ from llmzip.architecture import (
     StackConfig,
     largest_weight,
 )
+from llmzip.models.objectives import CROSS_ENTROPY, token_weights
 
 HEAD_ROWS = 1024
 """Positions whose logits exist at once while training."""
@@ -172,13 +173,17 @@ class SideInformationPrior(nn.Module):
 
 
 def _head_losses_and_gradients(
-    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
+    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, estimates: Tensor | None, objective: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     logits = F.linear(states, weight).float() + bias
     log_total = logits.logsumexp(-1)
     losses = log_total - logits.gather(1, targets[:, None]).squeeze(1)
     hits = torch.arange(logits.shape[1], device=logits.device) == targets[:, None]
-    slope = (logits - log_total[:, None]).exp() - hits.float()
+    probabilities = (logits - log_total[:, None]).exp()
+    slope = probabilities - hits.float()
+    if objective != CROSS_ENTROPY:
+        entropies = log_total - (probabilities * logits).sum(-1)
+        slope = slope * token_weights(objective, losses, entropies, estimates, logits.shape[1])[:, None]
     low = slope.to(states.dtype)
     return losses, low @ weight, low.t() @ states, slope.sum(0)
 
@@ -189,16 +194,21 @@ _compiled_losses_and_gradients = torch.compile(_head_losses_and_gradients, dynam
 class HeadCrossEntropy(torch.autograd.Function):
     """Cross-entropy through the head in chunks of ``rows``, so that a batch's logits never exist at once.
 
-    Gradients are computed with the losses and assume that every token's loss has the same weight in the total.
+    Gradients are computed with the losses and assume that every token's loss has the same weight in the total; the
+    objective's own weights are in the gradients, the losses returned are plain.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, rows: int, compiled: bool
-    ) -> Tensor:
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, rows: int, compiled: bool,
+        estimates: Tensor | None, objective: str,
+    ) -> Tensor:  # fmt: skip
         chunk = _compiled_losses_and_gradients if compiled else _head_losses_and_gradients
-        starts = range(0, len(targets), rows)
-        parts = [chunk(states[i : i + rows], weight, bias, targets[i : i + rows]) for i in starts]
+        places = [slice(i, i + rows) for i in range(0, len(targets), rows)]
+        parts = [
+            chunk(states[i], weight, bias, targets[i], None if estimates is None else estimates[i], objective)
+            for i in places
+        ]
         losses, d_states, d_weights, d_biases = zip(*parts, strict=True)
         d_weight = torch.zeros(weight.shape, device=weight.device)
         for part in d_weights:
@@ -210,7 +220,7 @@ class HeadCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         d_states, d_weight, d_bias = ctx.saved_tensors
         slope = slopes[0][0]
-        return d_states * slope.to(d_states.dtype), d_weight * slope, d_bias * slope, None, None, None
+        return d_states * slope.to(d_states.dtype), d_weight * slope, d_bias * slope, *(None,) * 5
 
 
 class EncoderAugmentedDecoder(nn.Module):
@@ -220,6 +230,7 @@ class EncoderAugmentedDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.compile_head = False
+        self.objective = CROSS_ENTROPY
         bits = config.weight_bits
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.decoder.width))
         self.bigram_embedding = nn.Parameter(torch.zeros(config.bigram_rows, config.bigram_columns))
@@ -261,11 +272,14 @@ class EncoderAugmentedDecoder(nn.Module):
     def logits(self, states: Tensor) -> Tensor:
         return self.head(states).float() + self.output_bias
 
-    def forward(self, tokens: Tensor, targets: Tensor, with_side: int = 0) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, targets: Tensor, with_side: int = 0, estimates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Cross-entropy of ``targets`` ``[batch, length]`` in nats, and bits of side information ``[with_side]``.
 
         The first ``with_side`` sequences get side information from the encoder, which reads their targets; uniform
-        noise of one step stands in for rounding. The others see none.
+        noise of one step stands in for rounding. The others see none. ``estimates`` ``[batch, length]`` are the tokens'
+        entropies in nats, for objectives that need them (:mod:`llmzip.models.objectives`).
         """
         side_bits = torch.zeros(0, device=tokens.device)
         side = None
@@ -275,10 +289,11 @@ class EncoderAugmentedDecoder(nn.Module):
             side_bits = self.prior.bits(noisy)
             side = F.pad(noisy, (0, 0, 0, tokens.shape[0] - with_side))
         states = self.hidden_states(tokens, side).flatten(0, 1)
-        return self._losses(states, targets.flatten()).view(targets.shape), side_bits
+        flat = None if estimates is None else estimates.flatten()
+        return self._losses(states, targets.flatten(), flat).view(targets.shape), side_bits
 
     @torch.compiler.disable
-    def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
+    def _losses(self, states: Tensor, targets: Tensor, estimates: Tensor | None) -> Tensor:
         if not torch.is_grad_enabled():
             return F.cross_entropy(self.logits(states), targets, reduction="none")
         device = states.device.type
@@ -286,5 +301,6 @@ class EncoderAugmentedDecoder(nn.Module):
         weight = quantised_weight(self.head.weight, self.config.weight_bits)
         with torch.autocast(device, enabled=False):
             return HeadCrossEntropy.apply(
-                states.to(low), weight.to(low), self.output_bias, targets, HEAD_ROWS, self.compile_head
-            )
+                states.to(low), weight.to(low), self.output_bias, targets, HEAD_ROWS, self.compile_head, estimates,
+                self.objective,
+            )  # fmt: skip

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from llmzip.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 from llmzip.models.data import BatchSampler, Domain, validation_windows
 from llmzip.models.network import EncoderAugmentedDecoder
+from llmzip.models.objectives import CROSS_ENTROPY, needs_estimates
 
 LN2 = math.log(2)
 
@@ -50,6 +51,8 @@ class TrainingOptions:
     """Factor on all learning rates; less than 1 for a run that starts from trained weights."""
     seed: int = 1
     compile: bool = True
+    objective: str = CROSS_ENTROPY
+    """One of :data:`llmzip.models.objectives.OBJECTIVES`."""
 
 
 def learning_rate_factor(step: int, options: TrainingOptions) -> float:
@@ -136,6 +139,7 @@ def train(
     token_lengths: np.ndarray,
     initial_weights: dict[str, Tensor] | None = None,
     progress: bool = True,
+    estimates: dict[str, np.ndarray] | None = None,
 ) -> EncoderAugmentedDecoder:
     """Train a model in folder ``run``, going on from its checkpoint if there is one.
 
@@ -144,10 +148,14 @@ def train(
     Args:
         token_lengths: bytes per token ``[V]``, for bits per byte.
         initial_weights: a ``state_dict`` to start from (a float image of shipped weights) when there is no checkpoint.
+        estimates: entropy in nats of every training token by domain, float16 ``[tokens]``, where the objective needs
+            them.
 
     Raises:
-        ValueError: the batch does not divide among the workers.
+        ValueError: the batch does not divide among the workers, or the objective's estimates are missing.
     """
+    if needs_estimates(options.objective) and estimates is None:
+        raise ValueError(f"objective {options.objective!r} needs entropy estimates")
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     cuda = torch.cuda.is_available()
@@ -172,7 +180,7 @@ def train(
         step = saved["step"]
     unused = options.side_share == 0  # nothing then reaches the encoder
     stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
-    model.compile_head = options.compile
+    model.compile_head, model.objective = options.compile, options.objective
     if options.compile:
         stepped = torch.compile(stepped)
     sampler = BatchSampler(training, options.length, options.seed)
@@ -201,10 +209,13 @@ def train(
     recent_bits = recent_bytes = recent_tokens = 0.0
     while step < options.steps:
         torch.manual_seed(hash((options.seed, step, rank)))
-        rows = sampler.batch(step, options.sequences)[rank * share : (rank + 1) * share]
-        batch = torch.from_numpy(rows).to(device)
+        mine = slice(rank * share, (rank + 1) * share)
+        batch = torch.from_numpy(sampler.batch(step, options.sequences)[mine]).to(device)
+        known: tuple[Tensor, ...] = ()
+        if estimates is not None:
+            known = (torch.from_numpy(sampler.estimates(step, options.sequences, estimates)[mine]).to(device),)
         with autocast(device):
-            losses, side_bits = stepped(batch[:, :-1], batch[:, 1:], with_side)
+            losses, side_bits = stepped(batch[:, :-1], batch[:, 1:], with_side, *known)
         loss = losses.mean()
         if with_side:
             loss = loss + options.rate_weight * LN2 * side_bits.sum() / losses.numel()

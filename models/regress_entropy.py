@@ -1,0 +1,96 @@
+"""Add the second-order model to a model file: ``python -m llmzip.models.regress_entropy MODEL CORPUS OUT``.
+
+It regresses each token's entropy, as the encoder-augmented model estimates it, from the decoder's state before the
+token, with mean squared error (arXiv 2511.10618): one forward pass without the head gives estimates for a whole file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from llmzip.model import Model, load_model, pack_model
+from llmzip.models.data import BatchSampler, Domain, load_corpus
+from llmzip.models.estimators import EncoderAugmented, surprisal
+from llmzip.models.export import restore_network
+
+HIDDEN = 32
+STEPS = 1500
+BATCH = 512
+
+
+def fit(
+    states: NDArray[np.float32], bits: NDArray[np.float64], steps: int = STEPS, seed: int = 0
+) -> dict[str, NDArray[np.float32]]:
+    """Fit ``out . relu(hidden x + bias) + offset`` to ``bits`` ``[T]`` from ``states`` ``[T, width]`` by Adam.
+
+    Returns:
+        ``hidden`` ``[32, width]``, ``bias`` ``[32]``, ``out`` ``[32]`` and ``offset`` ``[1]``.
+    """
+    torch.manual_seed(seed)
+    inputs, targets = torch.from_numpy(states), torch.from_numpy(bits).float()
+    first, second = nn.Linear(states.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
+    second.bias.data.fill_(float(targets.mean()))
+    optimizer = torch.optim.AdamW([*first.parameters(), *second.parameters()], lr=3e-3, weight_decay=0.01)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 3e-3 * (1 - step / steps)
+        rows = torch.randint(len(inputs), (BATCH,))
+        loss = F.mse_loss(second(F.relu(first(inputs[rows])))[:, 0], targets[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    fitted = (first.weight, first.bias, second.weight[0], second.bias)
+    names = ("hidden", "bias", "out", "offset")
+    return {name: tensor.detach().numpy().copy() for name, tensor in zip(names, fitted, strict=True)}
+
+
+@torch.no_grad()
+def training_rows(
+    network: EncoderAugmented, domains: list[Domain], start_token: int, length: int, sequences: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """States before tokens of random sequences, ``[T, width]``, and the tokens' aided surprisal in bits ``[T]``."""
+    states, bits = [], []
+    for row in BatchSampler(domains, length, seed=11).batch(0, sequences):
+        tokens = row[1:]
+        inputs = torch.from_numpy(np.concatenate([[start_token], tokens[:-1]]))[None]
+        states.append(network.hidden_states(inputs)[0].float().numpy())
+        bits.append(surprisal(network, tokens, start_token, length, aided=True))
+    return np.concatenate(states), np.concatenate(bits)
+
+
+def with_regression(model: Model, fitted: dict[str, NDArray[np.float32]]) -> bytes:
+    """Return ``model``'s file with this second-order model."""
+    tensors = {f"regression.{name}": tensor for name, tensor in fitted.items()}
+    return pack_model(model.config, model.vocabulary, model.tensors | tensors)
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--sequences", default=200, show_default=True, help="Sequences of one encoder window to learn from.")
+def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
+    """Fit MODEL's second-order model on CORPUS and write both to OUT."""
+    loaded = load_model(model)
+    domains = load_corpus(corpus, loaded.tokenizer)
+    window = loaded.config.encoder.window
+    states, bits = training_rows(restore_network(loaded), domains, loaded.start_token, window, sequences)
+    held = len(bits) // 8
+    fitted = fit(states[held:], bits[held:])
+    hidden = np.maximum(states[:held] @ fitted["hidden"].T + fitted["bias"], 0)
+    estimates = hidden @ fitted["out"] + fitted["offset"]
+    error = float(np.mean((estimates - bits[:held]) ** 2) / bits[:held].var())
+    correlation = float(np.corrcoef(estimates, bits[:held])[0, 1])
+    click.echo(f"{held} held-out tokens: correlation {correlation:.3f}, squared error {error:.3f} of the variance")
+    out.write_bytes(with_regression(loaded, fitted))
+
+
+if __name__ == "__main__":
+    main()
