@@ -125,7 +125,7 @@ def gradient_times_input(
 
     def attributed(inputs: Tensor, targets: Tensor) -> Tensor:
         side = model.encode(targets)
-        _, slope = torch.func.jvp(lambda z: _losses(model, inputs, targets, z), (side,), (side,))
+        slope: Tensor = torch.func.jvp(lambda z: _losses(model, inputs, targets, z), (side,), (side,))[1]
         return slope.abs()
 
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no forward derivative

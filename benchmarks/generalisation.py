@@ -1,0 +1,171 @@
+"""Training past a small text's entropy: ``python -m llmzip.benchmarks.generalisation CORPUS OUT``.
+
+Trains small models on a part of one domain, with each objective and several seeds, far past the point where they know
+it by heart; reports loss on that part, on the domain's validation text and on another domain over time. Estimates come
+from an encoder-augmented model of ten times that part.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from llmzip.architecture import ModelConfig, StackConfig
+from llmzip.benchmarks.machine import machine_line
+from llmzip.models.data import Domain, load_corpus
+from llmzip.models.domains import domain_files
+from llmzip.models.estimators import corpus_estimates
+from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES
+from llmzip.models.train import TrainingOptions, train
+from llmzip.models.train_tokenizer import learn_vocabulary
+from llmzip.tokenizer import Tokenizer
+
+VOCABULARY = 1024
+LENGTH = 128
+CONFIG = ModelConfig(
+    vocabulary=VOCABULARY,
+    decoder=StackConfig(96, "cca", 384, 3, window=LENGTH),
+    encoder=StackConfig(48, "ca", 192, 2, window=LENGTH),
+    side_numbers=16,
+)
+OUT_OF_DOMAIN = "english"
+OPTIONS = TrainingOptions(
+    steps=0, cooldown_steps=1, sequences=8, length=LENGTH, side_share=0, compile=False, checkpoint_minutes=1e9,
+    warmup_steps=20, muon_rate=0.01,
+)  # fmt: skip
+
+
+def part_of(domain: Domain, name: str, tokens: int) -> Domain:
+    """The first tokens of a domain, as a domain."""
+    kept = domain.tokens[:tokens]
+    return Domain(name, 1.0, kept, int(domain.text_bytes * len(kept) / domain.tokens.size), np.zeros(0, np.int64))
+
+
+def evaluations(run: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{"step": row["step"]} | row["domains"] for row in rows if "domains" in row]
+
+
+def summarise(curves: dict[str, list[list[dict[str, Any]]]], entropy: float) -> list[str]:
+    """One row an objective, means over seeds and their standard deviation: best and last losses, and where training on
+    the text reaches its estimated entropy."""
+    lines = [
+        "| objective | best validation | at step | other domain there | validation at the estimated entropy | at step "
+        "| last training | last validation | last other domain |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for objective, seeds in curves.items():
+        cells = []
+        for curve in seeds:
+            best = min(curve, key=lambda row: row["validation"])
+            stop = next((row for row in curve if row["training"] <= entropy), curve[-1])
+            last = curve[-1]
+            cells.append(
+                [
+                    best["validation"], best["step"], best["other"], stop["validation"], stop["step"],
+                    last["training"], last["validation"], last["other"],
+                ]
+            )  # fmt: skip
+        means, spreads = np.mean(cells, 0), np.std(cells, 0)
+        shown = [f"{m:.3f} ± {s:.3f}" if m < 20 else f"{m:.0f}" for m, s in zip(means, spreads, strict=True)]
+        lines.append(f"| {objective} | {' | '.join(shown)} |")
+    return lines
+
+
+def plot(curves: dict[str, list[list[dict[str, Any]]]], entropy: float, path: Path) -> None:
+    """Training, validation and out-of-domain loss over steps, means over seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, all_axes = pyplot.subplots(1, 3, figsize=(13, 4.5))
+    for axes, key in zip(all_axes, ("training", "validation", "other"), strict=True):
+        for objective, seeds in curves.items():
+            steps = [row["step"] for row in seeds[0]]
+            axes.plot(steps, np.mean([[row[key] for row in curve] for curve in seeds], 0), label=objective)
+        if key == "training":
+            axes.axhline(entropy, color="grey", linestyle=":", label="estimated entropy")
+        axes.set(title=key, xlabel="steps", ylabel="bits per byte")
+    all_axes[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+@click.command()
+@click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--domain", default="books", show_default=True)
+@click.option("--tokens", default=30_000, show_default=True, help="Tokens of the small part.")
+@click.option("--steps", default=500, show_default=True, help="Steps of 8 x 128 tokens of each run.")
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--threads", type=int, help="Cores for torch (default: all).")
+def main(corpus: Path, out: Path, domain: str, tokens: int, steps: int, seeds: int, threads: int | None) -> None:
+    """Train to and past the entropy of a part of CORPUS with every objective; results and plots go to OUT."""
+    if threads:
+        torch.set_num_threads(threads)
+    out.mkdir(parents=True, exist_ok=True)
+    vocabulary = out / "vocabulary"
+    if not vocabulary.exists():
+        learned = learn_vocabulary(corpus / "train", VOCABULARY, 3_000_000)
+        vocabulary.write_bytes(b"".join(bytes([len(token)]) + token for token in learned))
+    tokenizer = Tokenizer.from_bytes(vocabulary.read_bytes())
+    wanted = out / "texts"
+    for split, names in (("train", (domain,)), ("valid", (domain, OUT_OF_DOMAIN))):
+        (wanted / split).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            source = domain_files(corpus / split)[name]
+            if not (wanted / split / source.name).exists():
+                (wanted / split / source.name).symlink_to(source.resolve())
+    whole = load_corpus(wanted / "train", tokenizer, out / "tokens")[0]
+    valid = {d.name: d for d in load_corpus(wanted / "valid", tokenizer, out / "tokens")}
+    part = part_of(whole, "training", tokens)
+    validation = [
+        part,
+        replace(valid[domain], name="validation"),
+        replace(valid[OUT_OF_DOMAIN], name="other"),
+    ]
+    start = int(tokenizer.encode(b"\0")[0])
+    click.echo(machine_line())
+    augmented_options = replace(OPTIONS, steps=steps, cooldown_steps=steps, side_share=0.5, evaluate_every=10**9)
+    # The estimator reads ten times as much text, so that it knows the language better than the small part tells.
+    augmented = train(
+        CONFIG, augmented_options, out / "augmented", [part_of(whole, "training", 10 * tokens)], validation,
+        tokenizer.token_lengths, progress=False,
+    )  # fmt: skip
+    augmented = augmented.eval().requires_grad_(False)
+    name = f"augmented-{tokens}-{steps}"
+    estimates = corpus_estimates(augmented, name, [part], start, LENGTH, out / "estimates")
+    part_bytes = float(tokenizer.token_lengths[part.tokens].sum())
+    entropy = float(estimates["training"].astype(np.float64).sum()) / math.log(2) / part_bytes
+    click.echo(f"{part_bytes:.0f} bytes, estimated entropy {entropy:.3f} bits per byte")
+    curves: dict[str, list[list[dict[str, Any]]]] = {}
+    for objective in (CROSS_ENTROPY, *(o for o in OBJECTIVES if o != CROSS_ENTROPY)):
+        for seed in range(1, seeds + 1):
+            run = out / f"{objective}-{seed}"
+            options = replace(
+                OPTIONS, steps=steps, evaluate_every=max(1, steps // 10), objective=objective, seed=seed
+            )  # fmt: skip
+            if not (run / "checkpoint.pt").exists():
+                train(
+                    CONFIG, options, run, [part], validation, tokenizer.token_lengths, progress=False,
+                    estimates=estimates,
+                )  # fmt: skip
+            curves.setdefault(objective, []).append(evaluations(run))
+        click.echo(f"{objective}: {json.dumps(curves[objective][-1][-1])}")
+    report = "\n".join(summarise(curves, entropy))
+    (out / "table.md").write_text(report + "\n")
+    (out / "curves.json").write_text(json.dumps({"entropy": entropy, "curves": curves}, indent=1))
+    plot(curves, entropy, out / "generalisation.png")
+    click.echo(report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Every study of the paper's claims, run small on the project's own documents and source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from llmzip.benchmarks import entropy_checks, generalisation, paper, related, scaling, side_information
+from tests.conftest import TINY_PATH
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("studied")
+    documents = b"\0".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("*.md")))
+    source = b"\0".join(path.read_bytes() for path in sorted((ROOT / "compressor").glob("*.py")))
+    for split, texts in (
+        ("train", {"books": documents, "english": source[:120_000], "c": source[:60_000]}),
+        ("valid", {"books": source[120_000:150_000], "english": documents[:30_000], "c": source[:30_000]}),
+    ):
+        (folder / split).mkdir()
+        for name, text in texts.items():
+            (folder / split / f"{name}.txt").write_bytes(text)
+    (folder / "valid" / "logs.txt").write_bytes(source[-30_000:])
+    return folder
+
+
+def test_known_sources_have_the_entropy_they_claim() -> None:
+    for source in entropy_checks.SOURCES.values():
+        tokens, bits, entropies = source(20_000, 5)
+        assert bits.mean() == pytest.approx(entropies.mean(), rel=0.03)
+        assert 0 <= tokens.min() <= tokens.max() < entropy_checks.SYMBOLS
+    tokens, bits, _ = entropy_checks.markov_chain(200_000, 5)
+    pairs = np.zeros((entropy_checks.SYMBOLS,) * 2)
+    np.add.at(pairs, (tokens[:-1], tokens[1:]), 1)
+    rows = pairs / pairs.sum(1, keepdims=True)
+    counted = -(pairs[pairs > 0] * np.log2(rows[pairs > 0])).sum() / pairs.sum()
+    assert counted == pytest.approx(bits.mean(), rel=0.02)
+
+
+@pytest.mark.slow
+def test_trained_estimators_find_the_entropy_of_a_known_source(tmp_path: Path) -> None:
+    training, _, _ = entropy_checks.markov_chain(100_000, 10)
+    tokens, bits, entropies = entropy_checks.markov_chain(1500, 11)
+    model = entropy_checks.train_on(training, 250, tmp_path)
+    found = entropy_checks.all_estimates(model, training, tokens)
+    assert found["surprisal"].mean() == pytest.approx(bits.mean(), rel=0.1)
+    assert np.corrcoef(found["surprisal"], bits)[0, 1] > 0.9
+    assert found["regression"].mean() == pytest.approx(bits.mean(), rel=0.1)
+    assert np.corrcoef(found["regression"], entropies)[0, 1] > 0.8
+    assert all(values.shape == bits.shape and np.isfinite(values).all() for values in found.values())
+
+
+@pytest.mark.slow
+def test_smallest_embeddings_of_repeated_and_random_bytes() -> None:
+    found, left = entropy_checks.smallest_embedding(b"a" * 8000, 60)
+    assert found == 1
+    assert left[0] < 0.1
+    found, left = entropy_checks.smallest_embedding(np.random.default_rng(0).bytes(8000), 60)
+    assert found is None
+    assert left[0] == pytest.approx(8, abs=1)
+
+
+@pytest.mark.slow
+def test_paper_study_runs_and_goes_on(corpus: Path, tmp_path: Path) -> None:
+    command = [str(corpus), str(tmp_path), "--budget-minutes", "0.03", "--only", "augmented, mixer encoder"]
+    for _ in range(2):
+        result = CliRunner().invoke(paper.main, [*command, "--only", "causal mixer"], catch_exceptions=False)
+        assert result.exit_code == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert set(results) == {"causal mixer", "augmented, mixer encoder"}
+    last = results["augmented, mixer encoder"][-1]
+    assert last["normalised_8_bits"] > last["normalised_4_bits"] > last["loss_4_bits"]
+    assert (tmp_path / "losses.png").stat().st_size > 1000
+    assert "| causal mixer |" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.slow
+def test_generalisation_study(corpus: Path, tmp_path: Path) -> None:
+    command = [str(corpus), str(tmp_path), "--tokens", "3000", "--steps", "20", "--seeds", "1"]
+    result = CliRunner().invoke(generalisation.main, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    curves = json.loads((tmp_path / "curves.json").read_text())["curves"]
+    plain = curves["cross-entropy"][0]
+    assert plain[-1]["training"] < plain[0]["training"]
+    assert len(curves) == 5
+
+
+@pytest.mark.slow
+def test_related_measures(corpus: Path) -> None:
+    result = CliRunner().invoke(
+        related.main, [str(corpus), "--steps", "24", "--sequences", "2"], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    for part in (
+        "unigram bias, with",
+        "early curve",
+        "synthetic share",
+        "flatness, batch 4",
+        "rank correlation",
+        "bound:",
+    ):
+        assert part in result.output
+
+
+@pytest.mark.slow
+def test_side_information_study(corpus: Path) -> None:
+    options = ["--model", TINY_PATH, "--sizes", "1000", "--domains", "books,c", "--steps", "4", "--mixed"]
+    result = CliRunner().invoke(side_information.main, [str(corpus), *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "| books | 1000 |" in result.output
+
+
+@pytest.mark.slow
+def test_scaling_study(corpus: Path, tmp_path: Path) -> None:
+    command = [str(corpus), str(tmp_path), "--smallest-steps", "8", "--widths", "32,64"]
+    result = CliRunner().invoke(scaling.main, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "1000x" in result.output
