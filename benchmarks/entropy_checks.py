@@ -227,9 +227,7 @@ def main(corpus: Path | None, steps: int, tokens: int) -> None:
             correlations = [float(np.corrcoef(values, truth)[0, 1]) for truth in (bits, entropies)]
             click.echo(f"| {name} | {estimator} | {mean} | {correlations[0]:.3f} | {correlations[1]:.3f} |")
     if corpus:
-        click.echo(
-            "\n| text | smallest embedding | bits per byte | left with 1, 4, 16, 32 numbers | compressors |"
-        )
+        click.echo("\n| text | smallest embedding | bits per byte | left with 1, 4, 16, 32 numbers | compressors |")
         click.echo("|---|---|---|---|---|")
         for name, data in known_texts(corpus).items():
             found, left = smallest_embedding(data, steps)

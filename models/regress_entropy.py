@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from llmzip.model import Model, load_model, pack_model
-from llmzip.models.data import BatchSampler, Domain, load_corpus
+from llmzip.models.data import BatchSampler, Domain
 from llmzip.models.estimators import EncoderAugmented, surprisal
 from llmzip.models.export import restore_network
+from llmzip.models.prime import sample_pieces
 
 HIDDEN = 32
 STEPS = 1500
 BATCH = 512
+SAMPLED_BYTES_PER_TOKEN = 12
+"""Text by token to learn from: sequences are drawn from some four times as much."""
 
 
 def fit(
@@ -79,9 +82,11 @@ def with_regression(model: Model, fitted: dict[str, NDArray[np.float32]]) -> byt
 def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
     """Fit MODEL's second-order model on CORPUS and write both to OUT."""
     loaded = load_model(model)
-    domains = load_corpus(corpus, loaded.tokenizer)
     window = loaded.config.encoder.window
-    states, bits = training_rows(restore_network(loaded), domains, loaded.start_token, window, sequences)
+    text = b"\0".join(sample_pieces(corpus, SAMPLED_BYTES_PER_TOKEN * sequences * window))
+    tokens = loaded.tokenizer.encode(text).astype(np.uint16)
+    sampled = Domain("sample", 1.0, tokens, len(text), np.zeros(0, np.int64))
+    states, bits = training_rows(restore_network(loaded), [sampled], loaded.start_token, window, sequences)
     held = len(bits) // 8
     fitted = fit(states[held:], bits[held:])
     hidden = np.maximum(states[:held] @ fitted["hidden"].T + fitted["bias"], 0)

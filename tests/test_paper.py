@@ -21,6 +21,7 @@ from llmzip.models.export import restore_network  # noqa: E402
 from llmzip.models.network import HeadCrossEntropy  # noqa: E402
 from llmzip.models.paper_models import MaskedMixing, PaperConfig, PaperModel, round_numbers  # noqa: E402
 from llmzip.models.regress_entropy import fit, training_rows, with_regression  # noqa: E402
+from llmzip.models.train import TrainingOptions, train  # noqa: E402
 from llmzip.token_entropy import entropy, regressed_entropy  # noqa: E402
 from tests.conftest import TINY_PATH  # noqa: E402
 
@@ -170,6 +171,13 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
     assert refused.exit_code == 1
 
 
+def test_shipped_model_regresses_entropy(shipped: Model, text: bytes) -> None:
+    estimates = regressed_entropy(shipped, shipped.tokenizer.encode(text))
+    known = entropy(text, shipped)
+    assert np.corrcoef(estimates, known.entropy)[0, 1] > 0.5
+    assert estimates.mean() == pytest.approx(known.entropy.mean(), rel=0.5)
+
+
 # Objectives
 
 
@@ -212,6 +220,24 @@ def test_estimates_go_with_their_tokens_and_are_kept(tiny: Model, text: bytes, t
     assert np.array_equal(rows.astype(int), targets)
     again = estimators.corpus_estimates(network, "tiny", domains, tiny.start_token, 64, tmp_path)
     assert np.array_equal(again["text"], found["text"])
+
+
+@pytest.mark.parametrize("objective", objectives.OBJECTIVES)
+def test_training_with_each_objective(objective: str, tiny: Model, text: bytes, tmp_path: Path) -> None:
+    tokens = tiny.tokenizer.encode(text)
+    domains = [Domain("text", 1.0, tokens.astype(np.uint16), len(text), np.zeros(0, np.int64))]
+    options = TrainingOptions(
+        30, 10, sequences=4, length=32, warmup_steps=4, compile=False, evaluate_every=5, objective=objective
+    )
+    known = {"text": np.full(tokens.size, 2.0, np.float16)} if objectives.needs_estimates(objective) else None
+    lengths = tiny.tokenizer.token_lengths
+    train(tiny.config, options, tmp_path, domains, domains, lengths, progress=False, estimates=known)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [row["bits_per_byte"] for row in rows if "bits_per_byte" in row]
+    assert losses[-1] < losses[0]
+    if known:
+        with pytest.raises(ValueError, match="needs entropy estimates"):
+            train(tiny.config, options, tmp_path / "none", domains, domains, lengths, progress=False)
 
 
 # Measures
