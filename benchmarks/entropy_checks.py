@@ -8,8 +8,6 @@ block, for prose, code, logs, random and repeated bytes, beside what compressors
 from __future__ import annotations
 
 import math
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +19,15 @@ from numpy.typing import NDArray
 
 from llmzip.architecture import ModelConfig, StackConfig
 from llmzip.benchmarks.machine import machine_line
+from llmzip.benchmarks.peers import llmzip_peer, program_peers
 from llmzip.models import estimators
 from llmzip.models.data import Domain
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.paper_models import PaperConfig, PaperModel, round_numbers
 from llmzip.models.regress_entropy import fit, training_rows
-from llmzip.models.train import TrainingOptions, train
+from llmzip.models.train import LN2, TrainingOptions, train
+from llmzip.settings import DEFAULT_LEVEL
 
 SYMBOLS = 32
 WINDOW = 64
@@ -42,7 +42,6 @@ EMBEDDINGS = (1, 4, 16, 32)
 STORED_BITS = 8
 NEAR_ZERO = 0.25
 """Bits a byte that count as near-zero loss."""
-LN2 = math.log(2)
 
 Source = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 """Tokens of a source, the bits of each and the entropy of the distribution that it was drawn from, all ``[T]``."""
@@ -105,7 +104,7 @@ SOURCES: dict[str, Callable[[int, int], Source]] = {"Markov chain": markov_chain
 
 
 def as_domain(tokens: NDArray[np.int64]) -> Domain:
-    return Domain("source", 1.0, tokens.astype(np.uint16), tokens.size, np.zeros(0, np.int64))
+    return Domain.of_tokens("source", tokens, tokens.size)
 
 
 def train_on(tokens: NDArray[np.int64], steps: int, folder: Path) -> EncoderAugmentedDecoder:
@@ -126,8 +125,7 @@ def all_estimates(
     fitted = fit(states, bits)
     regressed = np.zeros(len(tokens))
     for part, inputs, _ in estimators.windows(tokens, 0, WINDOW):
-        hidden = model.hidden_states(inputs)[0].float().numpy()
-        regressed[part] = np.maximum(hidden @ fitted["hidden"].T + fitted["bias"], 0) @ fitted["out"] + fitted["offset"]
+        regressed[part] = fitted(model.hidden_states(inputs)[0].float().numpy())
     return {
         "surprisal": estimators.surprisal(model, tokens, 0, WINDOW, aided=False),
         "surprisal, aided": estimators.surprisal(model, tokens, 0, WINDOW, aided=True),
@@ -180,16 +178,9 @@ def smallest_embedding(data: bytes, steps: int) -> tuple[int | None, list[float]
 
 def reached_by_compressors(data: bytes) -> dict[str, float]:
     """Bits per byte of llmzip and, where it is on the PATH, of paq8px -8."""
-    import llmzip
-
-    reached = {"llmzip": 8 * len(llmzip.compress(data)) / len(data)}
-    if shutil.which("paq8px"):
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "a", Path(folder) / "b"
-            source.write_bytes(data)
-            subprocess.run(["paq8px", "-8", str(source), str(target)], check=True, capture_output=True)
-            reached["paq8px -8"] = 8 * target.stat().st_size / len(data)
-    return reached
+    rivals = [peer for peer in program_peers() if peer.name == "paq8px -8"]
+    peers = [llmzip_peer(DEFAULT_LEVEL, name="llmzip"), *rivals]
+    return {peer.name: 8 * len(peer.compress(data)) / len(data) for peer in peers}
 
 
 def known_texts(corpus: Path) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import click
@@ -12,8 +11,8 @@ import torch
 from llmzip.benchmarks.machine import machine_line
 from llmzip.model import code_lengths, load_model
 from llmzip.models.data import load_corpus, validation_windows
-from llmzip.models.export import import_model
-from llmzip.models.network import EncoderAugmentedDecoder
+from llmzip.models.export import restore_network
+from llmzip.models.train import LN2
 
 
 @click.command()
@@ -28,12 +27,9 @@ from llmzip.models.network import EncoderAugmentedDecoder
 def main(valid: Path, windows: int, model: str | None, float_weights: str | None) -> None:
     """Compare the integer model with the float model on VALID, a folder of text files."""
     integer = load_model(model)
-    network = EncoderAugmentedDecoder(integer.config)
+    network = restore_network(integer)
     if float_weights:
         network.load_state_dict(torch.load(float_weights, weights_only=True)["model"])
-    else:
-        network.load_state_dict(import_model(integer))
-    network.eval()
     click.echo(machine_line())
     totals = np.zeros(2)
     weight = 0.0
@@ -44,7 +40,7 @@ def main(valid: Path, windows: int, model: str | None, float_weights: str | None
         losses, _ = network(torch.from_numpy(batch[:, :-1]), torch.from_numpy(targets))
         predictor = integer.predictor(len(batch), targets.shape[1], None)
         cumulative = predictor(np.ascontiguousarray(batch[:, :-1], np.int32))
-        bits = np.array([code_lengths(cumulative, targets.ravel()).sum(), float(losses.sum()) / math.log(2)]) / size
+        bits = np.array([code_lengths(cumulative, targets.ravel()).sum(), float(losses.sum()) / LN2]) / size
         click.echo(f"{domain.name:14} integer {bits[0]:.4f}  float {bits[1]:.4f}")
         totals += bits * domain.text_bytes
         weight += domain.text_bytes

@@ -8,7 +8,6 @@ from an encoder-augmented model of ten times that part.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,13 @@ from llmzip.benchmarks.machine import machine_line
 from llmzip.models.data import Domain, load_corpus
 from llmzip.models.domains import domain_files
 from llmzip.models.estimators import corpus_estimates
-from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES
-from llmzip.models.train import TrainingOptions, train
-from llmzip.models.train_tokenizer import learn_vocabulary
-from llmzip.tokenizer import Tokenizer
+from llmzip.models.objectives import OBJECTIVES
+from llmzip.models.train import LN2, TrainingOptions, train
+from llmzip.models.train_tokenizer import STUDY_VOCABULARY, study_tokenizer
 
-VOCABULARY = 1024
 LENGTH = 128
 CONFIG = ModelConfig(
-    vocabulary=VOCABULARY,
+    vocabulary=STUDY_VOCABULARY,
     decoder=StackConfig(96, "cca", 384, 3, window=LENGTH),
     encoder=StackConfig(48, "ca", 192, 2, window=LENGTH),
     side_numbers=16,
@@ -45,7 +42,7 @@ OPTIONS = TrainingOptions(
 def part_of(domain: Domain, name: str, tokens: int) -> Domain:
     """The first tokens of a domain, as a domain."""
     kept = domain.tokens[:tokens]
-    return Domain(name, 1.0, kept, int(domain.text_bytes * len(kept) / domain.tokens.size), np.zeros(0, np.int64))
+    return Domain.of_tokens(name, kept, int(domain.text_bytes * len(kept) / domain.tokens.size))
 
 
 def evaluations(run: Path) -> list[dict[str, Any]]:
@@ -112,11 +109,7 @@ def main(corpus: Path, out: Path, domain: str, tokens: int, steps: int, seeds: i
     if threads:
         torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
-    vocabulary = out / "vocabulary"
-    if not vocabulary.exists():
-        learned = learn_vocabulary(corpus / "train", VOCABULARY, 3_000_000)
-        vocabulary.write_bytes(b"".join(bytes([len(token)]) + token for token in learned))
-    tokenizer = Tokenizer.from_bytes(vocabulary.read_bytes())
+    tokenizer = study_tokenizer(corpus / "train", out / "vocabulary")
     wanted = out / "texts"
     for split, names in (("train", (domain,)), ("valid", (domain, OUT_OF_DOMAIN))):
         (wanted / split).mkdir(parents=True, exist_ok=True)
@@ -144,10 +137,10 @@ def main(corpus: Path, out: Path, domain: str, tokens: int, steps: int, seeds: i
     name = f"augmented-{tokens}-{steps}"
     estimates = corpus_estimates(augmented, name, [part], start, LENGTH, out / "estimates")
     part_bytes = float(tokenizer.token_lengths[part.tokens].sum())
-    entropy = float(estimates["training"].astype(np.float64).sum()) / math.log(2) / part_bytes
+    entropy = float(estimates["training"].astype(np.float64).sum()) / LN2 / part_bytes
     click.echo(f"{part_bytes:.0f} bytes, estimated entropy {entropy:.3f} bits per byte")
     curves: dict[str, list[list[dict[str, Any]]]] = {}
-    for objective in (CROSS_ENTROPY, *(o for o in OBJECTIVES if o != CROSS_ENTROPY)):
+    for objective in OBJECTIVES:
         for seed in range(1, seeds + 1):
             run = out / f"{objective}-{seed}"
             options = replace(

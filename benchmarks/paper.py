@@ -22,14 +22,11 @@ from torch import Tensor
 
 from llmzip.benchmarks.machine import describe_machine, machine_line
 from llmzip.models.data import BatchSampler, Domain, load_corpus, validation_windows
-from llmzip.models.measures import LN2, bits_per_byte, normalised_loss
+from llmzip.models.measures import bits_per_byte, normalised_loss
 from llmzip.models.paper_models import PaperConfig, PaperModel, round_numbers
-from llmzip.models.train import autocast, unigram_log_frequencies
-from llmzip.models.train_tokenizer import learn_vocabulary
-from llmzip.tokenizer import Tokenizer
+from llmzip.models.train import LN2, autocast, unigram_log_frequencies
+from llmzip.models.train_tokenizer import STUDY_VOCABULARY, study_tokenizer
 
-VOCABULARY = 1024
-VOCABULARY_SAMPLE_BYTES = 3_000_000
 BATCH_TOKENS = 4096
 EVALUATIONS = 5
 EVALUATED_SEQUENCES = 20
@@ -39,7 +36,7 @@ LEARNING_RATE = 2e-3
 WARMUP_STEPS = 50
 STORED_BITS = (8, 4, 2)
 
-PLAIN = PaperConfig(VOCABULARY)
+PLAIN = PaperConfig(STUDY_VOCABULARY)
 AUGMENTED = replace(PLAIN, encoder="transformer")
 VARIANTS: dict[str, PaperConfig] = {
     "causal transformer": PLAIN,
@@ -204,11 +201,7 @@ def main(corpus: Path, out: Path, budget_minutes: float, only: tuple[str, ...], 
     if not chosen:
         raise click.UsageError(f"no such variant; there are: {', '.join(VARIANTS)}")
     out.mkdir(parents=True, exist_ok=True)
-    vocabulary = out / "vocabulary"
-    if not vocabulary.exists():
-        learned = learn_vocabulary(corpus / "train", VOCABULARY, VOCABULARY_SAMPLE_BYTES)
-        vocabulary.write_bytes(b"".join(bytes([len(token)]) + token for token in learned))
-    tokenizer = Tokenizer.from_bytes(vocabulary.read_bytes())
+    tokenizer = study_tokenizer(corpus / "train", out / "vocabulary")
     training = load_corpus(corpus / "train", tokenizer, out / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, out / "tokens")
     lengths = torch.from_numpy(tokenizer.token_lengths.astype(np.float32))
@@ -242,7 +235,7 @@ def main(corpus: Path, out: Path, budget_minutes: float, only: tuple[str, ...], 
     plot(results, out / "losses.png")
     (out / "variants.json").write_text(json.dumps({name: asdict(config) for name, config in chosen.items()}, indent=1))
     click.echo(table(results))
-    uniform = math.log(VOCABULARY)
+    uniform = math.log(STUDY_VOCABULARY)
     click.echo(f"a uniform distribution costs {uniform:.3f} nats a token")
 
 

@@ -20,7 +20,6 @@ from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.estimators import surprisal
 from llmzip.models.export import restore_network
 from llmzip.models.measures import (
-    LN2,
     Skipped,
     fit_power_law,
     generalisation_bound,
@@ -30,12 +29,11 @@ from llmzip.models.measures import (
 )
 from llmzip.models.network import Attention, GatedConvolution, SquaredReluMlp
 from llmzip.models.paper_models import PaperConfig, PaperModel
-from llmzip.models.train import unigram_log_frequencies
-from llmzip.models.train_tokenizer import learn_vocabulary
+from llmzip.models.train import LN2, unigram_log_frequencies
+from llmzip.models.train_tokenizer import STUDY_VOCABULARY, learn_vocabulary, pack_vocabulary
 from llmzip.tokenizer import Tokenizer
 
-VOCABULARY = 1024
-CONFIG = PaperConfig(VOCABULARY, context=128, width=96, layers=3, heads=3)
+CONFIG = PaperConfig(STUDY_VOCABULARY, context=128, width=96, layers=3, heads=3)
 BATCH = 16
 PRUNING_WINDOWS = 1
 SMOOTHINGS = (0.5, 0.2, 0.1, 0.05, 0.02)
@@ -77,7 +75,7 @@ def unigram_bias(training: list[Domain], held: Tensor, steps: int) -> PaperModel
     """arXiv 2212.09686: the output bias starts as unigram log-frequencies, or at zero."""
     sampler = BatchSampler(training, CONFIG.context, 5)
     curves = {}
-    for name, bias in (("with", unigram_log_frequencies(training, VOCABULARY)), ("without", None)):
+    for name, bias in (("with", unigram_log_frequencies(training, STUDY_VOCABULARY)), ("without", None)):
         torch.manual_seed(0)
         model = PaperModel(CONFIG, bias)
         curves[name] = train_small(model, lambda step: sampler.batch(step, BATCH), steps, held, steps // 12)
@@ -114,12 +112,12 @@ def synthetic_data(model: PaperModel, training: list[Domain], held: Tensor, step
     """arXiv 2410.04840: a part of the training text replaced by what a model wrote."""
     sampler = BatchSampler(training, CONFIG.context, 6)
     drawn = sample_text(model, 64 * 512, sampler.batch(0, 64)[:, :32], 0)
-    written = Domain("written", 1.0, drawn, 3 * drawn.size, np.zeros(0, np.int64))
+    written = Domain.of_tokens("written", drawn, 3 * drawn.size)
     imitation = BatchSampler([written], CONFIG.context, 7)
     results = []
     for share in SYNTHETIC_SHARES:
         torch.manual_seed(1)
-        student = PaperModel(CONFIG, unigram_log_frequencies(training, VOCABULARY))
+        student = PaperModel(CONFIG, unigram_log_frequencies(training, STUDY_VOCABULARY))
         real = round(BATCH * (1 - share))
 
         def mixture(step: int, real: int = real) -> NDArray[np.int64]:
@@ -139,7 +137,9 @@ def flatness(training: list[Domain], held: Tensor, steps: int) -> None:
     goal = None
     for batch in (32, 4):
         torch.manual_seed(2)
-        model = PaperModel(replace(CONFIG, decoder="mixer", heads=1), unigram_log_frequencies(training, VOCABULARY))
+        model = PaperModel(
+            replace(CONFIG, decoder="mixer", heads=1), unigram_log_frequencies(training, STUDY_VOCABULARY)
+        )
         limit = steps if goal is None else 12 * steps
         curve = train_small(
             model, lambda step, size=batch: sampler.batch(step, size), limit, held, limit, goal or 0.0  # type: ignore[misc]
@@ -175,22 +175,18 @@ def pruning(corpus: Path) -> None:
 
     whole = bits()
     click.echo(f"pruning: whole network {whole:.4f} bits per byte")
-    stack = network.decoder
-    with torch.autocast("cpu", torch.bfloat16):
-        entropies = {
-            kind: hidden_state_entropies(blocks, lambda: network.hidden_states(windows[:6, :-1]))
-            for kind, blocks in (("mixer", stack.mixers), ("MLP", stack.mlps))
-        }
     found = []
-    for kind, blocks in (("mixer", stack.mixers), ("MLP", stack.mlps)):
+    for kind, blocks in (("mixer", network.decoder.mixers), ("MLP", network.decoder.mlps)):
+        with torch.autocast("cpu", torch.bfloat16):
+            entropies = hidden_state_entropies(blocks, lambda: network.hidden_states(windows[:6, :-1]))
         for layer in range(len(blocks)):
             block = blocks[layer]
             assert isinstance(block, (Attention, GatedConvolution, SquaredReluMlp))
             blocks[layer] = Skipped()
             lost = bits() - whole
             blocks[layer] = block
-            found.append((entropies[kind][layer], lost))
-            click.echo(f"  layer {layer} {kind}: entropy {entropies[kind][layer]:.2f} bits, without it {lost:+.4f}")
+            found.append((entropies[layer], lost))
+            click.echo(f"  layer {layer} {kind}: entropy {entropies[layer]:.2f} bits, without it {lost:+.4f}")
     order = np.array([np.argsort(np.argsort([pair[i] for pair in found])) for i in (0, 1)], float)
     click.echo(f"  rank correlation of entropy and loss: {float(np.corrcoef(order)[0, 1]):.2f}")
 
@@ -225,27 +221,20 @@ def main(corpus: Path, steps: int, sequences: int, threads: int | None) -> None:
     if threads:
         torch.set_num_threads(threads)
     click.echo(machine_line())
-    learned = learn_vocabulary(corpus / "valid", VOCABULARY, 2_000_000)
-    tokenizer = Tokenizer.from_bytes(b"".join(bytes([len(token)]) + token for token in learned))
-    texts = {
-        split: [
-            Domain(d.name, 1.0, d.tokens, d.text_bytes, d.separators)
-            for d in _prose(corpus / split, tokenizer)
-        ]
-        for split in ("train", "valid")
-    }  # fmt: skip
-    held = torch.from_numpy(np.concatenate([validation_windows(d, CONFIG.context, 64) for d in texts["valid"]]))
-    teacher = unigram_bias(texts["train"], held, steps)
-    synthetic_data(teacher, texts["train"], held, steps)
-    flatness(texts["train"], held, steps)
+    learned = learn_vocabulary(corpus / "valid", STUDY_VOCABULARY, 2_000_000)
+    tokenizer = Tokenizer.from_bytes(pack_vocabulary(learned))
+    training, valid = (_prose(corpus / split, tokenizer) for split in ("train", "valid"))
+    held = torch.from_numpy(validation_windows(valid, CONFIG.context, 64))
+    teacher = unigram_bias([training], held, steps)
+    synthetic_data(teacher, [training], held, steps)
+    flatness([training], held, steps)
     pruning(corpus)
     bound(corpus, sequences)
 
 
-def _prose(folder: Path, tokenizer: Tokenizer) -> list[Domain]:
+def _prose(folder: Path, tokenizer: Tokenizer) -> Domain:
     text = read_domain(domain_files(folder)["english"])
-    tokens = tokenizer.encode(text).astype(np.uint16)
-    return [Domain("english", 1.0, tokens, len(text), np.zeros(0, np.int64))]
+    return Domain.of_tokens("english", tokenizer.encode(text), len(text))
 
 
 if __name__ == "__main__":

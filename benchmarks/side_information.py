@@ -25,6 +25,7 @@ from llmzip.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
+from llmzip.models.train import LN2
 from llmzip.progress import SILENT
 from llmzip.side_information import pack_side
 
@@ -33,7 +34,6 @@ WINDOW = 512
 REFINING_SEQUENCES = 4
 KEPT_READINGS = 24
 UPDATE_BITS = 4
-LN2 = math.log(2)
 
 
 def sequences(model: Model, plain: bytes) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".llmz"
 COMPILE_NOTICE_SECONDS = 4.0
-ENCODER_ESTIMATORS = ("shift", "occlusion", "occlusion-cosine", "gradient")
+SHARE_ESTIMATORS = ("occlusion", "occlusion-cosine", "gradient")
+"""Entropy estimates as shares of the greatest, 0 to 1; all others are in bits."""
+ENCODER_ESTIMATORS = ("shift", *SHARE_ESTIMATORS)
 """Entropy estimates that ask the encoder-augmented model: :mod:`llmzip.models.estimators`."""
 
 
@@ -184,7 +186,7 @@ def entropy(
     file: Path, as_json: bool, csv_path: Path | None, html_path: Path | None, estimator: str | None, model: str | None
 ) -> None:
     """Estimate the entropy of FILE token by token, by the model that compresses it."""
-    from llmzip.entropy_page import entropy_page
+    from llmzip.entropy_page import Shading, entropy_page
     from llmzip.model import load_model
     from llmzip.token_entropy import entropy as estimate
     from llmzip.token_entropy import regressed_entropy
@@ -220,7 +222,8 @@ def entropy(
             rows = zip(*columns.values(), *([f"{f:.4f}" for f in column] for column in figures.values()), strict=True)
             csv_path.write_text("\n".join([",".join((*columns, *figures)), *(",".join(map(str, r)) for r in rows), ""]))
         if html_path:
-            shown = None if further is None else (str(estimator), further)
+            as_share = estimator in SHARE_ESTIMATORS
+            shown = None if further is None else Shading(str(estimator), further, as_share)
             html_path.write_text(entropy_page(path.name, text, estimates, shown), encoding="utf-8")
         if as_json:
             click.echo(json.dumps(summary | {"bits_by_line": [round(float(b), 3) for b in lines]}, indent=2))

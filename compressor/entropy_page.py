@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +36,20 @@ Point at a token for its figures: surprisal (bits it cost) and entropy (bits exp
 """
 
 
-def entropy_page(
-    title: str, text: bytes, estimates: TokenEntropies, shown: tuple[str, NDArray[np.float64]] | None = None
-) -> str:
-    """Return the page, shaded by surprisal or by another estimate ``[T]`` and its name, in bits or as shares of 1.
+class Shading(NamedTuple):
+    """An estimate that shades a page: its name and values ``[T]``, in bits or as shares of the greatest, 0 to 1."""
+
+    name: str
+    values: NDArray[np.float64]
+    as_share: bool
+
+
+def entropy_page(title: str, text: bytes, estimates: TokenEntropies, shown: Shading | None = None) -> str:
+    """Return the page, shaded by surprisal or by another estimate.
 
     Tokens that share a character are joined, so that every mark holds whole characters.
     """
-    name, values = shown or ("surprisal", estimates.surprisal)
-    as_share = values.size > 0 and float(values.max()) <= 1.0
+    name, values, as_share = shown or Shading("surprisal", estimates.surprisal, as_share=False)
     bits_per_shade = 1 / SHADES if as_share else BITS_PER_SHADE
     marks: list[str] = []
     pending = b""

@@ -59,6 +59,12 @@ def pack_model(config: ModelConfig, vocabulary: bytes, tensors: dict[str, NDArra
     return MAGIC + len(header).to_bytes(4, "little") + header + b"".join(body)
 
 
+def with_tensors(model: Model, prefix: str, tensors: dict[str, NDArray]) -> bytes:
+    """Return ``model``'s file with further tensors, named ``prefix.name``, in place of those it has."""
+    named = {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+    return pack_model(model.config, model.vocabulary, model.tensors | named)
+
+
 def _read_tensor(view: memoryview, start: int, entry: dict[str, Any]) -> NDArray:
     count = int(np.prod(entry["shape"], dtype=np.int64))
     dtype = np.dtype(entry["dtype"])

@@ -62,6 +62,24 @@ def predictions(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice
         yield part, predictor(inputs)
 
 
+class SecondOrderModel(NamedTuple):
+    """Regresses a token's bits from the decoder's state before it: ``out . relu(hidden x + bias) + offset``."""
+
+    hidden: NDArray[np.float32]
+    """``[units, width]``."""
+    bias: NDArray[np.float32]
+    """``[units]``."""
+    out: NDArray[np.float32]
+    """``[units]``."""
+    offset: NDArray[np.float32]
+    """``[1]``."""
+
+    def __call__(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bits ``[T]`` from ``states`` ``[T, width]`` in units of 1."""
+        bits: NDArray[np.float32] = np.maximum(states @ self.hidden.T + self.bias, 0) @ self.out + self.offset
+        return bits
+
+
 def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
     """Bits that each of ``tokens`` ``[T]`` is expected to cost, by the second-order model, from the prefix alone.
 
@@ -69,16 +87,13 @@ def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.flo
         LlmzError: the model file holds no second-order model.
     """
     try:
-        hidden, bias, out, offset = (
-            model.tensors[f"regression.{name}"] for name in ("hidden", "bias", "out", "offset")
-        )
+        regression = SecondOrderModel(*(model.tensors[f"regression.{name}"] for name in SecondOrderModel._fields))
     except KeyError:
         raise LlmzError("the model has no second-order model (llmzip.models.regress_entropy adds one)") from None
     estimates = np.zeros(tokens.size)
     predictor = model.predictor(1, CALL_TOKENS, None)
     for part, inputs in _inputs(model, tokens):
-        states = predictor.states(inputs).astype(np.float32) / ACTIVATION_STEPS_PER_RMS
-        estimates[part] = np.maximum(states @ hidden.T + bias, 0) @ out + offset
+        estimates[part] = regression(predictor.states(inputs).astype(np.float32) / ACTIVATION_STEPS_PER_RMS)
     return np.maximum(estimates, 0)
 
 

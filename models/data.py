@@ -25,6 +25,11 @@ class Domain:
     text_bytes: int
     separators: NDArray[np.int64]
 
+    @classmethod
+    def of_tokens(cls, name: str, tokens: NDArray[np.integer], text_bytes: int) -> Domain:
+        """A domain of weight 1 that is one document."""
+        return cls(name, 1.0, tokens.astype(np.uint16), text_bytes, np.zeros(0, np.int64))
+
 
 def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -> list[Domain]:
     """Tokenise every domain of ``folder``; token streams are kept in ``cache`` when given.

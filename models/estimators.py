@@ -5,7 +5,6 @@ Every function takes the text as one row of tokens and works through it in windo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +20,8 @@ from tqdm import tqdm
 from llmzip.model import Model
 from llmzip.models.data import Domain
 from llmzip.models.export import restore_network
+from llmzip.models.train import LN2
 
-LN2 = math.log(2)
 SHIFT_WINDOW = 48
 BATCH_TOKENS = 8192
 
@@ -106,8 +105,10 @@ def occlusion(
     """How far logits move when the stored numbers are taken away ``[T]``: ``l1`` or ``cosine``, min-max normalised."""
 
     def moved(inputs: Tensor, targets: Tensor) -> Tensor:
-        aided = model.logits(model.hidden_states(inputs, model.encode(targets))).float()
-        occluded = model.logits(model.hidden_states(inputs, torch.zeros_like(model.encode(targets)))).float()
+        side = model.encode(targets)
+        aided, occluded = (
+            model.logits(model.hidden_states(inputs, numbers)).float() for numbers in (side, torch.zeros_like(side))
+        )
         if distance == "cosine":
             return 1 - F.cosine_similarity(aided, occluded, dim=-1)
         return (aided - occluded).abs().mean(-1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor, nn
 
-LN2 = math.log(2)
+from llmzip.models.train import LN2
 
 
 def normalised_loss(cross_entropy: float, numbers: int, bits: float, tokens: int) -> float:

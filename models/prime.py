@@ -13,7 +13,7 @@ import numpy as np
 
 from llmzip import mixing
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model, pack_model
+from llmzip.model import Model, load_model, with_tensors
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.progress import SILENT
 
@@ -54,12 +54,6 @@ def prime_mixing(model: Model, pieces: list[bytes], progress: bool = True) -> mi
     return learned
 
 
-def with_mixing(model: Model, learned: mixing.LearnedState) -> bytes:
-    """Return ``model``'s file with these mixers and maps."""
-    primed = {f"mixing.{field}": getattr(learned, field) for field in mixing.LearnedState._fields}
-    return pack_model(model.config, model.vocabulary, model.tensors | primed)
-
-
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -69,7 +63,7 @@ def main(model: str, corpus: Path, out: Path, megabytes: float) -> None:
     """Prime MODEL's mixers on CORPUS and write it to OUT."""
     loaded = load_model(model)
     learned = prime_mixing(loaded, sample_pieces(corpus, int(megabytes * 1e6)))
-    out.write_bytes(with_mixing(loaded, learned))
+    out.write_bytes(with_tensors(loaded, "mixing", learned._asdict()))
 
 
 if __name__ == "__main__":

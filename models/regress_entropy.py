@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from llmzip.model import Model, load_model, pack_model
+from llmzip.model import load_model, with_tensors
 from llmzip.models.data import BatchSampler, Domain
 from llmzip.models.estimators import EncoderAugmented, surprisal
 from llmzip.models.export import restore_network
 from llmzip.models.prime import sample_pieces
+from llmzip.token_entropy import SecondOrderModel
 
 HIDDEN = 32
 STEPS = 1500
@@ -28,14 +29,8 @@ SAMPLED_BYTES_PER_TOKEN = 12
 """Text by token to learn from: sequences are drawn from some four times as much."""
 
 
-def fit(
-    states: NDArray[np.float32], bits: NDArray[np.float64], steps: int = STEPS, seed: int = 0
-) -> dict[str, NDArray[np.float32]]:
-    """Fit ``out . relu(hidden x + bias) + offset`` to ``bits`` ``[T]`` from ``states`` ``[T, width]`` by Adam.
-
-    Returns:
-        ``hidden`` ``[32, width]``, ``bias`` ``[32]``, ``out`` ``[32]`` and ``offset`` ``[1]``.
-    """
+def fit(states: NDArray[np.float32], bits: NDArray[np.float64], steps: int = STEPS, seed: int = 0) -> SecondOrderModel:
+    """Fit a second-order model of 32 units to ``bits`` ``[T]`` from ``states`` ``[T, width]`` by Adam."""
     torch.manual_seed(seed)
     inputs, targets = torch.from_numpy(states), torch.from_numpy(bits).float()
     first, second = nn.Linear(states.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
@@ -50,8 +45,7 @@ def fit(
         loss.backward()
         optimizer.step()
     fitted = (first.weight, first.bias, second.weight[0], second.bias)
-    names = ("hidden", "bias", "out", "offset")
-    return {name: tensor.detach().numpy().copy() for name, tensor in zip(names, fitted, strict=True)}
+    return SecondOrderModel(*(tensor.detach().numpy().copy() for tensor in fitted))
 
 
 @torch.no_grad()
@@ -68,12 +62,6 @@ def training_rows(
     return np.concatenate(states), np.concatenate(bits)
 
 
-def with_regression(model: Model, fitted: dict[str, NDArray[np.float32]]) -> bytes:
-    """Return ``model``'s file with this second-order model."""
-    tensors = {f"regression.{name}": tensor for name, tensor in fitted.items()}
-    return pack_model(model.config, model.vocabulary, model.tensors | tensors)
-
-
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -84,17 +72,15 @@ def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
     loaded = load_model(model)
     window = loaded.config.encoder.window
     text = b"\0".join(sample_pieces(corpus, SAMPLED_BYTES_PER_TOKEN * sequences * window))
-    tokens = loaded.tokenizer.encode(text).astype(np.uint16)
-    sampled = Domain("sample", 1.0, tokens, len(text), np.zeros(0, np.int64))
+    sampled = Domain.of_tokens("sample", loaded.tokenizer.encode(text), len(text))
     states, bits = training_rows(restore_network(loaded), [sampled], loaded.start_token, window, sequences)
     held = len(bits) // 8
     fitted = fit(states[held:], bits[held:])
-    hidden = np.maximum(states[:held] @ fitted["hidden"].T + fitted["bias"], 0)
-    estimates = hidden @ fitted["out"] + fitted["offset"]
+    estimates = fitted(states[:held])
     error = float(np.mean((estimates - bits[:held]) ** 2) / bits[:held].var())
     correlation = float(np.corrcoef(estimates, bits[:held])[0, 1])
     click.echo(f"{held} held-out tokens: correlation {correlation:.3f}, squared error {error:.3f} of the variance")
-    out.write_bytes(with_regression(loaded, fitted))
+    out.write_bytes(with_tensors(loaded, "regression", fitted._asdict()))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.tokenizer import Tokenizer
 
 SAMPLE_BYTES = 60_000_000
 PIECE_BYTES = 100_000
+STUDY_VOCABULARY = 1024
+STUDY_SAMPLE_BYTES = 3_000_000
 PRETOKEN_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}{1,4}| ?[^\s\p{L}\p{N}]+[\r\n]*|[\r\n]+ *|\s+(?!\S)|\s+"
 
 
@@ -32,9 +35,10 @@ def weighted_sample(corpus: Path, total_bytes: int) -> Iterator[str]:
 
 def learn_vocabulary(corpus: Path, size: int, sample_bytes: int = SAMPLE_BYTES) -> list[bytes]:
     """Return ``size`` distinct byte strings in lexicographic order, the 256 single bytes among them."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    import tokenizers
+    from tokenizers import Regex, models, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PRETOKEN_PATTERN), "isolated"),
@@ -51,10 +55,22 @@ def learn_vocabulary(corpus: Path, size: int, sample_bytes: int = SAMPLE_BYTES) 
     return sorted(bytes(byte_of[c] for c in token) for token in tokenizer.get_vocab())
 
 
+def pack_vocabulary(vocabulary: list[bytes]) -> bytes:
+    """The vocabulary as :meth:`llmzip.tokenizer.Tokenizer.from_bytes` reads it."""
+    return b"".join(bytes([len(token)]) + token for token in vocabulary)
+
+
+def study_tokenizer(corpus: Path, kept: Path) -> Tokenizer:
+    """A small tokenizer of ``STUDY_VOCABULARY`` tokens, learned from ``corpus`` unless ``kept`` has it already."""
+    if not kept.exists():
+        kept.write_bytes(pack_vocabulary(learn_vocabulary(corpus, STUDY_VOCABULARY, STUDY_SAMPLE_BYTES)))
+    return Tokenizer.from_bytes(kept.read_bytes())
+
+
 def main() -> None:
     corpus, out = Path(sys.argv[1]), Path(sys.argv[2])
     vocabulary = learn_vocabulary(corpus, 8192)
-    out.write_bytes(b"".join(bytes([len(token)]) + token for token in vocabulary))
+    out.write_bytes(pack_vocabulary(vocabulary))
     print(f"{len(vocabulary)} tokens, mean length {sum(map(len, vocabulary)) / len(vocabulary):.2f} bytes")
 
 

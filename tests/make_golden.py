@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.container import VERSION
-from llmzip.model import Model, load_model, pack_model
-from llmzip.models.prime import prime_mixing, with_mixing
+from llmzip.model import Model, load_model, pack_model, with_tensors
+from llmzip.models.prime import prime_mixing
 from llmzip.settings import Settings
 from llmzip.streams import compress
 
@@ -52,7 +52,7 @@ def with_ngrams(tiny: Model) -> Model:
 def main() -> None:
     plain = with_ngrams(load_model(str(GOLDEN / "tiny.llmzmodel")))
     path = GOLDEN / "tiny-ngrams.llmzmodel"
-    path.write_bytes(with_mixing(plain, prime_mixing(plain, [TEXT[:3000]])))
+    path.write_bytes(with_tensors(plain, "mixing", prime_mixing(plain, [TEXT[:3000]])._asdict()))
     for name, settings in CASES.items():
         archive = compress(TEXT, replace(settings, model=str(path)))
         (GOLDEN / f"v{VERSION}-ngrams-{name}.llmz").write_bytes(archive)

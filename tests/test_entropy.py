@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import llmzip
 from llmzip.cli import main
+from llmzip.entropy_page import Shading, entropy_page
 from llmzip.model import Model
 from llmzip.progress import SILENT
 from llmzip.token_coding import encode_tokens
@@ -43,6 +44,15 @@ def test_expected_and_actual_bits_agree_on_text_that_the_model_draws(tiny: Model
 
 def test_empty_text_has_no_entropy(tiny: Model) -> None:
     assert llmzip.entropy(b"", tiny).summary()["bits"] == 0
+
+
+def test_page_of_nearly_free_tokens_is_still_in_bits() -> None:
+    ones = np.ones(3, np.int64)
+    cheap = llmzip.TokenEntropies(np.arange(3), ones, 0.3 * ones, 0.4 * ones)
+    assert "Surprisal in bits" in entropy_page("a", b"abc", cheap)
+    regressed = Shading("regression", 0.5 * ones, as_share=False)
+    assert "Regression in bits" in entropy_page("a", b"abc", cheap, regressed)
+    assert "Gradient, share of the greatest" in entropy_page("a", b"abc", cheap, Shading("gradient", 0.5 * ones, True))
 
 
 class _Marks(HTMLParser):

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from llmzip.cli import ENCODER_ESTIMATORS, main  # noqa: E402
-from llmzip.model import Model  # noqa: E402
+from llmzip.model import Model, with_tensors  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
 from llmzip.models.network import HeadCrossEntropy  # noqa: E402
 from llmzip.models.paper_models import MaskedMixing, PaperConfig, PaperModel, round_numbers  # noqa: E402
-from llmzip.models.regress_entropy import fit, training_rows, with_regression  # noqa: E402
+from llmzip.models.regress_entropy import fit, training_rows  # noqa: E402
 from llmzip.models.train import TrainingOptions, train  # noqa: E402
 from llmzip.token_entropy import entropy, regressed_entropy  # noqa: E402
 from tests.conftest import TINY_PATH  # noqa: E402
@@ -144,19 +144,18 @@ def test_second_order_model_finds_what_decides_the_bits(tiny: Model) -> None:
     states = random.normal(size=(4000, 16)).astype(np.float32)
     bits = np.abs(states[:, 0] * 2) + 3 + random.normal(size=4000) * 0.1
     fitted = fit(states, bits)
-    estimates = np.maximum(states @ fitted["hidden"].T + fitted["bias"], 0) @ fitted["out"] + fitted["offset"]
-    assert np.corrcoef(estimates, bits)[0, 1] > 0.95
+    assert np.corrcoef(fitted(states), bits)[0, 1] > 0.95
 
 
 def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, tmp_path: Path) -> None:
     tokens = tiny.tokenizer.encode(text)
-    domain = Domain("text", 1.0, tokens.astype(np.uint16), len(text), np.zeros(0, np.int64))
+    domain = Domain.of_tokens("text", tokens, len(text))
     states, bits = training_rows(restore_network(tiny), [domain], tiny.start_token, 64, 8)
-    model = Model(with_regression(tiny, fit(states, bits, steps=300)))
+    model = Model(with_tensors(tiny, "regression", fit(states, bits, steps=300)._asdict()))
     estimates = regressed_entropy(model, tokens)
     assert np.corrcoef(estimates, entropy(text, tiny).surprisal)[0, 1] > 0.2
     path = tmp_path / "regression.llmzmodel"
-    path.write_bytes(with_regression(tiny, fit(states, bits, steps=10)))
+    path.write_bytes(with_tensors(tiny, "regression", fit(states, bits, steps=10)._asdict()))
     source = tmp_path / "a.txt"
     source.write_bytes(text)
     for name, file in (("regression", str(path)), *((name, TINY_PATH) for name in ENCODER_ESTIMATORS)):
@@ -208,7 +207,7 @@ def test_gradients_of_each_objective(objective: str) -> None:
 
 def test_estimates_go_with_their_tokens_and_are_kept(tiny: Model, text: bytes, tmp_path: Path) -> None:
     tokens = tiny.tokenizer.encode(text)
-    domains = [Domain("text", 1.0, tokens.astype(np.uint16), len(text), np.zeros(0, np.int64))]
+    domains = [Domain.of_tokens("text", tokens, len(text))]
     network = restore_network(tiny)
     found = estimators.corpus_estimates(network, "tiny", domains, tiny.start_token, 64, tmp_path)
     bits = estimators.surprisal(network, tokens, tiny.start_token, 64, aided=True)
@@ -225,7 +224,7 @@ def test_estimates_go_with_their_tokens_and_are_kept(tiny: Model, text: bytes, t
 @pytest.mark.parametrize("objective", objectives.OBJECTIVES)
 def test_training_with_each_objective(objective: str, tiny: Model, text: bytes, tmp_path: Path) -> None:
     tokens = tiny.tokenizer.encode(text)
-    domains = [Domain("text", 1.0, tokens.astype(np.uint16), len(text), np.zeros(0, np.int64))]
+    domains = [Domain.of_tokens("text", tokens, len(text))]
     options = TrainingOptions(
         30, 10, sequences=4, length=32, warmup_steps=4, compile=False, evaluate_every=5, objective=objective
     )
