@@ -1,7 +1,8 @@
 """A scaling law from small runs: ``python -m llmzip.benchmarks.scaling CORPUS OUT``.
 
-Trains the shipped shape at several widths and lengths of training, each with its cool-down; fits bits per byte on
-CORPUS/valid against training operations; predicts more compute, for the small runs' best and for the shipped model.
+Trains several shapes for the same training operations at several budgets, each run with its own cool-down; fits bits
+per byte on CORPUS/valid against operations; predicts more compute, from the small runs alone and from the shipped
+model. OUT keeps the runs: the command goes on from there, and ``llmzip.benchmarks.frontier`` measures their models.
 """
 
 from __future__ import annotations
@@ -18,25 +19,41 @@ from llmzip.architecture import DEFAULT_CONFIG, ModelConfig
 from llmzip.benchmarks.machine import machine_line
 from llmzip.model import load_model
 from llmzip.models.data import load_corpus
+from llmzip.models.export import export_model
 from llmzip.models.measures import fit_power_law
 from llmzip.models.train import TrainingOptions, train
 
 SEQUENCES, LENGTH = 8, 256
-LENGTHENED = (1, 2, 4)
-"""Training steps of each width, as multiples of the smallest."""
+BUDGET_SHARES = (0.25, 0.5, 1.0)
+SHAPES = ("128:ccca", "192:ccca", "256:ccca", "384:ccca")
+"""Width and layers of the decoder."""
 
 
-def shape(width: int) -> ModelConfig:
-    """The shipped shape at another width, with a hashed bigram embedding only."""
-    decoder = replace(DEFAULT_CONFIG.decoder, width=width, hidden=4 * width, heads=max(1, width // 64), layers="ccca")
-    return replace(DEFAULT_CONFIG, decoder=decoder, bigram_bits=12, bigram_width=width // 2, trigram_bits=0)
+def shaped(shape: str) -> ModelConfig:
+    """The shipped configuration with a decoder of another shape and a bigram embedding of 4,096 rows only."""
+    width, layers = shape.split(":")
+    channels = int(width)
+    decoder = replace(
+        DEFAULT_CONFIG.decoder, width=channels, hidden=4 * channels, heads=max(1, channels // 64), layers=layers
+    )
+    return replace(DEFAULT_CONFIG, decoder=decoder, bigram_bits=12, bigram_width=channels // 2, trigram_bits=0)
 
 
-def training_flops(config: ModelConfig, tokens: int) -> float:
-    """Six operations for each weight of the decoder's layers and its head, for every token."""
+def operations_per_token(config: ModelConfig) -> float:
+    """Training operations: six for each weight of the decoder's layers and its head."""
     decoder = config.decoder
     weights = len(decoder.layers) * (4 * decoder.width**2 + 2 * decoder.width * decoder.hidden)
-    return 6.0 * tokens * (weights + decoder.width * config.vocabulary)
+    return 6.0 * (weights + decoder.width * config.vocabulary)
+
+
+def run_folder(out: Path, shape: str, budget: float) -> Path:
+    return out / f"{shape.replace(':', '-')}-{budget:.3g}"
+
+
+def validation_bits(run: Path) -> float:
+    """Bits per byte at the end of a run."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return float(next(row["bits_per_byte"] for row in reversed(rows) if "bits_per_byte" in row))
 
 
 def best_at(compute: np.ndarray, losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,52 +66,49 @@ def best_at(compute: np.ndarray, losses: np.ndarray) -> tuple[np.ndarray, np.nda
 @click.command()
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--widths", default="64,128,192", show_default=True)
-@click.option("--smallest-steps", default=100, show_default=True, help="Steps of the shortest runs.")
-@click.option(
-    "--tokens-of-shipped", default=174_000_000, show_default=True, help="Training tokens of the shipped model."
-)
+@click.option("--shapes", default=",".join(SHAPES), show_default=True, help="Width and layers of each decoder.")
+@click.option("--budget", default=2e13, show_default=True, help="Training operations of the longest runs.")
+@click.option("--shipped-tokens", default=193_000_000, show_default=True, help="Training tokens of the shipped model.")
 @click.option("--shipped-bits", type=float, help="Its bits per byte on CORPUS/valid, for a prediction from there.")
 @click.option("--threads", type=int, help="Cores for torch (default: all).")
 def main(
-    corpus: Path, out: Path, widths: str, smallest_steps: int, tokens_of_shipped: int, shipped_bits: float | None,
+    corpus: Path, out: Path, shapes: str, budget: float, shipped_tokens: int, shipped_bits: float | None,
     threads: int | None,
 ) -> None:  # fmt: skip
     """Fit a scaling law to small runs on CORPUS and predict 10 and 1,000 times the compute."""
     if threads:
         torch.set_num_threads(threads)
     model = load_model()
-    lengths = model.tokenizer.token_lengths
-    training = load_corpus(corpus / "train", model.tokenizer, out / "tokens")
-    validation = load_corpus(corpus / "valid", model.tokenizer, out / "tokens")
+    tokenizer = model.tokenizer
+    training = load_corpus(corpus / "train", tokenizer, out / "tokens")
+    validation = load_corpus(corpus / "valid", tokenizer, out / "tokens")
     click.echo(machine_line())
-    click.echo("| width | steps | tokens | operations | bits per byte |\n|---|---|---|---|---|")
+    click.echo("| shape | tokens | operations | bits per byte |\n|---|---|---|---|")
     compute, losses = [], []
-    for width in map(int, widths.split(",")):
-        config = shape(width)
-        for factor in LENGTHENED:
-            steps = factor * smallest_steps
+    for shape in shapes.split(","):
+        config = shaped(shape)
+        for share in BUDGET_SHARES:
+            steps = max(1, round(share * budget / operations_per_token(config) / (SEQUENCES * LENGTH)))
             options = TrainingOptions(
-                steps, steps // 2, SEQUENCES, LENGTH, warmup_steps=20, side_share=0, compile=False,
+                steps, steps // 2, SEQUENCES, LENGTH, warmup_steps=min(20, steps), side_share=0, compile=False,
                 evaluate_every=10**9, checkpoint_minutes=1e9,
             )  # fmt: skip
-            run = out / f"{width}-{steps}"
-            if not (run / "checkpoint.pt").exists():
-                train(config, options, run, training, validation, lengths, progress=False)
-            rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-            bits = next(row["bits_per_byte"] for row in reversed(rows) if "bits_per_byte" in row)
+            run = run_folder(out, shape, share * budget)
+            if not (run / "model.llmzmodel").exists():
+                network = train(config, options, run, training, validation, tokenizer.token_lengths, progress=False)
+                (run / "model.llmzmodel").write_bytes(export_model(network, model.vocabulary))
             tokens = steps * SEQUENCES * LENGTH
-            compute.append(training_flops(config, tokens))
-            losses.append(bits)
-            click.echo(f"| {width} | {steps} | {tokens:,} | {compute[-1]:.3g} | {bits:.3f} |")
+            compute.append(operations_per_token(config) * tokens)
+            losses.append(validation_bits(run))
+            click.echo(f"| {shape} | {tokens:,} | {compute[-1]:.3g} | {losses[-1]:.3f} |")
     floor, scale, exponent = fit_power_law(np.array(compute), np.array(losses))
     click.echo(f"all runs: bits per byte = {floor:.3f} + {scale:.4g} * operations^-{exponent:.3f}")
     frontier_compute, frontier_losses = best_at(np.array(compute), np.array(losses))
     line = np.polyfit(np.log(frontier_compute), np.log(frontier_losses), 1)
     click.echo(
-        f"frontier of {len(frontier_compute)} runs: bits per byte = {np.exp(line[1]):.4g} * operations^{line[0]:.4f}"
+        f"best of {len(frontier_compute)} budgets: bits per byte = {np.exp(line[1]):.4g} * operations^{line[0]:.4f}"
     )
-    shipped = training_flops(DEFAULT_CONFIG, tokens_of_shipped)
+    shipped = operations_per_token(DEFAULT_CONFIG) * shipped_tokens
     for more in (1, 10, 1000):
         saturating = floor + scale * (more * shipped) ** -exponent
         straight = float(np.exp(np.polyval(line, np.log(more * shipped))))

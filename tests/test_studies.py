@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from llmzip.benchmarks import entropy_checks, generalisation, paper, related, scaling, side_information
+from llmzip.benchmarks import entropy_checks, frontier, generalisation, paper, related, scaling, side_information
 from tests.conftest import TINY_PATH
 
 ROOT = Path(__file__).parent.parent
@@ -120,8 +120,13 @@ def test_side_information_study(corpus: Path) -> None:
 
 
 @pytest.mark.slow
-def test_scaling_study(corpus: Path, tmp_path: Path) -> None:
-    command = [str(corpus), str(tmp_path), "--smallest-steps", "8", "--widths", "32,64"]
-    result = CliRunner().invoke(scaling.main, command, catch_exceptions=False)
+def test_scaling_study_and_frontier(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontier, "INSTRUCTION_SETS", {"all": {}})  # others would be compiled for first
+    arguments = [str(corpus), str(tmp_path), "--shapes", "32:c,64:ca", "--budget", "1e11"]
+    result = CliRunner().invoke(scaling.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "1000x" in result.output
+    result = CliRunner().invoke(frontier.main, [*arguments, "--kilobytes", "4"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "| 64:ca |" in result.output
+    assert (tmp_path / "frontier.png").exists()
