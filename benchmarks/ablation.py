@@ -52,7 +52,7 @@ PARTS = (
 )
 LEFT_OUT = "rates[3]"
 SUBSTITUTIONS = (
-    ("cache=True, ", ""),
+    ("from llmzip.compilation import compiled, inlined", "from numba import njit as compiled, njit as inlined"),
     ("if count == 0:", f"if count == 0 or i + 1 == {LEFT_OUT}:"),
     (
         "    length_set = ",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from llmzip.compilation import compiled
 from llmzip.logistic import PROBABILITY_BITS
 
 CODER_MARGIN = 512
@@ -39,7 +39,7 @@ def new_decoder(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     return coder, coded
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def code_bit(bit, probability, coder, coded):
     """Binary arithmetic coder; ``probability`` of a 1 in 1/65536. Returns the bit, decoded or as given."""
     low, high = coder[LOW], coder[HIGH]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH_MAX
+from llmzip.compilation import compiled, inlined
+from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH, STRETCH_MAX
 
 ONE = 1 << PROBABILITY_BITS
 SLOT = 16
@@ -23,6 +24,8 @@ SSE_BUCKETS = 24
 SSE_STEP = 2 * STRETCH_MAX // (SSE_BUCKETS - 1) + 1
 WEIGHT_ONE = 1 << 16
 WEIGHT_MAX = (8 << 16) - 1
+COUNTER_STRETCH = STRETCH[1 << COUNT_BITS - 1 :: 1 << COUNT_BITS].copy()
+"""Stretched probability of a counter, by its 12 bits: a table that stays in the nearest cache."""
 COUNTER_RATES = np.array([ONE * 2 // (2 * n + 3) for n in range(1 << COUNT_BITS)], np.int64)
 """Update rate of a counter that has seen ``n`` bits: ``1 / (n + 1.5)``."""
 
@@ -58,18 +61,18 @@ def bucket_bits(plain_length: int, contexts: int, least: int) -> int:
     return min(max((plain_length * contexts).bit_length(), least), LARGEST_BUCKET_BITS)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def hash_pair(a, b):
     h = (a + 0x632BE5AB) * _MIX_1 + (b + 0x1234567) * _MIX_2
     return (h ^ ((h >> 29) & 0x7FFFFFFFF)) * _MIX_1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def clip(value, low, high):
     return min(max(value, low), high)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def byte_class(byte):
     """0-15: control, newline, space, digit, upper, lower, four kinds of punctuation, quotes, brackets, high bytes."""
     if 97 <= byte <= 122:
@@ -105,7 +108,7 @@ def byte_class(byte):
     return 13
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def follow_tag(in_tag, tag, byte, is_letter):
     """What a byte makes of the markup state: in a tag (1 in its name, 2 behind it) or not, and the hash of the name."""
     if byte == 60:
@@ -136,20 +139,27 @@ def _prefetch(typing_context, array, place):  # type: ignore[no-untyped-def]
     return types.void(array, types.intp), generate
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def first_slot(bucket_mask, hashed):
     """Index of the bucket that a hash asks for first; the other one lies in the same 64 bytes."""
     return ((hashed >> 8) & bucket_mask) * SLOT
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def prefetch_slots(counters, bucket_mask, hashes):
     """Ask for the buckets of ``hashes`` before :func:`find_slot` needs them."""
     for hashed in hashes:
         _prefetch(counters, first_slot(bucket_mask, hashed))  # type: ignore[call-arg]
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def prefetch_row(table, row):
+    """Ask for a row of adaptive maps before :func:`interpolate` needs it."""
+    _prefetch(table, row * SSE_BUCKETS)  # type: ignore[call-arg]
+    _prefetch(table, row * SSE_BUCKETS + SSE_BUCKETS - 1)  # type: ignore[call-arg]
+
+
+@compiled
 def find_slot(counters, bucket_mask, hashed):
     """Index of the bucket for a hash: one of two neighbours, the less used one replaced if neither matches."""
     check = np.uint16(((hashed >> 44) & 0xFFFF) | 1)
@@ -171,7 +181,7 @@ def find_slot(counters, bucket_mask, hashed):
     return chosen
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def update_counter(counters, position, bit, counter_rates):
     counter = np.int64(counters[position])
     count = counter & 15
@@ -180,7 +190,7 @@ def update_counter(counters, position, bit, counter_rates):
     counters[position] = np.uint16(probability << COUNT_BITS | min(count + 1, 15))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def match_bucket(length, missed):
     if length == 0:
         return 0
@@ -193,33 +203,33 @@ def match_bucket(length, missed):
     return bucket + (32 if missed > 0 else 0)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def interpolate(table_row, stretched):
-    """Read an adaptive map between its two nearest buckets; returns probability and the nearer bucket."""
+@inlined
+def interpolate(table, row, stretched):
+    """Read a row of adaptive maps between its two nearest buckets; returns probability and the nearer bucket."""
     shifted = stretched + STRETCH_MAX
     low = shifted // SSE_STEP
     part = shifted - low * SSE_STEP
-    value = (np.int64(table_row[low]) * (SSE_STEP - part) + np.int64(table_row[low + 1]) * part) // SSE_STEP
+    value = (np.int64(table[row, low]) * (SSE_STEP - part) + np.int64(table[row, low + 1]) * part) // SSE_STEP
     return value, low + (1 if 2 * part > SSE_STEP else 0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def adapt(probability, bit, rate_bits):
     target = (ONE - 1) if bit else 0
     return np.uint16(np.int64(probability) + ((target - np.int64(probability)) >> rate_bits))
 
 
-@njit(cache=True, nogil=True)
-def mix(inputs, weights, squash):
+@compiled
+def mix(inputs, weights, row, squash):
     total = np.int32(0)
     for i in range(inputs.size):  # in 32 bits throughout: vectors of twice as many
-        total = np.int32(total + (np.int32(inputs[i] * weights[i]) >> 8))
+        total = np.int32(total + (np.int32(inputs[i] * weights[row, i]) >> 8))
     return clip(np.int64(total) >> 8, -STRETCH_MAX + 1, STRETCH_MAX - 1)
 
 
-@njit(cache=True, nogil=True)
-def learn(inputs, weights, error):
+@compiled
+def learn(inputs, weights, row, error):
     rate = np.int32(error)
     for i in range(inputs.size):
         step = np.int32(np.int32(inputs[i] * rate) + np.int32(1 << 15)) >> 16
-        weights[i] = min(max(np.int32(weights[i] + step), np.int32(-WEIGHT_MAX)), np.int32(WEIGHT_MAX))
+        weights[row, i] = min(max(np.int32(weights[row, i] + step), np.int32(-WEIGHT_MAX)), np.int32(WEIGHT_MAX))

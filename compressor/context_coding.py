@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from llmzip import context_mixing as kernel
 from llmzip.binary_coder import CODER_MARGIN, finish, new_coder, new_decoder
-from llmzip.bit_models import COUNTER_RATES, bucket_bits
+from llmzip.bit_models import COUNTER_RATES, COUNTER_STRETCH, bucket_bits
 from llmzip.logistic import SQUASH, STRETCH
 from llmzip.progress import Progress
 
@@ -119,5 +119,5 @@ def _code_bytes(
     """Call the kernel; False when ``coded`` is full."""
     return not kernel.code_bytes(
         history, start, stop, bucket_bits, learned, adaptive, np.array(RATES, np.int64), coder, coded,
-        STRETCH, SQUASH, COUNTER_RATES,
+        STRETCH, SQUASH, COUNTER_STRETCH, COUNTER_RATES,
     )  # fmt: skip

@@ -31,16 +31,20 @@ from llmzip.bit_models import (
     learn,
     match_bucket,
     mix,
+    prefetch_row,
+    prefetch_slots,
     untrained_counter_map,
     untrained_match_map,
     update_counter,
 )
+from llmzip.compilation import compiled
 from llmzip.logistic import PROBABILITY_BITS, STRETCH_MAX
 
 CONTEXTS = 12
-INPUTS = 2 * CONTEXTS + 4
+INPUTS = 32
+"""Counters, match model, bias, and zeros to fill vectors."""
 MATCH_INPUT = 2 * CONTEXTS
-BIAS_INPUT = INPUTS - 1
+BIAS_INPUT = MATCH_INPUT + 3
 SELECTOR_SIZES = (48, 256, 256)
 """Weight sets of each first-layer mixer: match length and expected bit, last byte, partial byte."""
 SELECTOR_STARTS = tuple(sum(SELECTOR_SIZES[:i]) for i in range(len(SELECTOR_SIZES)))
@@ -110,7 +114,7 @@ def new_adaptive_state(bucket_bits: int) -> AdaptiveState:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _set_contexts(text, history, position, adaptive, contexts):
     c8 = text[LAST_BYTES]
     c4 = c8 & 0xFFFFFFFF
@@ -135,7 +139,7 @@ def _set_contexts(text, history, position, adaptive, contexts):
     contexts[11] = hash_pair(12, text[FORMAT] & 0xFFFFFFFFFF)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _append_byte(text, history, position, byte, adaptive):
     """Bring everything that contexts are made of up to date; ``position`` in ``history`` is the one behind the byte."""
     base = text[BASE]
@@ -189,7 +193,8 @@ def _append_byte(text, history, position, byte, adaptive):
 
 @njit(cache=True, nogil=True)
 def code_bytes(
-    history, start, stop, bucket_bits, learned, adaptive, rates, coder, coded, stretch, squash, counter_rates
+    history, start, stop, bucket_bits, learned, adaptive, rates, coder, coded, stretch, squash, counter_stretch,
+    counter_rates,
 ):  # fmt: skip
     """Code ``history[start:stop]``: read when encoding, written when decoding.
 
@@ -202,10 +207,11 @@ def code_bytes(
     """
     text, counters = adaptive.text, adaptive.counters
     sse_order1, sse_order2 = adaptive.sse_order1, adaptive.sse_order2
-    weights, match_map = learned.weights, learned.match_map
+    weights, final_weights, match_map = learned.weights, learned.final_weights, learned.match_map
     maps = learned.counter_maps.ravel()
     bucket_mask = (1 << bucket_bits) - 1
     contexts = np.zeros(CONTEXTS, np.int64)
+    hashes = np.zeros(CONTEXTS, np.int64)
     slots = np.zeros(CONTEXTS, np.int64)
     map_index = np.zeros(CONTEXTS, np.int64)
     inputs = np.zeros(INPUTS, np.int32)
@@ -232,8 +238,15 @@ def code_bytes(
             shift = 7 - bit_index
             if bit_index == 0 or bit_index == 4:
                 for i in range(CONTEXTS):
-                    slots[i] = find_slot(counters, bucket_mask, hash_pair(contexts[i] + i, partial))
+                    hashes[i] = hash_pair(contexts[i] + i, partial)
+                prefetch_slots(counters, bucket_mask, hashes)
+                for i in range(CONTEXTS):
+                    slots[i] = find_slot(counters, bucket_mask, hashes[i])
                 within = np.int64(1)
+            row_1 = partial | (c1 << 8)
+            row_2 = ((pair + partial * 0x9E3779B97F4A7C1) >> 30) & 0xFFFF
+            prefetch_row(sse_order1, row_1)
+            prefetch_row(sse_order2, row_2)
             for i in range(CONTEXTS):
                 counter = np.int64(counters[slots[i] + within])
                 count = counter & 15
@@ -242,7 +255,7 @@ def code_bytes(
                     inputs[2 * i + 1] = 0
                     map_index[i] = -1
                 else:
-                    stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
+                    stretched = np.int64(counter_stretch[counter >> COUNT_BITS])
                     index = (i * 16 + count) * MAP_BUCKETS + clip((stretched + 2048) >> 7, 0, 31)
                     map_index[i] = index
                     inputs[2 * i] = stretched * count >> 4
@@ -260,17 +273,14 @@ def code_bytes(
                 selected[0] = SELECTOR_STARTS[0]
             selected[1] = SELECTOR_STARTS[1] + c1
             selected[2] = SELECTOR_STARTS[2] + partial
-            final_weights = learned.final_weights[partial]
             total = np.int64(0)
             for m in range(MIXERS):
-                outputs[m] = mix(inputs, weights[selected[m]], squash)
-                total += outputs[m] * np.int64(final_weights[m])
+                outputs[m] = mix(inputs, weights, selected[m], squash)
+                total += outputs[m] * np.int64(final_weights[partial, m])
             mixed_stretch = clip(total >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
             mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
-            row_1 = partial | (c1 << 8)
-            row_2 = ((pair + partial * 0x9E3779B97F4A7C1) >> 30) & 0xFFFF
-            p1, at_1 = interpolate(sse_order1[row_1], mixed_stretch)
-            p2, at_2 = interpolate(sse_order2[row_2], mixed_stretch)
+            p1, at_1 = interpolate(sse_order1, row_1, mixed_stretch)
+            p2, at_2 = interpolate(sse_order2, row_2, mixed_stretch)
             probability = clip((2 * mixed + p1 + p2 + 2) >> 2, 1, ONE - 1)
             bit = np.int64(code_bit((byte >> shift) & 1, probability, coder, coded))
 
@@ -280,8 +290,8 @@ def code_bytes(
             error = (target - mixed) * final_rate >> 4
             for m in range(MIXERS):
                 own = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rate) >> 4
-                final_weights[m] += (outputs[m] * error + (1 << 15)) >> 16
-                learn(inputs, weights[selected[m]], np.int32(own))
+                final_weights[partial, m] += (outputs[m] * error + (1 << 15)) >> 16
+                learn(inputs, weights, selected[m], np.int32(own))
             for i in range(CONTEXTS):
                 at = map_index[i]
                 if at >= 0:

@@ -4,9 +4,9 @@ columns, tags, tokens, and places where the same text stood before."""
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from llmzip.bit_models import byte_class, follow_tag, hash_pair
+from llmzip.compilation import compiled
 
 CONTEXTS = 28
 MATCH_MODELS = 2
@@ -22,7 +22,7 @@ MATCH_TABLE_BITS = 20
 ) = range(26)  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def set_contexts(lane, history, node, adaptive, contexts):
     """Hashes of all contexts at a byte boundary. ``node`` is the trie node of the token's bytes so far."""
     c8 = lane[LAST_BYTES]
@@ -71,7 +71,7 @@ def set_contexts(lane, history, node, adaptive, contexts):
     contexts[27] = hash_pair(29, (min(lane[INDENT], 255) << 16) | (c2 << 8) | c1)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _follow_matches(lane, history, byte, adaptive, base):
     """Extend or drop the matches by a byte that has just been written, and look for new ones."""
     position = lane[POSITION]
@@ -117,7 +117,7 @@ def _follow_matches(lane, history, byte, adaptive, base):
         lane[pointer_field + 1] = length
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def append_byte(lane, history, byte, adaptive, base):
     """Write a byte to the lane and bring everything that contexts are made of up to date."""
     c8 = lane[LAST_BYTES]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from llmzip import lane_contexts, mixing
 from llmzip.binary_coder import CODER_MARGIN, finish, new_coder, new_decoder
-from llmzip.bit_models import COUNTER_RATES, bucket_bits
+from llmzip.bit_models import COUNTER_RATES, COUNTER_STRETCH, bucket_bits
 from llmzip.errors import LlmzError
 from llmzip.lane_network import LaneNetwork, active_in, known_frequencies, lane_groups
 from llmzip.lanes import LaneLayout
@@ -156,6 +156,7 @@ class MixedCoder:
                 coded,
                 STRETCH,
                 SQUASH,
+                COUNTER_STRETCH,
                 COUNTER_RATES,
             )  # fmt: skip
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from llmzip.binary_coder import CODER_MARGIN, CURSOR, DECODING, code_bit
@@ -34,11 +33,13 @@ from llmzip.bit_models import (
     learn,
     match_bucket,
     mix,
+    prefetch_row,
     prefetch_slots,
     untrained_counter_map,
     untrained_match_map,
     update_counter,
 )
+from llmzip.compilation import compiled, inlined
 from llmzip.lane_contexts import (
     CONTEXTS,
     LAST_BYTES,
@@ -182,20 +183,20 @@ def new_scratch(version: int) -> Scratch:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def first_match_input(inputs):
     """The input behind the counters' ones, where there are ``inputs`` in all."""
     return 2 * CONTEXTS if inputs >= 2 * CONTEXTS else CONTEXTS
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ask_for_slots(adaptive, contexts, partial, hashes):
     for i in range(CONTEXTS):
         hashes[i] = hash_pair(contexts[i] + i, partial)
     prefetch_slots(adaptive.counters, (1 << adaptive.table_bits[0]) - 1, hashes)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lower_bound(token_bytes, low, high, depth, value):
     """First token in ``[low, high)`` whose byte at ``depth`` is at least ``value``."""
     while low < high:
@@ -207,16 +208,16 @@ def lower_bound(token_bytes, low, high, depth, value):
     return low
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def share(part, total):
     """Probability of the tokens with frequency sum ``part`` among those with ``total``, in 1/65536."""
     return clip((part << PROBABILITY_BITS) // total, 1, ONE - 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def code_step(
     tokens, active, cumulative, lanes, history, base, vocabulary, learned, adaptive, scratch, rates,
-    coder, coded, stretch, squash, counter_rates,
+    coder, coded, stretch, squash, counter_stretch, counter_rates,
 ):  # fmt: skip
     """Code one token of each of the first ``active`` lanes.
 
@@ -237,7 +238,7 @@ def code_step(
             return 1
         token = _code_token(
             np.int64(tokens[row]), cumulative[row], lane, history, base, vocabulary, learned, adaptive, scratch,
-            rates, coder, coded, stretch, squash, counter_rates,
+            rates, coder, coded, stretch, squash, counter_stretch, counter_rates,
         )  # fmt: skip
         if token < 0:
             return 1
@@ -248,10 +249,10 @@ def code_step(
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _code_token(
     token, cumulative, lane, history, base, vocabulary, learned, adaptive, scratch, rates,
-    coder, coded, stretch, squash, counter_rates,
+    coder, coded, stretch, squash, counter_stretch, counter_rates,
 ):  # fmt: skip
     token_bytes, token_lengths, children = vocabulary[0], vocabulary[1], vocabulary[2]
     low, high = np.int64(0), np.int64(token_lengths.size)
@@ -267,7 +268,7 @@ def _code_token(
             return -1
         byte, low, high = _code_byte(
             token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch,
-            rates, coder, coded, stretch, squash, counter_rates,
+            rates, coder, coded, stretch, squash, counter_stretch, counter_rates,
         )  # fmt: skip
         node = np.int64(children[node, byte])
         depth += 1
@@ -291,7 +292,7 @@ def _code_token(
                 guess_1 = np.int64(1) if children[node, history[lane[MATCH_1]]] == 0 else np.int64(0)
             bit = _decide(
                 1 if token == low else 0, network, END_OF_TOKEN, 8, min(depth, 3), guess_0, guess_1, lane, history,
-                learned, adaptive, scratch, rates, coder, coded, stretch, squash,
+                learned, adaptive, scratch, rates, coder, coded, stretch, squash, counter_stretch,
             )  # fmt: skip
             _count(adaptive.counters, scratch.positions, bit, counter_rates)
             if bit:
@@ -299,7 +300,7 @@ def _code_token(
             low += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _exclude_impossible(last_node, cumulative, vocabulary, excluded):
     """Sum up, by first byte, the frequencies of tokens that cannot follow: where the last token and that byte make a
     longer token, longest match would have taken it."""
@@ -316,10 +317,10 @@ def _exclude_impossible(last_node, cumulative, vocabulary, excluded):
         excluded[:] = 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _code_byte(
     token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch, rates,
-    coder, coded, stretch, squash, counter_rates,
+    coder, coded, stretch, squash, counter_stretch, counter_rates,
 ):  # fmt: skip
     counters, slots, positions = adaptive.counters, scratch.slots, scratch.positions
     bucket_mask = (1 << adaptive.table_bits[0]) - 1
@@ -363,7 +364,7 @@ def _code_byte(
                 guess_1 = (expected_1 >> shift) & 1
             bit = _decide(
                 (coded_byte >> shift) & 1, network, partial, bit_index, min(depth, 3), guess_0, guess_1, lane, history,
-                learned, adaptive, scratch, rates, coder, coded, stretch, squash,
+                learned, adaptive, scratch, rates, coder, coded, stretch, squash, counter_stretch,
             )  # fmt: skip
         _count(counters, positions, bit, counter_rates)
         if bit:
@@ -375,16 +376,16 @@ def _code_byte(
     return partial & 0xFF, low, high
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(counters, positions, bit, counter_rates):
     for i in range(positions.size):
         update_counter(counters, positions[i], bit, counter_rates)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _decide(
     bit, network, partial, bit_index, depth, guess_0, guess_1, lane, history, learned, adaptive, scratch, rates,
-    coder, coded, stretch, squash,
+    coder, coded, stretch, squash, counter_stretch,
 ):  # fmt: skip
     """Predict, code and learn one binary decision; returns the bit.
 
@@ -395,10 +396,16 @@ def _decide(
     """
     positions, inputs, map_index = scratch.positions, scratch.inputs, scratch.map_index
     selected, outputs, errors = scratch.selected, scratch.outputs, scratch.errors
-    maps = learned.counter_maps.ravel()
+    maps = learned.counter_maps
     match_maps, counters = learned.match_maps, adaptive.counters
     end = 1 if partial == END_OF_TOKEN else 0
     c1 = lane[LAST_BYTES] & 0xFF
+    row_1 = partial | (c1 << 8)
+    row_2 = (hash_pair(hash_pair(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
+    row_word = (hash_pair(hash_pair(79, lane[WORD]), partial) >> 30) & 0xFFFF
+    prefetch_row(adaptive.network_order1, row_1)
+    prefetch_row(adaptive.network_order2, row_2)
+    prefetch_row(adaptive.network_word, row_word)
     known = 0
     match_input = first_match_input(inputs.size)
     network_input = match_input + 2 * MATCH_MODELS
@@ -409,15 +416,15 @@ def _decide(
         if count == 0:
             map_index[i] = -1
         else:
-            stretched = np.int64(stretch[counter >> COUNT_BITS << 4 | 8])
-            row = (end * CONTEXTS + i) * 16 + count
-            index = row * MAP_BUCKETS + clip((stretched + 2048) >> 7, 0, 31)
-            map_index[i] = index
+            stretched = np.int64(counter_stretch[counter >> COUNT_BITS])
+            bucket = clip((stretched + 2048) >> 7, 0, MAP_BUCKETS - 1)
+            map_index[i] = count * MAP_BUCKETS + bucket
+            mapped = stretch[np.int64(maps[end * CONTEXTS + i, count, bucket])]
             if match_input == CONTEXTS:
-                inputs[i] = stretch[np.int64(maps[index])]
+                inputs[i] = mapped
             else:
                 inputs[2 * i] = stretched * count >> 4
-                inputs[2 * i + 1] = stretch[np.int64(maps[index])]
+                inputs[2 * i + 1] = mapped
             if i < 7:
                 known += 1
     bucket_0 = match_bucket(lane[LENGTH_0], lane[MISSED_0])
@@ -432,17 +439,14 @@ def _decide(
         inputs[match_input + 2] = stretch[probability]
         inputs[match_input + 3] = (probability - (ONE >> 1)) >> 5
     network_stretched = np.int64(stretch[network])
-    calibrated, network_bucket = interpolate(learned.network_map[partial], network_stretched)
+    calibrated, network_bucket = interpolate(learned.network_map, partial, network_stretched)
     inputs[network_input] = network_stretched
     inputs[network_input + 1] = stretch[calibrated]
     inputs[network_input + 2] = (network - (ONE >> 1)) >> 5
     inputs[network_input + NETWORK_INPUTS] = 256  # bias
-    row_1 = partial | (c1 << 8)
-    row_2 = (hash_pair(hash_pair(77, lane[LAST_BYTES] & 0xFFFF), partial) >> 30) & 0xFFFF
-    row_word = (hash_pair(hash_pair(79, lane[WORD]), partial) >> 30) & 0xFFFF
-    p1, network_at_1 = interpolate(adaptive.network_order1[row_1], network_stretched)
-    p2, network_at_2 = interpolate(adaptive.network_order2[row_2], network_stretched)
-    p3, network_at_3 = interpolate(adaptive.network_word[row_word], network_stretched)
+    p1, network_at_1 = interpolate(adaptive.network_order1, row_1, network_stretched)
+    p2, network_at_2 = interpolate(adaptive.network_order2, row_2, network_stretched)
+    p3, network_at_3 = interpolate(adaptive.network_word, row_word, network_stretched)
     inputs[network_input + 3] = stretch[p1]
     inputs[network_input + 4] = stretch[p2]
     inputs[network_input + 5] = stretch[p3]
@@ -457,10 +461,10 @@ def _decide(
     selected[4] = SELECTOR_STARTS[4] + known * 9 + bit_index
     selected[5] = SELECTOR_STARTS[5] + end * 256 + classes
     total_stretch = np.int64(0)
-    final_weights = learned.final_weights[partial]
+    final_weights = learned.final_weights
     for m in range(MIXERS):
-        outputs[m] = mix(inputs, learned.weights[selected[m]], squash)
-        total_stretch += np.int64(outputs[m]) * np.int64(final_weights[m])
+        outputs[m] = mix(inputs, learned.weights, selected[m], squash)
+        total_stretch += np.int64(outputs[m]) * np.int64(final_weights[partial, m])
     mixed_stretch = clip(total_stretch >> 16, -STRETCH_MAX + 1, STRETCH_MAX - 1)
     mixed = np.int64(squash[mixed_stretch + STRETCH_MAX])
 
@@ -468,9 +472,9 @@ def _decide(
         row_3 = partial
         if guess_0 >= 0:
             row_3 |= np.int64(history[lane[MATCH_0]]) << 8
-        p1, at_1 = interpolate(adaptive.sse_order1[row_1], mixed_stretch)
-        p2, at_2 = interpolate(adaptive.sse_order2[row_2], mixed_stretch)
-        p3, at_3 = interpolate(adaptive.sse_match[row_3], mixed_stretch)
+        p1, at_1 = interpolate(adaptive.sse_order1, row_1, mixed_stretch)
+        p2, at_2 = interpolate(adaptive.sse_order2, row_2, mixed_stretch)
+        p3, at_3 = interpolate(adaptive.sse_match, row_3, mixed_stretch)
         probability = clip((2 * mixed + 2 * p1 + 2 * p2 + 2 * p3 + 4) >> 3, 1, ONE - 1)
         bit = np.int64(code_bit(bit, probability, coder, coded))
         adaptive.sse_order1[row_1, at_1] = adapt(adaptive.sse_order1[row_1, at_1], bit, 6)
@@ -488,11 +492,13 @@ def _decide(
     adaptive.age[0] += 1
     for m in range(MIXERS):
         errors[m] = ((target - np.int64(squash[outputs[m] + STRETCH_MAX])) * rate) >> 4
-        final_weights[m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
-        learn(inputs, learned.weights[selected[m]], errors[m])
+        final_weights[partial, m] += (np.int64(outputs[m]) * error + (1 << 15)) >> 16
+        learn(inputs, learned.weights, selected[m], errors[m])
     for i in range(CONTEXTS):
         if map_index[i] >= 0:
-            maps[map_index[i]] = adapt(maps[map_index[i]], bit, 7)
+            count, bucket = map_index[i] // MAP_BUCKETS, map_index[i] % MAP_BUCKETS
+            row = end * CONTEXTS + i
+            maps[row, count, bucket] = adapt(maps[row, count, bucket], bit, 7)
     if guess_0 >= 0:
         match_maps[match_0, bucket_0, guess_0] = adapt(match_maps[match_0, bucket_0, guess_0], bit, 6)
     if guess_1 >= 0:

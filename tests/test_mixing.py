@@ -70,12 +70,12 @@ def test_bit_decisions_cost_no_more_than_the_token(tiny: Model, text: bytes) -> 
 
 def test_mixer_learns_which_input_to_trust() -> None:
     random = np.random.default_rng(2)
-    weights = np.full(8, 1 << 14, np.int32)
+    weights = np.full((1, 8), 1 << 14, np.int32)
     for _ in range(4000):
         inputs = random.integers(-500, 500, 8).astype(np.int32)
-        p = SQUASH[bit_models.mix(inputs, weights, SQUASH) + bit_models.STRETCH_MAX]
-        bit_models.learn(inputs, weights, np.int32(((65536 * int(inputs[3] > 0)) - int(p)) // 2))
-    assert weights[3] > 8 * np.abs(np.delete(weights, 3)).max()
+        p = SQUASH[bit_models.mix(inputs, weights, 0, SQUASH) + bit_models.STRETCH_MAX]
+        bit_models.learn(inputs, weights, 0, np.int32(((65536 * int(inputs[3] > 0)) - int(p)) // 2))
+    assert weights[0, 3] > 8 * np.abs(np.delete(weights[0], 3)).max()
 
 
 def test_impossible_first_bytes_are_excluded(tiny: Model) -> None:
