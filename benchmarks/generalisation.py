@@ -2,12 +2,14 @@
 
 Trains small models on a part of one domain, with each objective and several seeds, far past the point where they know
 it by heart; reports loss on that part, on the domain's validation text and on another domain over time. Estimates come
-from an encoder-augmented model of ten times that part.
+from an encoder-augmented model of ten times that part; for one objective also from models of that part alone, each of
+one half for the other half.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from llmzip.architecture import ModelConfig, StackConfig
 from llmzip.benchmarks.machine import machine_line
 from llmzip.models.data import Domain, load_corpus
 from llmzip.models.domains import domain_files
 from llmzip.models.estimators import corpus_estimates
+from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import OBJECTIVES
 from llmzip.models.train import LN2, TrainingOptions, train
 from llmzip.models.train_tokenizer import STUDY_VOCABULARY, study_tokenizer
@@ -33,6 +37,10 @@ CONFIG = ModelConfig(
     side_numbers=16,
 )
 OUT_OF_DOMAIN = "english"
+SAME_TEXT_OBJECTIVE = "distance"
+"""The objective that is also tried with estimates that know no other text."""
+HALF_STEPS_SHARE = 5
+"""A model of half the part stops after this share of the steps, before it knows that half by heart."""
 OPTIONS = TrainingOptions(
     steps=0, cooldown_steps=1, sequences=8, length=LENGTH, side_share=0, compile=False, checkpoint_minutes=1e9,
     warmup_steps=20, muon_rate=0.01,
@@ -43,6 +51,22 @@ def part_of(domain: Domain, name: str, tokens: int) -> Domain:
     """The first tokens of a domain, as a domain."""
     kept = domain.tokens[:tokens]
     return Domain.of_tokens(name, kept, int(domain.text_bytes * len(kept) / domain.tokens.size))
+
+
+def estimates_by_halves(
+    part: Domain, train_on: Callable[[Domain], EncoderAugmentedDecoder], start: int, out: Path
+) -> NDArray[np.float16]:
+    """Entropy of each token in nats by a model that was trained on the other half of ``part``; float16 ``[tokens]``."""
+    middle = part.tokens.size // 2
+    halves = [
+        Domain.of_tokens(f"half-{i}", tokens, part.text_bytes // 2)
+        for i, tokens in enumerate((part.tokens[:middle], part.tokens[middle:]))
+    ]
+    estimates = []
+    for half, other in zip(halves, reversed(halves), strict=True):
+        name = f"{half.name}-by-{other.name}-of-{part.tokens.size}"
+        estimates.append(corpus_estimates(train_on(other), name, [half], start, LENGTH, out)[half.name])
+    return np.concatenate(estimates)
 
 
 def evaluations(run: Path) -> list[dict[str, Any]]:
@@ -127,32 +151,42 @@ def main(corpus: Path, out: Path, domain: str, tokens: int, steps: int, seeds: i
     ]
     start = int(tokenizer.encode(b"\0")[0])
     click.echo(machine_line())
-    augmented_options = replace(OPTIONS, steps=steps, cooldown_steps=steps, side_share=0.5, evaluate_every=10**9)
-    # The estimator reads ten times as much text, so that it knows the language better than the small part tells.
-    augmented = train(
-        CONFIG, augmented_options, out / "augmented", [part_of(whole, "training", 10 * tokens)], validation,
-        tokenizer.token_lengths, progress=False,
-    )  # fmt: skip
-    augmented = augmented.eval().requires_grad_(False)
-    name = f"augmented-{tokens}-{steps}"
-    estimates = corpus_estimates(augmented, name, [part], start, LENGTH, out / "estimates")
+
+    def estimator(text: Domain, estimator_steps: int) -> EncoderAugmentedDecoder:
+        options = replace(
+            OPTIONS, steps=estimator_steps, cooldown_steps=estimator_steps, side_share=0.5, evaluate_every=10**9
+        )  # fmt: skip
+        run = out / f"augmented-{text.name}"
+        network = train(CONFIG, options, run, [text], validation, tokenizer.token_lengths, progress=False)
+        return network.eval().requires_grad_(False)
+
+    # This estimator reads ten times as much text, so that it knows the language better than the small part tells.
+    augmented = estimator(part_of(whole, "ten-times", 10 * tokens), steps)
+    estimates = corpus_estimates(augmented, f"augmented-{tokens}-{steps}", [part], start, LENGTH, out / "estimates")
+    same_text = {
+        part.name: estimates_by_halves(
+            part, lambda half: estimator(half, max(1, steps // HALF_STEPS_SHARE)), start, out / "estimates"
+        )
+    }
     part_bytes = float(tokenizer.token_lengths[part.tokens].sum())
     entropy = float(estimates["training"].astype(np.float64).sum()) / LN2 / part_bytes
     click.echo(f"{part_bytes:.0f} bytes, estimated entropy {entropy:.3f} bits per byte")
     curves: dict[str, list[list[dict[str, Any]]]] = {}
-    for objective in OBJECTIVES:
+    trials = [(objective, objective, estimates) for objective in OBJECTIVES]
+    trials.append((f"{SAME_TEXT_OBJECTIVE}, same text", SAME_TEXT_OBJECTIVE, same_text))
+    for title, objective, known in trials:
         for seed in range(1, seeds + 1):
-            run = out / f"{objective}-{seed}"
+            run = out / f"{title.replace(', ', '-').replace(' ', '-')}-{seed}"
             options = replace(
                 OPTIONS, steps=steps, evaluate_every=max(1, steps // 10), objective=objective, seed=seed
             )  # fmt: skip
             if not (run / "checkpoint.pt").exists():
                 train(
                     CONFIG, options, run, [part], validation, tokenizer.token_lengths, progress=False,
-                    estimates=estimates,
+                    estimates=known,
                 )  # fmt: skip
-            curves.setdefault(objective, []).append(evaluations(run))
-        click.echo(f"{objective}: {json.dumps(curves[objective][-1][-1])}")
+            curves.setdefault(title, []).append(evaluations(run))
+        click.echo(f"{title}: {json.dumps(curves[title][-1][-1])}")
     report = "\n".join(summarise(curves, entropy))
     (out / "table.md").write_text(report + "\n")
     (out / "curves.json").write_text(json.dumps({"entropy": entropy, "curves": curves}, indent=1))

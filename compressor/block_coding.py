@@ -252,15 +252,16 @@ class BlockDecoder:
             return self._window.copy(distance, block.plain_length)
         if block.method is Method.CONTEXT:
             return self._decode_with_contexts(block)
-        model = self._model
-        if model is None:
+        if self._model is None:
             raise LlmzError("a block needs a model, but the file names none")
+        return self._decode_with_model(self._model, block)
+
+    def _decode_with_model(self, model: Model, block: Block) -> bytes:
         payload = block.payload
         if block.method is Method.MIXED_LANE:
-            if self._mixed is None or self._header.independent:
-                self._mixed = MixedCoder(model, bucket_bits_for(block.plain_length), cores=self._cores)
             self._progress.bytes_per_token = TYPICAL_TOKEN_BYTES
-            return self._mixed.decode(payload, None, [block.plain_length], None, self._kernel, self._progress)
+            mixed = self._adaptive_models(model, bucket_bits_for(block.plain_length))
+            return mixed.decode(payload, None, [block.plain_length], None, self._kernel, self._progress)
         bucket_bits = 0
         if block.method is Method.MIXED:
             bucket_bits, payload = payload[0], payload[1:]
@@ -281,13 +282,16 @@ class BlockDecoder:
         lane_bytes.append(block.plain_length - sum(lane_bytes))
         if any(n < m for n, m in zip(lane_bytes, LaneLayout(count, lanes).lengths, strict=True)):
             raise LlmzError("a block's lanes make no sense")
+        mixed = self._adaptive_models(model, bucket_bits)
+        if mixed.bucket_bits != bucket_bits:
+            raise LlmzError("a block's table size differs from the one before")
+        return mixed.decode(payload[used + reader.position :], count, lane_bytes, side, self._kernel, self._progress)
+
+    def _adaptive_models(self, model: Model, bucket_bits: int) -> MixedCoder:
+        """The models that live on from the block before, or new ones with tables of that size."""
         if self._mixed is None or self._header.independent:
             self._mixed = MixedCoder(model, bucket_bits, cores=self._cores)
-        elif self._mixed.bucket_bits != bucket_bits:
-            raise LlmzError("a block's table size differs from the one before")
-        return self._mixed.decode(
-            payload[used + reader.position :], count, lane_bytes, side, self._kernel, self._progress
-        )
+        return self._mixed
 
     def _decode_with_contexts(self, block: Block) -> bytes:
         bucket_bits, coded = block.payload[0], block.payload[1:]

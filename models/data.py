@@ -80,14 +80,19 @@ class BatchSampler:
         return places
 
     def batch(self, step: int, sequences: int) -> NDArray[np.int64]:
-        """Return int64 ``[sequences, length + 1]``: inputs and, shifted by one, targets."""
-        return np.stack([domain.tokens[place] for domain, place in self.places(step, sequences)]).astype(np.int64)
+        """:func:`tokens_at` the places of a step."""
+        return tokens_at(self.places(step, sequences))
 
-    def estimates(self, step: int, sequences: int, by_domain: dict[str, NDArray[np.float16]]) -> NDArray[np.float32]:
-        """Entropy estimates of the targets of :meth:`batch`, float32 ``[sequences, length]``, from those of whole
-        domains ``[tokens]``."""
-        rows = [by_domain[domain.name][place][1:] for domain, place in self.places(step, sequences)]
-        return np.stack(rows).astype(np.float32)
+
+def tokens_at(places: list[tuple[Domain, slice]]) -> NDArray[np.int64]:
+    """A batch, int64 ``[sequences, length + 1]``: inputs and, shifted by one, targets."""
+    return np.stack([domain.tokens[place] for domain, place in places]).astype(np.int64)
+
+
+def estimates_at(places: list[tuple[Domain, slice]], by_domain: dict[str, NDArray[np.float16]]) -> NDArray[np.float32]:
+    """Entropy estimates of the targets of :func:`tokens_at`, float32 ``[sequences, length]``, from those of whole
+    domains ``[tokens]``."""
+    return np.stack([by_domain[domain.name][place][1:] for domain, place in places]).astype(np.float32)
 
 
 def validation_windows(domain: Domain, length: int, count: int) -> NDArray[np.int64]:

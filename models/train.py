@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from llmzip.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
-from llmzip.models.data import BatchSampler, Domain, validation_windows
+from llmzip.models.data import BatchSampler, Domain, estimates_at, tokens_at, validation_windows
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import CROSS_ENTROPY, needs_estimates
 
@@ -209,11 +209,11 @@ def train(
     recent_bits = recent_bytes = recent_tokens = 0.0
     while step < options.steps:
         torch.manual_seed(hash((options.seed, step, rank)))
-        mine = slice(rank * share, (rank + 1) * share)
-        batch = torch.from_numpy(sampler.batch(step, options.sequences)[mine]).to(device)
+        places = sampler.places(step, options.sequences)[rank * share : (rank + 1) * share]
+        batch = torch.from_numpy(tokens_at(places)).to(device)
         known: tuple[Tensor, ...] = ()
         if estimates is not None:
-            known = (torch.from_numpy(sampler.estimates(step, options.sequences, estimates)[mine]).to(device),)
+            known = (torch.from_numpy(estimates_at(places, estimates)).to(device),)
         with autocast(device):
             losses, side_bits = stepped(batch[:, :-1], batch[:, 1:], with_side, *known)
         loss = losses.mean()

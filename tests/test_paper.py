@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from llmzip.cli import ENCODER_ESTIMATORS, main  # noqa: E402
 from llmzip.model import Model, with_tensors  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
-from llmzip.models.data import BatchSampler, Domain  # noqa: E402
+from llmzip.models.data import BatchSampler, Domain, estimates_at  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
 from llmzip.models.network import HeadCrossEntropy  # noqa: E402
 from llmzip.models.paper_models import MaskedMixing, PaperConfig, PaperModel, round_numbers  # noqa: E402
@@ -214,7 +214,7 @@ def test_estimates_go_with_their_tokens_and_are_kept(tiny: Model, text: bytes, t
     assert found["text"].astype(float) == pytest.approx(bits * math.log(2), rel=2e-3, abs=1e-3)
     sampler = BatchSampler(domains, 32, 1)
     ids = {"text": tokens.astype(np.float16)}
-    rows = sampler.estimates(0, 4, ids)
+    rows = estimates_at(sampler.places(0, 4), ids)
     targets = sampler.batch(0, 4)[:, 1:]
     assert np.array_equal(rows.astype(int), targets)
     again = estimators.corpus_estimates(network, "tiny", domains, tiny.start_token, 64, tmp_path)

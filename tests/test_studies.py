@@ -91,7 +91,7 @@ def test_generalisation_study(corpus: Path, tmp_path: Path) -> None:
     curves = json.loads((tmp_path / "curves.json").read_text())["curves"]
     plain = curves["cross-entropy"][0]
     assert plain[-1]["training"] < plain[0]["training"]
-    assert len(curves) == 5
+    assert len(curves) == 6
 
 
 @pytest.mark.slow
