@@ -1,4 +1,5 @@
-"""How the mixing kernels are compiled: once, into a cache on disk; callable from threads; without counting references.
+"""How kernels are compiled that only work on arrays they are given: once, into a cache on disk; callable from threads;
+without counting references.
 
 Numba counts references to every array of every tuple that a function is given, atomically, at each call: a third of
 mixed mode's time. What these decorators compile must therefore not make arrays, nor call what does.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal, localcontext
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from llmzip.architecture import HIDDEN_BITS, INT8_MAX
+from llmzip.compilation import compiled, inlined
 
 EXP_COARSE_BITS = 6
 """The exponent ``d / 1024`` nats splits into ``d >> 6`` and ``d & 63``, one table each."""
@@ -33,7 +33,7 @@ EXP_COARSE = _exp_table((EXP_LIMIT >> EXP_COARSE_BITS) + 1, _COARSE_STEP, 31)
 EXP_FINE = _exp_table(1 << EXP_COARSE_BITS, 1 / Decimal(2**HIDDEN_BITS), 31)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def exp_weight(nats_below, coarse, fine):
     """``2^30 exp(-nats_below / 1024)`` for an integer ``nats_below >= 0``; 0 from 22 nats on."""
     if nats_below >= EXP_LIMIT:
@@ -41,7 +41,7 @@ def exp_weight(nats_below, coarse, fine):
     return (coarse[nats_below >> EXP_COARSE_BITS] * fine[nats_below & ((1 << EXP_COARSE_BITS) - 1)]) >> 32
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def integer_sqrt(n):
     """Floor of the square root of ``0 <= n < 2^62``. float64 only guesses; the result is exact."""
     root = np.int64(np.sqrt(np.float64(n)))
@@ -52,17 +52,17 @@ def integer_sqrt(n):
     return root
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def clip_symmetric(value, limit):
     return min(max(value, -limit), limit)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def rescale_sum(total, multiplier):
     return (np.int64(total) * np.int64(multiplier) + _MULTIPLIER_HALF) >> MULTIPLIER_BITS
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def normalise_row(row, steps_per_rms, out):
     """RMS-normalise integers and round to int8 multiples of ``1 / steps_per_rms``."""
     square_sum = np.int64(0)

@@ -24,6 +24,7 @@ from llmzip.architecture import (
     largest_weight,
 )
 from llmzip.attention import attend_heads
+from llmzip.compilation import compiled
 from llmzip.fixed_point import (
     EXP_COARSE,
     EXP_FINE,
@@ -121,7 +122,7 @@ class StackState(NamedTuple):
     """``[n, 2]``, the last and the one before; 0 before the first."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_embedding(embedding, row, out):
     half = 1 << (EMBEDDING_MULTIPLIER_BITS - 1)
     multiplier = np.int64(embedding.multiplier[row])
@@ -129,7 +130,7 @@ def _add_embedding(embedding, row, out):
         out[i] += (np.int64(embedding.weight[row, i]) * multiplier + half) >> EMBEDDING_MULTIPLIER_BITS
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_hashed_embedding(embedding, hashed, out):
     rows = embedding.multiplier.size
     if rows:
@@ -156,7 +157,7 @@ def _embed(tokens, last_tokens, side, embeddings, x, quantised):
         last_tokens[lane, 0], last_tokens[lane, 1] = last, before
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_to_residual(sums, multiplier, x, quantised):
     for r in range(x.shape[0]):
         for i in range(x.shape[1]):
@@ -234,7 +235,7 @@ def _run_layers_compiled(weights, offsets, way, state, window, lanes, steps, x, 
     state.length[0] = start + steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _drop_old_positions(state, kept):
     start = state.length[0] - kept
     layers, lanes, heads, _, head_width = state.keys.shape
