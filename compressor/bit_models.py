@@ -109,14 +109,28 @@ def byte_class(byte):
 
 
 @inlined
-def follow_tag(in_tag, tag, byte, is_letter):
+def is_letter(kind):
+    """Whether bytes of a class make words."""
+    return kind == 5 or kind == 4 or kind >= 14
+
+
+@inlined
+def follow_format(form, kind, byte, last_byte):
+    """What a byte makes of the shape of the text: letters and runs of digits all alike, one byte each."""
+    if kind == 3 and 48 <= last_byte <= 57:
+        return form
+    return (form << 8) | (97 if kind == 5 else 65 if kind == 4 else 48 if kind == 3 else byte)
+
+
+@inlined
+def follow_tag(in_tag, tag, byte, letter):
     """What a byte makes of the markup state: in a tag (1 in its name, 2 behind it) or not, and the hash of the name."""
     if byte == 60:
         return 1, 0
     if byte == 62:
         return 0, tag
     if in_tag == 1:
-        if is_letter or byte == 47:
+        if letter or byte == 47:
             return 1, hash_pair(tag, byte)
         return 2, tag
     return in_tag, tag

@@ -24,10 +24,12 @@ from llmzip.bit_models import (
     byte_class,
     clip,
     find_slot,
+    follow_format,
     follow_tag,
     hash_pair,
     identity_row,
     interpolate,
+    is_letter,
     learn,
     match_bucket,
     mix,
@@ -149,19 +151,18 @@ def _append_byte(text, history, position, byte, adaptive):
     c8 = (c8 << 8) | byte
     text[LAST_BYTES] = c8
     kind = byte_class(byte)
-    is_letter = kind == 5 or kind == 4 or kind >= 14
+    letter = is_letter(kind)
     folded = byte + 32 if kind == 4 else byte
-    if is_letter:
+    if letter:
         text[WORD] = hash_pair(text[WORD], folded)
     elif text[WORD] != 0:
         text[WORD_1] = text[WORD]
         text[WORD] = 0
-    if kind != 3 or c1 < 48 or c1 > 57:
-        text[FORMAT] = (text[FORMAT] << 8) | (97 if kind == 5 else 65 if kind == 4 else 48 if kind == 3 else byte)
+    text[FORMAT] = follow_format(text[FORMAT], kind, byte, c1)
     if byte == 10:
         text[PREVIOUS_LINE] = text[LINE_START]
         text[LINE_START] = position + base
-    text[IN_TAG], text[TAG] = follow_tag(text[IN_TAG], text[TAG], byte, is_letter)
+    text[IN_TAG], text[TAG] = follow_tag(text[IN_TAG], text[TAG], byte, letter)
     pointer, length = text[MATCH] - base, text[LENGTH]
     if length > 0:
         if np.int64(history[pointer]) == byte:

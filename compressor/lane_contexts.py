@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmzip.bit_models import byte_class, follow_tag, hash_pair
+from llmzip.bit_models import byte_class, follow_format, follow_tag, hash_pair, is_letter
 from llmzip.compilation import compiled
 
 CONTEXTS = 28
@@ -128,16 +128,15 @@ def append_byte(lane, history, byte, adaptive, base):
     lane[POSITION] += 1
     lane[LAST_BYTES] = (c8 << 8) | byte
     kind = byte_class(byte)
-    is_letter = kind == 5 or kind == 4 or kind >= 14
+    letter = is_letter(kind)
     folded = byte + 32 if kind == 4 else byte
-    if is_letter:
+    if letter:
         lane[WORD] = hash_pair(lane[WORD], folded)
     elif lane[WORD] != 0:
         lane[WORD_2] = lane[WORD_1]
         lane[WORD_1] = lane[WORD]
         lane[WORD] = 0
-    if kind != 3 or (c1 < 48 or c1 > 57):
-        lane[FORMAT] = (lane[FORMAT] << 8) | (97 if kind == 5 else 65 if kind == 4 else 48 if kind == 3 else byte)
+    lane[FORMAT] = follow_format(lane[FORMAT], kind, byte, c1)
     lane[FOLDED] = (lane[FOLDED] << 8) | folded
     column = lane[POSITION] - lane[LINE_START]
     if byte == 10:
@@ -146,11 +145,11 @@ def append_byte(lane, history, byte, adaptive, base):
         lane[LINE_HEAD] = 0
         lane[FIELD] = 0
         lane[INDENT] = 0
-    elif column <= 4 or (column <= 12 and is_letter and c1 != 32):
+    elif column <= 4 or (column <= 12 and letter and c1 != 32):
         lane[LINE_HEAD] = hash_pair(lane[LINE_HEAD], byte)
     if byte == 32 and lane[INDENT] == column - 1:
         lane[INDENT] = column
     if kind == 7 or kind == 12 or byte == 9:
         lane[FIELD] += 1
-    lane[IN_TAG], lane[TAG] = follow_tag(lane[IN_TAG], lane[TAG], byte, is_letter)
+    lane[IN_TAG], lane[TAG] = follow_tag(lane[IN_TAG], lane[TAG], byte, letter)
     _follow_matches(lane, history, byte, adaptive, base)
