@@ -23,6 +23,7 @@ from llmzip.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.progress import SILENT
 from llmzip.second_core import NO_HELPER, attend_shared, new_buffers
+from llmzip.softmax import token_frequencies
 
 REPETITIONS = 200
 
@@ -53,7 +54,6 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
     head_weight, head_multiplier, bias = (
         model.tensors[name] for name in ("head_weight", "head_multiplier", "output_bias")
     )
-    cumulative = np.empty((lanes, len(bias) + 1), np.int32)
     layers = range(len(config.layers))
     convolutions = [layer for layer in layers if config.layers[layer] == "c"]
     attentions = [layer for layer in layers if config.layers[layer] == "a"]
@@ -87,7 +87,7 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
             network._square_relu(buffers.tall, weights.up_multiplier[layer], buffers.tall_quantised)
 
     def softmax() -> None:
-        network._token_frequencies(buffers.logits, head_multiplier, bias, EXP_COARSE, EXP_FINE, cumulative)
+        token_frequencies(buffers.logits, head_multiplier, bias, EXP_COARSE, EXP_FINE, buffers.cumulative)
 
     parts = (products, attention, convolution, norms, softmax)
     return {part.__name__: _median_microseconds(part) for part in parts}

@@ -25,11 +25,10 @@ from llmzip.network import (
     Stack,
     StackState,
     StackWeights,
-    _token_frequencies,
     float_matrix,
     rescale,
 )
-from llmzip.second_core import HEAD, NO_HELPER, SecondCore, StepBuffers, multiply_shared, new_buffers
+from llmzip.second_core import HEAD, NO_HELPER, SecondCore, StepBuffers, multiply_shared, new_buffers, softmax_shared
 from llmzip.tokenizer import Tokenizer
 
 MAGIC = b"LLMZMDL1"
@@ -165,8 +164,9 @@ class Model:
     def second_core(self, kernel: str | None, state: StackState, buffers: StepBuffers) -> SecondCore:
         """A second core for the decoder and the head."""
         stack = self.decoder
+        weight, multiplier, bias = self._head
         return SecondCore(
-            stack.weights, stack.offsets, self._head[0], self.head_offsets, state, stack.config.window,
+            stack.weights, stack.offsets, (weight, self.head_offsets, multiplier, bias), state, stack.config.window,
             self._way(kernel), buffers,
         )  # fmt: skip
 
@@ -179,18 +179,18 @@ class Model:
         return row_offsets(self._head[0])
 
     def _frequencies(
-        self, states: NDArray[np.int16], kernel: str | None, sums: NDArray[np.int32], control: NDArray[np.int64]
+        self, states: NDArray[np.int16], kernel: str | None, buffers: StepBuffers, control: NDArray[np.int64]
     ) -> NDArray[np.int32]:
         weight, multiplier, bias = self._head
         if kernel != "blas":
+            sums = buffers.logits
             multiply_shared(states, weight, self.head_offsets, self._way(kernel), sums, control, HEAD, 0)
         else:
             if self._float_head is None:
                 self._float_head = float_matrix(weight)
             sums = (states.astype(np.float32) @ self._float_head).astype(np.int32)
-        cumulative = np.empty((len(states), len(weight) + 1), np.int32)
-        _token_frequencies(sums, multiplier, bias, EXP_COARSE, EXP_FINE, cumulative)
-        return cumulative
+        softmax_shared(sums, multiplier, bias, EXP_COARSE, EXP_FINE, buffers.cumulative, control)
+        return buffers.cumulative
 
 
 class Predictor:
@@ -231,9 +231,10 @@ class Predictor:
             self._helper.__exit__(*details)
 
     def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``."""
+        """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``,
+        where a second core helps in memory that the next call uses again."""
         buffers, control = self._shared or (self._new_buffers(tokens.size), NO_HELPER)
-        return self._model._frequencies(self._run(tokens, buffers, control), self._kernel, buffers.logits, control)
+        return self._model._frequencies(self._run(tokens, buffers, control), self._kernel, buffers, control)
 
     def states(self, tokens: NDArray[np.int32]) -> NDArray[np.int16]:
         """As a call, without the head: hidden states int16 ``[lanes * steps, d]`` in steps of

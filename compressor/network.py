@@ -31,7 +31,6 @@ from llmzip.fixed_point import (
     MULTIPLIER_BITS,
     RESIDUAL_MAX,
     clip_symmetric,
-    exp_weight,
     normalise_row,
     rescale_sum,
 )
@@ -48,8 +47,6 @@ from llmzip.second_core import DOWN, IN, NO_HELPER, OUT, UP, StepBuffers, attend
 EMBEDDING_MULTIPLIER_BITS = 16
 GATED_SHIFT = 12
 """Gate products reach thousands; only their ratios matter, so they keep fewer fraction bits."""
-FREQUENCY_BITS = 24
-"""A token distribution is integers whose sum is at most 2^24, each at least 1."""
 _HALF = 1 << (MULTIPLIER_BITS - 1)
 _HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
 
@@ -249,28 +246,6 @@ def _drop_old_positions(state, kept):
                     for p in range(kept):
                         state.values[layer, lane, h, i, p] = state.values[layer, lane, h, i, start + p]
     state.length[0] = kept
-
-
-@njit(cache=True, nogil=True)
-def _token_frequencies(sums, multiplier, bias, coarse, fine, cumulative):
-    """Softmax of the head's products as cumulative integer frequencies ``[rows, V + 1]``."""
-    vocabulary = bias.size
-    weights = np.empty(vocabulary, np.int64)
-    for r in range(sums.shape[0]):
-        best = np.int64(-(1 << 62))
-        for v in range(vocabulary):
-            weights[v] = rescale_sum(sums[r, v], multiplier[v]) + bias[v]
-            best = max(best, weights[v])
-        total = np.int64(0)
-        for v in range(vocabulary):
-            weights[v] = exp_weight(best - weights[v], coarse, fine)
-            total += weights[v]
-        inverse = (np.int64((1 << FREQUENCY_BITS) - vocabulary) << 36) // total
-        running = np.int64(0)
-        cumulative[r, 0] = 0
-        for v in range(vocabulary):
-            running += ((weights[v] * inverse) >> 36) + 1
-            cumulative[r, v + 1] = running
 
 
 class Stack:

@@ -1,7 +1,8 @@
 """A second core for a step of few lanes, whose weights pass too fast for one core's memory path.
 
-A thread in compiled code waits for the next product or attention layer. It computes the last half of a product's
-outputs, or every second head, while the caller computes the others. Integers, so it does not matter who computes what.
+A thread in compiled code waits for the next product, attention layer or softmax. It computes the last half of a
+product's outputs or of the lanes' softmax, or every second head, while the caller computes the others. Integers, so it
+does not matter who computes what.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 from llmzip.attention import attend_heads
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.integer_product import multiply
+from llmzip.softmax import token_frequencies
 
 # Places in the control words; each has a cache line of its own.
 NEXT_JOB, DONE_JOB, READY, STOP, LATE = range(0, 40, 8)
 CONTROL_WORDS = 40
-IN, OUT, UP, DOWN, HEAD, ATTEND = range(6)
+IN, OUT, UP, DOWN, HEAD, ATTEND, SOFTMAX = range(7)
 _KINDS = 8
 _JOBS = 1 << 12
 _SPINS_PER_JOB = 1 << 16
@@ -89,6 +91,8 @@ class StepBuffers(NamedTuple):
     """``[r, V]``"""
     mixed: NDArray[np.int64]
     """``[r, d]``"""
+    cumulative: NDArray[np.int32]
+    """``[r, V + 1]``"""
 
 
 def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> StepBuffers:
@@ -100,6 +104,7 @@ def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> StepBuff
         np.zeros((rows, hidden), np.int32),
         np.zeros((rows, vocabulary), np.int32),
         np.zeros((rows, width), np.int64),
+        np.zeros((rows, vocabulary + 1), np.int32),
     )
 
 
@@ -143,6 +148,18 @@ def attend_shared(weights, state, window, way, lanes, steps, buffers, control, l
 
 
 @njit(cache=True, nogil=True)
+def softmax_shared(sums, multiplier, bias, coarse, fine, cumulative, control):
+    """:func:`llmzip.softmax.token_frequencies`, the last half of the rows by the second core where that is ready."""
+    rows = sums.shape[0]
+    if rows < 2 or not _is_ready(control):
+        token_frequencies(sums, multiplier, bias, coarse, fine, cumulative)
+        return
+    _start(control, SOFTMAX, 0)
+    token_frequencies(sums[: rows // 2], multiplier, bias, coarse, fine, cumulative[: rows // 2])
+    _wait(control)
+
+
+@njit(cache=True, nogil=True)
 def _is_ready(control):
     return control.size > 0 and _load(control, READY, 0) != 0
 
@@ -172,7 +189,8 @@ def _multiply_rest(inputs, weight, offsets, way, out):
 
 
 @njit(cache=True, nogil=True)
-def _serve(weights, offsets, head_weight, head_offsets, state, window, way, buffers, control, coarse, fine):
+def _serve(weights, offsets, head, state, window, way, buffers, control, coarse, fine):
+    head_weight, head_offsets, head_multiplier, bias = head
     lanes = state.keys.shape[1]
     steps = buffers.wide.shape[0] // lanes
     last = control[NEXT_JOB]
@@ -201,6 +219,9 @@ def _serve(weights, offsets, head_weight, head_offsets, state, window, way, buff
             )
         elif kind == HEAD:
             _multiply_rest(buffers.quantised, head_weight, head_offsets, way, buffers.logits)
+        elif kind == SOFTMAX:
+            half = lanes * steps // 2
+            token_frequencies(buffers.logits[half:], head_multiplier, bias, coarse, fine, buffers.cumulative[half:])
         else:
             _attend_from(1, 2, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
         _store(control, DONE_JOB, job)
@@ -211,19 +232,18 @@ class SecondCore:
 
     Args:
         weights, offsets, state, window: the stack's, as ``llmzip.network`` has them.
-        head_weight, head_offsets: int8 ``[V, d]`` and int32 ``[V]``.
+        head: its weight int8 ``[V, d]``, offsets of the product, multiplier and output bias int32 ``[V]``.
         way: how to multiply, as ``llmzip.integer_product`` has it.
         buffers: what products and attention read and write.
     """
 
     def __init__(
-        self, weights: Any, offsets: Any, head_weight: NDArray[np.int8], head_offsets: NDArray[np.int32], state: Any,
-        window: int, way: int, buffers: StepBuffers,
+        self, weights: Any, offsets: Any, head: tuple[NDArray, NDArray, NDArray, NDArray], state: Any, window: int,
+        way: int, buffers: StepBuffers,
     ) -> None:  # fmt: skip
         self.control = np.zeros(CONTROL_WORDS, np.int64)
         self._arguments = (
-            weights, offsets, head_weight, head_offsets, state, window, way, buffers, self.control, EXP_COARSE,
-            EXP_FINE,
+            weights, offsets, head, state, window, way, buffers, self.control, EXP_COARSE, EXP_FINE,
         )  # fmt: skip
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve_while_open, daemon=True)
