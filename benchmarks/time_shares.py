@@ -22,7 +22,7 @@ from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.progress import SILENT
-from llmzip.second_core import NO_HELPER, attend_shared, new_buffers
+from llmzip.second_core import NO_HELPER, attend_shared, convolve_shared, new_buffers
 from llmzip.softmax import token_frequencies
 
 REPETITIONS = 200
@@ -75,10 +75,7 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
 
     def convolution() -> None:
         for layer in convolutions:
-            network._convolve(
-                buffers.wide, weights.in_multiplier[layer], weights.taps[layer], state.tails[layer], lanes, 1,
-                buffers.quantised,
-            )  # fmt: skip
+            convolve_shared(weights, state, lanes, 1, buffers, NO_HELPER, layer)
 
     def norms() -> None:
         for layer in layers:

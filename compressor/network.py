@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from llmzip.architecture import (
     ACTIVATION_STEPS_PER_RMS,
     GATE_STEPS_PER_RMS,
-    HIDDEN_BITS,
     HIDDEN_MAX,
     NGRAM_FACTORS,
     NGRAM_SPREAD,
@@ -25,6 +24,7 @@ from llmzip.architecture import (
 )
 from llmzip.attention import attend_heads
 from llmzip.compilation import compiled
+from llmzip.convolution import convolve_lanes
 from llmzip.fixed_point import (
     EXP_COARSE,
     EXP_FINE,
@@ -42,13 +42,21 @@ from llmzip.integer_product import (
     SMALL_WEIGHT,
     row_offsets,
 )
-from llmzip.second_core import DOWN, IN, NO_HELPER, OUT, UP, StepBuffers, attend_shared, multiply_shared, new_buffers
+from llmzip.second_core import (
+    DOWN,
+    IN,
+    NO_HELPER,
+    OUT,
+    UP,
+    StepBuffers,
+    attend_shared,
+    convolve_shared,
+    multiply_shared,
+    new_buffers,
+)
 
 EMBEDDING_MULTIPLIER_BITS = 16
-GATED_SHIFT = 12
-"""Gate products reach thousands; only their ratios matter, so they keep fewer fraction bits."""
 _HALF = 1 << (MULTIPLIER_BITS - 1)
-_HIDDEN_HALF = 1 << (HIDDEN_BITS - 1)
 
 
 class StackWeights(NamedTuple):
@@ -163,33 +171,6 @@ def _add_to_residual(sums, multiplier, x, quantised):
 
 
 @njit(cache=True, nogil=True)
-def _convolve(sums, multiplier, taps, tails, lanes, steps, quantised):
-    tap_count, width = taps.shape
-    history = np.empty((tap_count - 1 + steps, width), np.int32)
-    mixed = np.empty(width, np.int64)
-    gated = np.empty(width, np.int32)
-    for lane in range(lanes):
-        history[: tap_count - 1] = tails[lane]
-        for t in range(steps):
-            row = sums[lane * steps + t]
-            newest = history[tap_count - 1 + t]
-            for i in range(width):
-                b = clip_symmetric(rescale_sum(row[i], multiplier[i]), HIDDEN_MAX)
-                u = clip_symmetric(rescale_sum(row[2 * width + i], multiplier[2 * width + i]), HIDDEN_MAX)
-                newest[i] = clip_symmetric((b * u + _HIDDEN_HALF) >> HIDDEN_BITS, HIDDEN_MAX)
-            mixed[:] = _HIDDEN_HALF
-            for k in range(tap_count):  # channels are the inner loop: it becomes vector instructions
-                for i in range(width):
-                    mixed[i] += np.int64(history[t + k, i]) * np.int64(taps[k, i])
-            for i in range(width):
-                c = clip_symmetric(rescale_sum(row[width + i], multiplier[width + i]), HIDDEN_MAX)
-                product = c * clip_symmetric(mixed[i] >> HIDDEN_BITS, RESIDUAL_MAX)
-                gated[i] = clip_symmetric((product + (1 << (GATED_SHIFT - 1))) >> GATED_SHIFT, RESIDUAL_MAX)
-            normalise_row(gated, GATE_STEPS_PER_RMS, quantised[lane * steps + t])
-        tails[lane] = history[steps:]
-
-
-@njit(cache=True, nogil=True)
 def _square_relu(sums, multiplier, quantised):
     squares = np.empty(multiplier.size, np.int32)
     for r in range(sums.shape[0]):
@@ -209,14 +190,12 @@ def _run_layers_compiled(weights, offsets, way, state, window, lanes, steps, x, 
         multiply_shared(
             quantised, weights.in_weight[layer], offsets.in_offset[layer], way, wide, control, IN, layer
         )  # fmt: skip
-        in_multiplier = weights.in_multiplier[layer]
-        slot = weights.cache_slot[layer]
-        if slot >= 0:
+        if weights.cache_slot[layer] >= 0:
             attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer, coarse, fine)
             for r in range(lanes * steps):
                 normalise_row(buffers.mixed[r], ACTIVATION_STEPS_PER_RMS, quantised[r])
         else:
-            _convolve(wide, in_multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
+            convolve_shared(weights, state, lanes, steps, buffers, control, layer)
         multiply_shared(
             quantised, weights.out_weight[layer], offsets.out_offset[layer], way, narrow, control, OUT, layer
         )  # fmt: skip
@@ -334,7 +313,9 @@ class Stack:
                 for row, out in zip(mixed, quantised, strict=True):
                     normalise_row(row, ACTIVATION_STEPS_PER_RMS, out)
             else:
-                _convolve(sums, multiplier, weights.taps[layer], state.tails[layer], lanes, steps, quantised)
+                convolve_lanes(
+                    sums, multiplier, weights.taps[layer], state.tails[layer], 0, lanes, steps, quantised
+                )  # fmt: skip
             _add_to_residual(quantised.astype(np.float32) @ w_out, weights.out_multiplier[layer], x, quantised)
             _square_relu(quantised.astype(np.float32) @ w_up, weights.up_multiplier[layer], tall)
             _add_to_residual(tall.astype(np.float32) @ w_down, weights.down_multiplier[layer], x, quantised)

@@ -1,8 +1,8 @@
 """A second core for a step of few lanes, whose weights pass too fast for one core's memory path.
 
-A thread in compiled code waits for the next product, attention layer or softmax. It computes the last half of a
-product's outputs or of the lanes' softmax, or every second head, while the caller computes the others. Integers, so it
-does not matter who computes what.
+A thread in compiled code waits for the next product, attention, convolution or softmax. It computes the last half of a
+product's outputs, every second head, or the last half of the lanes, while the caller computes the others. Integers, so
+it does not matter who computes what.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from llmzip.attention import attend_heads
+from llmzip.convolution import convolve_lanes
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.integer_product import multiply
 from llmzip.softmax import token_frequencies
@@ -27,7 +28,7 @@ from llmzip.softmax import token_frequencies
 # Places in the control words; each has a cache line of its own.
 NEXT_JOB, DONE_JOB, READY, STOP, LATE = range(0, 40, 8)
 CONTROL_WORDS = 40
-IN, OUT, UP, DOWN, HEAD, ATTEND, SOFTMAX = range(7)
+IN, OUT, UP, DOWN, HEAD, ATTEND, CONVOLVE, SOFTMAX = range(8)
 _KINDS = 8
 _JOBS = 1 << 12
 _SPINS_PER_JOB = 1 << 16
@@ -148,6 +149,26 @@ def attend_shared(weights, state, window, way, lanes, steps, buffers, control, l
 
 
 @njit(cache=True, nogil=True)
+def _convolve_from(first_lane, lane_after, weights, state, steps, buffers, layer):
+    convolve_lanes(
+        buffers.wide, weights.in_multiplier[layer], weights.taps[layer], state.tails[layer], first_lane, lane_after,
+        steps, buffers.quantised,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def convolve_shared(weights, state, lanes, steps, buffers, control, layer):
+    """Convolution of one layer from ``buffers.wide`` to ``buffers.quantised``, the last half of the lanes by the second
+    core where that is ready."""
+    if lanes < 2 or not _is_ready(control):
+        _convolve_from(0, lanes, weights, state, steps, buffers, layer)
+        return
+    _start(control, CONVOLVE, layer)
+    _convolve_from(0, lanes // 2, weights, state, steps, buffers, layer)
+    _wait(control)
+
+
+@njit(cache=True, nogil=True)
 def softmax_shared(sums, multiplier, bias, coarse, fine, cumulative, control):
     """:func:`llmzip.softmax.token_frequencies`, the last half of the rows by the second core where that is ready."""
     rows = sums.shape[0]
@@ -219,6 +240,8 @@ def _serve(weights, offsets, head, state, window, way, buffers, control, coarse,
             )
         elif kind == HEAD:
             _multiply_rest(buffers.quantised, head_weight, head_offsets, way, buffers.logits)
+        elif kind == CONVOLVE:
+            _convolve_from(lanes // 2, lanes, weights, state, steps, buffers, layer)
         elif kind == SOFTMAX:
             half = lanes * steps // 2
             token_frequencies(buffers.logits[half:], head_multiplier, bias, coarse, fine, buffers.cumulative[half:])
