@@ -1,8 +1,8 @@
 """A scaling law from small runs: ``python -m llmzip.benchmarks.scaling CORPUS OUT``.
 
 Trains several shapes for the same training operations at several budgets, each run with its own cool-down; fits bits
-per byte on CORPUS/valid against operations; predicts more compute, from the small runs alone and from the shipped
-model. OUT keeps the runs: the command goes on from there, and ``llmzip.benchmarks.frontier`` measures their models.
+per byte on CORPUS/valid against operations, with and without the shipped model as a point; predicts more compute. OUT
+keeps the runs: the command goes on from there, and ``llmzip.benchmarks.frontier`` measures their models.
 """
 
 from __future__ import annotations
@@ -56,20 +56,13 @@ def validation_bits(run: Path) -> float:
     return float(next(row["bits_per_byte"] for row in reversed(rows) if "bits_per_byte" in row))
 
 
-def best_at(compute: np.ndarray, losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The runs that no cheaper run beats, by compute."""
-    order = np.argsort(compute)
-    kept = [i for n, i in enumerate(order) if losses[i] <= losses[order[: n + 1]].min()]
-    return compute[kept], losses[kept]
-
-
 @click.command()
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--shapes", default=",".join(SHAPES), show_default=True, help="Width and layers of each decoder.")
 @click.option("--budget", default=2e13, show_default=True, help="Training operations of the longest runs.")
 @click.option("--shipped-tokens", default=193_000_000, show_default=True, help="Training tokens of the shipped model.")
-@click.option("--shipped-bits", type=float, help="Its bits per byte on CORPUS/valid, for a prediction from there.")
+@click.option("--shipped-bits", type=float, help="Its bits per byte on CORPUS/valid: a point of the law.")
 @click.option("--threads", type=int, help="Cores for torch (default: all).")
 def main(
     corpus: Path, out: Path, shapes: str, budget: float, shipped_tokens: int, shipped_bits: float | None,
@@ -101,23 +94,20 @@ def main(
             compute.append(operations_per_token(config) * tokens)
             losses.append(validation_bits(run))
             click.echo(f"| {shape} | {tokens:,} | {compute[-1]:.3g} | {losses[-1]:.3f} |")
-    floor, scale, exponent = fit_power_law(np.array(compute), np.array(losses))
-    click.echo(f"all runs: bits per byte = {floor:.3f} + {scale:.4g} * operations^-{exponent:.3f}")
-    frontier_compute, frontier_losses = best_at(np.array(compute), np.array(losses))
-    line = np.polyfit(np.log(frontier_compute), np.log(frontier_losses), 1)
-    click.echo(
-        f"best of {len(frontier_compute)} budgets: bits per byte = {np.exp(line[1]):.4g} * operations^{line[0]:.4f}"
-    )
     shipped = operations_per_token(DEFAULT_CONFIG) * shipped_tokens
-    for more in (1, 10, 1000):
-        saturating = floor + scale * (more * shipped) ** -exponent
-        straight = float(np.exp(np.polyval(line, np.log(more * shipped))))
-        from_there = (
-            f", from the shipped model's own figure {shipped_bits * more ** line[0]:.3f}" if shipped_bits else ""
+    by_budget = np.array(losses).reshape(-1, len(BUDGET_SHARES))
+    laws = {f"all {len(losses)} runs": fit_power_law(np.array(compute), np.array(losses))}
+    if shipped_bits:
+        laws["the best shape at each budget, and the shipped model"] = fit_power_law(
+            np.array([share * budget for share in BUDGET_SHARES] + [shipped]),
+            np.append(by_budget.min(0), shipped_bits),
         )
+    click.echo(f"the shipped model took {shipped:.3g} operations; bits per byte for 1, 10 and 1,000 times as many:")
+    for title, (floor, scale, exponent) in laws.items():
+        predictions = [floor + scale * (more * shipped) ** -exponent for more in (1, 10, 1000)]
         click.echo(
-            f"{more}x the shipped model's compute ({more * shipped:.3g}): {saturating:.3f} with a floor, "
-            f"{straight:.3f} without{from_there}"
+            f"{title}: {floor:.3f} + {scale:.4g} * operations^-{exponent:.3f}: "
+            + ", ".join(f"{bits:.3f}" for bits in predictions)
         )
 
 
