@@ -61,7 +61,7 @@ def validation_bits(run: Path) -> float:
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--shapes", default=",".join(SHAPES), show_default=True, help="Width and layers of each decoder.")
 @click.option("--budget", default=2e13, show_default=True, help="Training operations of the longest runs.")
-@click.option("--shipped-tokens", default=193_000_000, show_default=True, help="Training tokens of the shipped model.")
+@click.option("--shipped-tokens", default=212_000_000, show_default=True, help="Training tokens of the shipped model.")
 @click.option("--shipped-bits", type=float, help="Its bits per byte on CORPUS/valid: a point of the law.")
 @click.option("--threads", type=int, help="Cores for torch (default: all).")
 def main(
