@@ -23,8 +23,8 @@ from llmzip.benchmarks.scaling import SHAPES, run_folder, validation_bits
 from llmzip.model import load_model, with_tensors
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.prime import prime_mixing, sample_pieces
+from llmzip.settings import DEFAULT_LEVEL
 
-LEVEL = 6
 SLICE_BYTES, SLICES_OF_A_DOMAIN = 10_000, 2
 LONG_DOMAIN, LONG_BYTES = "enwikitext", 1_000_000
 TIMED_BYTES = 40_000
@@ -54,7 +54,7 @@ def compressed_sizes(model: Path, corpus: Path) -> dict[str, float]:
         for start in np.linspace(0, max(0, len(text) - SLICE_BYTES), SLICES_OF_A_DOMAIN, dtype=int)
     ]
     long = max(texts.get(LONG_DOMAIN, b""), slices[0], key=len)[:LONG_BYTES]
-    compress = llmzip_peer(LEVEL, str(model)).compress
+    compress = llmzip_peer(DEFAULT_LEVEL, str(model)).compress
     return {
         "slices": 8 * sum(len(compress(piece)) for piece in slices) / sum(map(len, slices)),
         "long": 8 * len(compress(long)) / len(long),
@@ -118,7 +118,7 @@ def main(corpus: Path, out: Path, shapes: str, budget: float, kilobytes: int) ->
             if not sizes.exists():
                 sizes.write_text(json.dumps(compressed_sizes(model, corpus)))
             row |= {"token": validation_bits(run)} | json.loads(sizes.read_text())
-        archive.write_bytes(llmzip_peer(LEVEL, str(model) if model else None).compress(timed))
+        archive.write_bytes(llmzip_peer(DEFAULT_LEVEL, str(model) if model else None).compress(timed))
         for name, instructions in INSTRUCTION_SETS.items():
             row[name] = len(timed) / 1000 / restore_seconds(model, archive, instructions)
         figures = [f"{row[key]:.3f}" if key in row else "-" for key in ("token", "slices", "long")]

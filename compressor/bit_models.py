@@ -160,10 +160,12 @@ def first_slot(bucket_mask, hashed):
 
 
 @compiled
-def prefetch_slots(counters, bucket_mask, hashes):
-    """Ask for the buckets of ``hashes`` before :func:`find_slot` needs them."""
-    for hashed in hashes:
-        _prefetch(counters, first_slot(bucket_mask, hashed))  # type: ignore[call-arg]
+def ask_for_slots(counters, bucket_mask, contexts, partial, hashes):
+    """Hash each context with the byte's bits so far into ``hashes``, and ask for their buckets before
+    :func:`find_slot` needs them."""
+    for i in range(contexts.size):
+        hashes[i] = hash_pair(contexts[i] + i, partial)
+        _prefetch(counters, first_slot(bucket_mask, hashes[i]))  # type: ignore[call-arg]
 
 
 @inlined

@@ -21,6 +21,7 @@ from llmzip.bit_models import (
     SLOT,
     WEIGHT_ONE,
     adapt,
+    ask_for_slots,
     byte_class,
     clip,
     find_slot,
@@ -34,7 +35,6 @@ from llmzip.bit_models import (
     match_bucket,
     mix,
     prefetch_row,
-    prefetch_slots,
     untrained_counter_map,
     untrained_match_map,
     update_counter,
@@ -238,9 +238,7 @@ def code_bytes(
         for bit_index in range(8):
             shift = 7 - bit_index
             if bit_index == 0 or bit_index == 4:
-                for i in range(CONTEXTS):
-                    hashes[i] = hash_pair(contexts[i] + i, partial)
-                prefetch_slots(counters, bucket_mask, hashes)
+                ask_for_slots(counters, bucket_mask, contexts, partial, hashes)
                 for i in range(CONTEXTS):
                     slots[i] = find_slot(counters, bucket_mask, hashes[i])
                 within = np.int64(1)

@@ -23,6 +23,7 @@ from llmzip.bit_models import (
     SLOT,
     WEIGHT_ONE,
     adapt,
+    ask_for_slots,
     byte_class,
     clip,
     empty_counters,
@@ -34,7 +35,6 @@ from llmzip.bit_models import (
     match_bucket,
     mix,
     prefetch_row,
-    prefetch_slots,
     untrained_counter_map,
     untrained_match_map,
     update_counter,
@@ -190,13 +190,6 @@ def first_match_input(inputs):
 
 
 @compiled
-def _ask_for_slots(adaptive, contexts, partial, hashes):
-    for i in range(CONTEXTS):
-        hashes[i] = hash_pair(contexts[i] + i, partial)
-    prefetch_slots(adaptive.counters, (1 << adaptive.table_bits[0]) - 1, hashes)
-
-
-@compiled
 def lower_bound(token_bytes, low, high, depth, value):
     """First token in ``[low, high)`` whose byte at ``depth`` is at least ``value``."""
     while low < high:
@@ -260,8 +253,9 @@ def _code_token(
     depth = np.int64(0)
     end_bits = adaptive.table_bits[1]
     end_start = SLOT << adaptive.table_bits[0]
+    bucket_mask = (1 << adaptive.table_bits[0]) - 1
     set_contexts(lane, history, node, adaptive, scratch.contexts)
-    _ask_for_slots(adaptive, scratch.contexts, 1, scratch.hashes)
+    ask_for_slots(adaptive.counters, bucket_mask, scratch.contexts, 1, scratch.hashes)
     _exclude_impossible(lane[LAST_NODE], cumulative, vocabulary, scratch.excluded)
     while True:
         if lane[POSITION] >= history.size:
@@ -277,7 +271,7 @@ def _code_token(
         if high - low == 1 and np.int64(token_lengths[low]) == depth:
             return low
         set_contexts(lane, history, node, adaptive, scratch.contexts)
-        _ask_for_slots(adaptive, scratch.contexts, 1, scratch.hashes)
+        ask_for_slots(adaptive.counters, bucket_mask, scratch.contexts, 1, scratch.hashes)
         if np.int64(token_lengths[low]) == depth:
             total = np.int64(cumulative[high]) - np.int64(cumulative[low])
             ends = np.int64(cumulative[low + 1]) - np.int64(cumulative[low])
@@ -335,7 +329,7 @@ def _code_byte(
     for bit_index in range(8):
         shift = 7 - bit_index
         if bit_index == 4:
-            _ask_for_slots(adaptive, scratch.contexts, partial, scratch.hashes)
+            ask_for_slots(counters, bucket_mask, scratch.contexts, partial, scratch.hashes)
         if bit_index == 0 or bit_index == 4:
             for i in range(CONTEXTS):
                 slots[i] = find_slot(counters, bucket_mask, scratch.hashes[i])

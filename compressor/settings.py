@@ -14,19 +14,16 @@ BLOCK_BYTES = 4 << 20
 MAX_DEFAULT_THREADS = 4
 """Each needs up to 250 MB: more only on request."""
 LANES = {
-    2: (2 << 10, 64),
-    3: (8 << 10, 16),
-    4: (8 << 10, 16),
-    5: (16 << 10, 8),
-    6: (24 << 10, 4),
-    7: (48 << 10, 2),
-    8: (512 << 10, 2),
-    9: (1, 1),
+    2: ((2 << 10, 64),),
+    3: ((8 << 10, 16),),
+    4: ((8 << 10, 16),),
+    5: ((16 << 10, 8),),
+    6: ((24 << 10, 4), (96 << 10, 8)),
+    7: ((48 << 10, 2),),
+    8: ((512 << 10, 2),),
+    9: ((1, 1),),
 }
-"""Least bytes of a lane, and how many lanes at most, by level."""
-LANES_OF_LONG_BLOCKS = {6: (96 << 10, 8)}
-"""The same for blocks that have room for more such lanes: with four, the default restores less than twice as fast as
-paq8px."""
+"""Least bytes of a lane, and how many such lanes at most, by level; the rule that gives more lanes holds."""
 INDEPENDENT_ABOVE_BYTES = 64 << 20
 
 
@@ -86,8 +83,7 @@ class Settings:
         """Lanes of a block: more of them are faster, fewer lose less context."""
         if self.lanes is not None:
             return self.lanes
-        rules = LANES[self.level], LANES_OF_LONG_BLOCKS.get(self.level, LANES[self.level])
-        return max(_power_of_two_below(plain_length // lane_bytes, most) for lane_bytes, most in rules)
+        return max(_power_of_two_below(plain_length // lane_bytes, most) for lane_bytes, most in LANES[self.level])
 
 
 def _power_of_two_below(value: int, limit: int) -> int:

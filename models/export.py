@@ -125,18 +125,19 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--vocabulary-of", type=click.Path(exists=True, dir_okay=False), help="Model file with the vocabulary.")
-def main(checkpoint: str, out: Path, vocabulary_of: str | None) -> None:
-    """Write the int8 model file of a training CHECKPOINT to OUT."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    config = ModelConfig.from_json(saved["config"])
-    model = EncoderAugmentedDecoder(config)
-    model.load_state_dict(saved["model"])
+def main(checkpoints: tuple[str, ...], out: Path, vocabulary_of: str | None) -> None:
+    """Write the int8 model file of a training checkpoint, or of the mean of several CHECKPOINTS' weights, to OUT."""
+    saved = [torch.load(path, map_location="cpu", weights_only=True) for path in checkpoints]
+    model = EncoderAugmentedDecoder(ModelConfig.from_json(saved[-1]["config"]))
+    weights = [one["model"] for one in saved]
+    model.load_state_dict({name: sum(w[name] for w in weights) / len(weights) for name in weights[-1]})
     data = export_model(model, load_model(vocabulary_of).vocabulary)
     out.write_bytes(data)
-    click.echo(f"{out}: {len(data)} bytes, step {saved['step']}, fingerprint {Model(data).fingerprint.hex()}")
+    steps = ", ".join(str(one["step"]) for one in saved)
+    click.echo(f"{out}: {len(data)} bytes, step {steps}, fingerprint {Model(data).fingerprint.hex()}")
 
 
 def import_model(model: Model) -> dict[str, Tensor]:

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
 from llmzip.architecture import ModelConfig  # noqa: E402
 from llmzip.model import Model  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
-from llmzip.models.export import export_model, import_model  # noqa: E402
+from llmzip.models.export import export_model, import_model, restore_network  # noqa: E402
+from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
@@ -239,6 +241,17 @@ def test_model_config_survives_json(tiny: Model) -> None:
 
 
 @pytest.mark.slow
+def test_mean_of_two_checkpoints(tiny: Model, tmp_path: Path) -> None:
+    weights = import_model(tiny)
+    for i, factor in enumerate((0.5, 1.5)):
+        scaled = {name: factor * value for name, value in weights.items()}
+        torch.save({"model": scaled, "config": tiny.config.to_json(), "step": i}, tmp_path / f"{i}.pt")
+    command = [str(tmp_path / "0.pt"), str(tmp_path / "1.pt"), str(tmp_path / "mean"), "--vocabulary-of", TINY_PATH]
+    result = CliRunner().invoke(export_command, command, catch_exceptions=False)
+    assert "step 0, 1" in result.output
+    assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), tiny.vocabulary)
+
+
 def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     """From a folder of text to a model file that compresses, starting from the shipped weights."""
     from llmzip.model import load_model
