@@ -23,7 +23,7 @@ from llmzip.models.paper_models import MaskedMixing, PaperConfig, PaperModel, ro
 from llmzip.models.regress_entropy import fit, training_rows  # noqa: E402
 from llmzip.models.train import TrainingOptions, train  # noqa: E402
 from llmzip.token_entropy import entropy, regressed_entropy  # noqa: E402
-from tests.conftest import TINY_PATH  # noqa: E402
+from tests.conftest import GOLDEN, TINY_PATH  # noqa: E402
 
 SMALL = PaperConfig(64, context=24, width=32, layers=2, heads=2, encoder_width=16, encoder_layers=1, side_numbers=8)
 
@@ -170,11 +170,12 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
     assert refused.exit_code == 1
 
 
-def test_shipped_model_regresses_entropy(shipped: Model, text: bytes) -> None:
-    estimates = regressed_entropy(shipped, shipped.tokenizer.encode(text))
-    known = entropy(text, shipped)
-    assert np.corrcoef(estimates, known.entropy)[0, 1] > 0.5
-    assert estimates.mean() == pytest.approx(known.entropy.mean(), rel=0.5)
+def test_shipped_model_regresses_entropy(shipped: Model) -> None:
+    natural = (GOLDEN / "plain.txt").read_bytes()
+    estimates = regressed_entropy(shipped, shipped.tokenizer.encode(natural))
+    known = entropy(natural, shipped)
+    assert np.corrcoef(estimates, known.entropy)[0, 1] > 0.6
+    assert estimates.mean() == pytest.approx(known.entropy.mean(), rel=0.3)
 
 
 # Objectives
