@@ -2,95 +2,50 @@
 
 Codes pieces of CORPUS/valid by the network alone with and without stored numbers, and says what these cost: those that
 the encoder reads, those refined for the piece by gradient, one of a few kept ones (a hyper-prior), and a low-rank
-update of a matrix. With ``--mixed`` the best of them in mixed mode too.
+update of a matrix. With ``--mixed`` the best of them in mixed mode too. With ``--effort`` it shows the sizes of files
+instead: what ``llmzip compress`` makes of the pieces without and with that effort.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from llmzip.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
+from llmzip.architecture import SIDE_STEPS_PER_UNIT
 from llmzip.benchmarks.machine import machine_line
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
-from llmzip.models.train import LN2
+from llmzip.models.refine_side import IGNORED, as_stored, coded_bits, descend, refined
 from llmzip.progress import SILENT
+from llmzip.settings import Settings
 from llmzip.side_information import pack_side
+from llmzip.streams import compress
 
 DOMAINS = ("books", "enwikitext", "wiki", "python", "man", "logs")
 WINDOW = 512
-REFINING_SEQUENCES = 4
 KEPT_READINGS = 24
 UPDATE_BITS = 4
 
 
 def sequences(model: Model, plain: bytes) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of ``plain`` in rows of at most ``WINDOW`` tokens, each from a cold start; padding is -100."""
+    """Inputs and targets of ``plain`` in rows of at most ``WINDOW`` tokens, each from a cold start, and padding."""
     tokens = torch.from_numpy(model.tokenizer.encode(plain).astype(np.int64))
     length = min(WINDOW, len(tokens))
     rows = -(-len(tokens) // length)
-    targets = F.pad(tokens, (0, rows * length - len(tokens)), value=-100).view(rows, length)
+    targets = F.pad(tokens, (0, rows * length - len(tokens)), value=IGNORED).view(rows, length)
     inputs = F.pad(targets.clamp_min(0), (1, 0), value=model.start_token)[:, :-1]
     return inputs, targets
-
-
-def coded_bits(network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, side: Tensor | None) -> Tensor:
-    """Ideal code length of all targets."""
-    total = torch.zeros(())
-    with torch.autocast("cpu", torch.bfloat16):
-        for row, target in zip(inputs.split(REFINING_SEQUENCES), targets.split(REFINING_SEQUENCES), strict=True):
-            numbers = None if side is None else side.expand(len(row), -1)
-            logits = network.logits(network.hidden_states(row, numbers))
-            total = total + F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="sum") / LN2
-    return total
-
-
-def descend(
-    parameters: list[Tensor], bits: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor,
-    rate: float, steps: int,
-) -> None:  # fmt: skip
-    """Lower ``bits`` of random sequences of a piece, scaled to the whole piece, by Adam."""
-    optimizer = torch.optim.Adam(parameters, lr=rate)
-    random = np.random.default_rng(0)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * (1 - step / steps)
-        rows = torch.from_numpy(random.permutation(len(inputs))[:REFINING_SEQUENCES])
-        optimizer.zero_grad()
-        (bits(inputs[rows], targets[rows]) * len(inputs) / len(rows)).backward()
-        optimizer.step()
-
-
-def as_stored(side: Tensor) -> NDArray[np.int8]:
-    numbers: NDArray[np.int8] = (
-        (side * SIDE_STEPS_PER_UNIT).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8).numpy()[0]
-    )
-    return numbers
-
-
-def refined(network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, start: Tensor, steps: int) -> Tensor:
-    """Numbers ``[1, n]`` refined for a piece from ``start``: coded bits and their own, noise in place of rounding."""
-    side = start.clone().requires_grad_()
-
-    def bits(rows: Tensor, wanted: Tensor) -> Tensor:
-        noisy = side + (torch.rand_like(side) - 0.5) / SIDE_STEPS_PER_UNIT
-        share = len(rows) / len(inputs)
-        return coded_bits(network, rows, wanted, noisy) + share * network.prior.bits(noisy).sum()
-
-    descend([side], bits, inputs, targets, 0.06, steps)
-    return side.detach()
 
 
 def low_rank_update(
@@ -137,6 +92,29 @@ def kept_numbers(model: Model, network: EncoderAugmentedDecoder, corpus: Path) -
     return torch.stack(kept)
 
 
+def pieces(corpus: Path, domains: str, sizes: str) -> Iterator[tuple[str, bytes]]:
+    """Names of domains, and pieces of their text in CORPUS/valid of each of ``sizes`` that they have."""
+    files = domain_files(corpus / "valid")
+    for name in domains.split(","):
+        text = read_domain(files[name])
+        for size in map(int, sizes.split(",")):
+            plain = text[len(text) // 3 :][:size]
+            if len(plain) == size:
+                yield name, plain
+
+
+def show_file_sizes(texts: Iterator[tuple[str, bytes]], effort: int, model: str | None) -> None:
+    click.echo("| domain | bytes | without | with | seconds without | with |")
+    click.echo("|---|---|---|---|---|---|")
+    for name, plain in texts:
+        coded, seconds = [], []
+        for each in (0, effort):
+            started = time.perf_counter()
+            coded.append(len(compress(plain, Settings(effort=each, model=model))))
+            seconds.append(time.perf_counter() - started)
+        click.echo(f"| {name} | {len(plain)} | {coded[0]} | {coded[1]} | {seconds[0]:.1f} | {seconds[1]:.1f} |")
+
+
 @click.command()
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
@@ -145,52 +123,53 @@ def kept_numbers(model: Model, network: EncoderAugmentedDecoder, corpus: Path) -
 @click.option("--steps", default=24, show_default=True, help="Steps of refinement.")
 @click.option("--rank", default=1, show_default=True, help="Of the low-rank update.")
 @click.option("--mixed", is_flag=True, help="Mixed mode with the best numbers too.")
-def main(corpus: Path, model: str | None, sizes: str, domains: str, steps: int, rank: int, mixed: bool) -> None:
+@click.option("--effort", type=click.IntRange(1, 9), help="Show sizes of files with this effort of llmzip compress.")
+def main(
+    corpus: Path, model: str | None, sizes: str, domains: str, steps: int, rank: int, mixed: bool, effort: int | None
+) -> None:
     """Show bits without and with side information, its cost included, on pieces of CORPUS/valid."""
+    click.echo(machine_line())
+    texts = pieces(corpus, domains, sizes)
+    if effort:
+        show_file_sizes(texts, effort, model)
+        return
     loaded = load_model(model)
     network = restore_network(loaded)
     kept = kept_numbers(loaded, network, corpus / "train")
-    click.echo(machine_line())
-    files = domain_files(corpus / "valid")
     click.echo("| domain | bytes | bits without | read by the encoder | refined | one of the kept | low-rank | mixed |")
     click.echo("|---|---|---|---|---|---|---|---|")
-    for name in domains.split(","):
-        text = read_domain(files[name])
-        for size in map(int, sizes.split(",")):
-            plain = text[len(text) // 3 :][:size]
-            if len(plain) < size:
-                continue
-            inputs, targets = sequences(loaded, plain)
+    for name, plain in texts:
+        inputs, targets = sequences(loaded, plain)
+        with torch.no_grad():
+            base = float(coded_bits(network, inputs, targets, None))
+            read = network.encode(targets[:1].clamp_min(0))
+            by_code = [float(coded_bits(network, inputs[:8], targets[:8], code[None])) for code in kept]
+            best = kept[int(np.argmin(by_code))][None]
+        better = refined(network, inputs, targets, torch.zeros_like(read), steps)
+        cells, stored = [], [as_stored(side) for side in (read, better, best)]
+        costs = [8 * len(pack_side(loaded, stored[0])), 8 * len(pack_side(loaded, stored[1]))]
+        costs.append(math.ceil(math.log2(len(kept))))
+        totals = []
+        for numbers, cost in zip(stored, costs, strict=True):
+            side = torch.from_numpy(numbers)[None].float() / SIDE_STEPS_PER_UNIT
             with torch.no_grad():
-                base = float(coded_bits(network, inputs, targets, None))
-                read = network.encode(targets[:1].clamp_min(0))
-                by_code = [float(coded_bits(network, inputs[:8], targets[:8], code[None])) for code in kept]
-                best = kept[int(np.argmin(by_code))][None]
-            better = refined(network, inputs, targets, torch.zeros_like(read), steps)
-            cells, stored = [], [as_stored(side) for side in (read, better, best)]
-            costs = [8 * len(pack_side(loaded, stored[0])), 8 * len(pack_side(loaded, stored[1]))]
-            costs.append(math.ceil(math.log2(len(kept))))
-            totals = []
-            for numbers, cost in zip(stored, costs, strict=True):
-                side = torch.from_numpy(numbers)[None].float() / SIDE_STEPS_PER_UNIT
-                with torch.no_grad():
-                    change = float(coded_bits(network, inputs, targets, side)) - base
-                totals.append(change + cost)
-                cells.append(f"{change:+.0f} + {cost}")
-            saved, cost = low_rank_update(network, inputs, targets, rank, steps)
-            cells.append(f"{-saved:+.0f} + {cost}")
-            if mixed:
-                tokens = loaded.tokenizer.encode(plain)
-                winner = int(np.argmin(totals))
-                coded = []
-                for side_numbers in (None, stored[winner]):
-                    coder = MixedCoder(loaded, bucket_bits_for(len(plain)))
-                    result = coder.encode(tokens, 1, side_numbers, None, SILENT)
-                    coded.append(8 * len(result[1]) if result else 8 * len(plain))
-                cells.append(f"{coded[0]} {coded[1] - coded[0]:+d} + {costs[winner]}")
-            else:
-                cells.append("-")
-            click.echo(f"| {name} | {size} | {base:.0f} | {' | '.join(cells)} |")
+                change = float(coded_bits(network, inputs, targets, side)) - base
+            totals.append(change + cost)
+            cells.append(f"{change:+.0f} + {cost}")
+        saved, cost = low_rank_update(network, inputs, targets, rank, steps)
+        cells.append(f"{-saved:+.0f} + {cost}")
+        if mixed:
+            tokens = loaded.tokenizer.encode(plain)
+            winner = int(np.argmin(totals))
+            coded = []
+            for side_numbers in (None, stored[winner]):
+                coder = MixedCoder(loaded, bucket_bits_for(len(plain)))
+                result = coder.encode(tokens, 1, side_numbers, None, SILENT)
+                coded.append(8 * len(result[1]) if result else 8 * len(plain))
+            cells.append(f"{coded[0]} {coded[1] - coded[0]:+d} + {costs[winner]}")
+        else:
+            cells.append("-")
+        click.echo(f"| {name} | {len(plain)} | {base:.0f} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

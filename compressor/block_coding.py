@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import lzma
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmzip import context_coding
 from llmzip.container import (
@@ -80,6 +82,9 @@ class _Choice(NamedTuple):
     parameter: int
     payload: bytes | None
 
+    def size(self) -> float:
+        return math.inf if self.payload is None else len(self.payload)
+
 
 def seal(block: Block, header: Header, plain: bytes) -> Block:
     """``block`` with the checksum for a member with ``header``."""
@@ -136,7 +141,7 @@ class BlockEncoder:
         else:
             coded = self._encode_with_model(self._model, plain, len(packed)) if self._model else None
             choices.append(coded or self._encode_with_contexts(plain))
-        best = min((c for c in choices if c.payload is not None), key=lambda c: len(c.payload or b""))
+        best = min(choices, key=_Choice.size)
         parameter = best.parameter
         if best.method in (Method.STORED, Method.LZMA):
             parameter = self._restart({choice.method for choice in choices})
@@ -158,26 +163,50 @@ class BlockEncoder:
         tokens = model.tokenizer.encode(plain)
         if not self._looks_like_text(model, tokens, bound / len(plain)):
             return None
-        settings = self._settings
-        lanes = min(settings.lanes_for(len(plain)), 1 << (tokens.size.bit_length() - 1))
-        lanes_log2 = lanes.bit_length() - 1
-        side = choose_side(model, tokens)
+        lanes = min(self._settings.lanes_for(len(plain)), 1 << (tokens.size.bit_length() - 1))
+        side = choose_side(model, tokens, self._settings.effort)
         self._progress.bytes_per_token = len(plain) / tokens.size
-        if settings.token_mode:
-            coded = encode_tokens(model, tokens, lanes, side, settings.kernel, self._progress, self._cores)
-            return _Choice(Method.TOKENS, lanes_log2, pack_side(model, side) + pack_varint(tokens.size) + coded)
+        if self._settings.token_mode:
+            return self._encode_tokens(model, tokens, lanes, side)
         if self._mixed is None or self._header.independent:
             self._mixed = MixedCoder(model, bucket_bits_for(len(plain)), cores=self._cores)
-        mixed = self._mixed
-        result = mixed.encode(tokens, lanes, side, settings.kernel, self._progress)
-        if result is None:
-            return _Choice(Method.MIXED, lanes_log2, None)
-        lane_bytes, coded = result
-        if lanes == 1 and side is None:
-            return _Choice(Method.MIXED_LANE, 0, coded)
-        start = bytes([mixed.bucket_bits]) + pack_side(model, side) + pack_varint(tokens.size)
-        start += b"".join(pack_varint(n) for n in lane_bytes[:-1])
-        return _Choice(Method.MIXED, lanes_log2, start + coded)
+        return self._encode_mixed(model, tokens, lanes, side)
+
+    def _encode_tokens(
+        self, model: Model, tokens: NDArray[np.int32], lanes: int, side: NDArray[np.int8] | None
+    ) -> _Choice:
+        def choice(numbers: NDArray[np.int8] | None, progress: Progress) -> _Choice:
+            coded = encode_tokens(model, tokens, lanes, numbers, self._settings.kernel, progress, self._cores)
+            start = pack_side(model, numbers) + pack_varint(tokens.size)
+            return _Choice(Method.TOKENS, lanes.bit_length() - 1, start + coded)
+
+        best = choice(side, self._progress)
+        if side is not None and self._settings.effort:
+            best = min(best, choice(None, SILENT), key=_Choice.size)
+        return best
+
+    def _encode_mixed(
+        self, model: Model, tokens: NDArray[np.int32], lanes: int, side: NDArray[np.int8] | None
+    ) -> _Choice:
+        def choice(mixed: MixedCoder, numbers: NDArray[np.int8] | None, progress: Progress) -> _Choice:
+            result = mixed.encode(tokens, lanes, numbers, self._settings.kernel, progress)
+            if result is None:
+                return _Choice(Method.MIXED, lanes.bit_length() - 1, None)
+            lane_bytes, coded = result
+            if lanes == 1 and numbers is None:
+                return _Choice(Method.MIXED_LANE, 0, coded)
+            start = bytes([mixed.bucket_bits]) + pack_side(model, numbers) + pack_varint(tokens.size)
+            start += b"".join(pack_varint(n) for n in lane_bytes[:-1])
+            return _Choice(Method.MIXED, lanes.bit_length() - 1, start + coded)
+
+        assert self._mixed is not None
+        if side is None or not self._settings.effort:
+            return choice(self._mixed, side, self._progress)
+        without = self._mixed.fork()
+        best, plainer = choice(self._mixed, side, self._progress), choice(without, None, SILENT)
+        if plainer.size() < best.size():
+            self._mixed, best = without, plainer
+        return best
 
     def _encode_with_contexts(self, plain: bytes) -> _Choice:
         if self._context is None or self._header.independent:

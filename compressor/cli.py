@@ -82,15 +82,17 @@ def level_options(command: Callable[..., None]) -> Callable[..., None]:
 @level_options
 @click.option("--lanes", type=int, help="Lanes a block is cut into: a power of two (default: by size).")
 @click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs some size.")
+@click.option("--effort", type=click.IntRange(0, 9), default=0, help="Refine side information: slow, seldom pays.")
 def compress(
     files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
     verbose: bool, threads: int | None, model: str | None, level: int, lanes: int | None, independent: bool,
+    effort: int,
 ) -> None:  # fmt: skip
     """Compress FILES to FILE.llmz (standard input to standard output without FILES)."""
     from llmzip.settings import Settings
 
     try:
-        settings = Settings(level=level, lanes=lanes, threads=threads, independent=independent, model=model)
+        settings = Settings(level, lanes, threads, independent=independent, model=model, effort=effort)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     from llmzip.streams import compress_stream

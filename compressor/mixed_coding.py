@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,6 +68,12 @@ class MixedCoder:
         self._vocabulary = (
             tokenizer.token_bytes, tokenizer.token_lengths, tokenizer.children, tokenizer.token_at, first_byte_starts,
         )  # fmt: skip
+
+    def fork(self) -> MixedCoder:
+        """A coder in the same state that learns on its own."""
+        twin = copy.copy(self)
+        twin._learned, twin._adaptive = copy.deepcopy((self._learned, self._adaptive))
+        return twin
 
     def encode(
         self, tokens: NDArray[np.int32], lanes: int, side: NDArray[np.int8] | None, kernel: str | None,

@@ -45,6 +45,8 @@ class Settings:
         independent: every block starts from fresh models, so that blocks can be coded and read on their own.
         block_bytes: plain bytes per block.
         model: path of a model file, or None for the one that ships.
+        effort: 0 to 9, how long to refine side information for each block. A block for which some is found is coded
+            with and without, and the smaller is kept.
     """
 
     level: int = DEFAULT_LEVEL
@@ -54,6 +56,7 @@ class Settings:
     independent: bool = False
     block_bytes: int = BLOCK_BYTES
     model: str | None = None
+    effort: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -64,6 +67,8 @@ class Settings:
             raise ValueError(f"threads must be at least 1, not {self.threads}")
         if self.kernel not in (None, "compiled", "plain", "blas"):
             raise ValueError(f"kernel must be 'compiled', 'plain' or 'blas', not {self.kernel!r}")
+        if not 0 <= self.effort <= 9:
+            raise ValueError(f"effort must be 0 to 9, not {self.effort}")
         if not 1 <= self.block_bytes <= 1 << 26:
             raise ValueError(f"block size must be 1 byte to 64 MiB, not {self.block_bytes}")
 

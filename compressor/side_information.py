@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.architecture import INT8_MAX
+from llmzip.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
 from llmzip.errors import LlmzError
 from llmzip.model import Model, code_lengths
 
 NULL_SIDE = b"\0"
 TRIAL_TOKENS = 512
 """Tokens of each part of a block on which side information has to pay for itself."""
+TRIED_PARTS, REFINED_PARTS = 2, 4
+"""Parts to try what the encoder reads on, and to refine it for."""
 COLD_TOKENS = 128
 """Tokens at a part's start that do not count: a lane starts cold only once."""
 MIN_TOKENS = 64
+GRADIENT_STEPS, SEARCH_STEPS = 12, 64
+"""Of refinement, for each level of effort."""
 
 
 def pack_side(model: Model, side: NDArray[np.int8] | None) -> bytes:
@@ -47,27 +53,77 @@ def unpack_side(model: Model, data: bytes) -> tuple[NDArray[np.int8] | None, int
     return (np.asarray(symbols) - INT8_MAX).astype(np.int8), 1 + length
 
 
-def choose_side(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.int8] | None:
+class SideTrial:
+    """Parts of a block on which side information shows what it saves.
+
+    Args:
+        tokens: the block's, int32 ``[tokens]``. Few are tried whole; of many, ``parts`` parts are.
+    """
+
+    def __init__(self, model: Model, tokens: NDArray[np.int32], parts: int) -> None:
+        self._model = model
+        self._block_tokens = tokens.size
+        self._whole = tokens.size <= parts * TRIAL_TOKENS
+        length = tokens.size if self._whole else TRIAL_TOKENS
+        first, last = (0, 0) if self._whole else (tokens.size // 4, 3 * tokens.size // 4 - length)
+        starts = np.linspace(first, last, 1 if self._whole else parts).astype(np.int64)
+        self._targets = np.stack([tokens[start : start + length] for start in starts])
+        beginning = np.full((len(starts), 1), model.start_token, np.int32)
+        self._inputs = np.concatenate([beginning, self._targets[:, :-1]], 1)
+        self._cold = 0 if self._whole else COLD_TOKENS
+        self._weight = tokens.size / self._targets[:, self._cold :].size
+
+    def bits(self, side: NDArray[np.int8] | None) -> float:
+        """Bits of the whole block by the network alone, estimated on the parts behind their start, and of ``side``."""
+        rows, length = self._inputs.shape
+        cumulative = self._model.predictor(rows, length, side)(self._inputs)
+        lengths = code_lengths(cumulative, self._targets.ravel()).reshape(rows, length)
+        return float(lengths[:, self._cold :].sum()) * self._weight + 8 * len(pack_side(self._model, side))
+
+    def read(self) -> NDArray[np.int8]:
+        """What the encoder reads in one window of each part, on average."""
+        window = self._model.config.encoder.window
+        numbers = np.stack([self._model.encode_side(part[:window]) for part in self._targets])
+        mean: NDArray[np.int8] = np.rint(numbers.mean(0)).astype(np.int8)
+        return mean
+
+    def refine(self, side: NDArray[np.int8], effort: int) -> NDArray[np.int8]:
+        """``side`` refined for the block: by gradient where PyTorch is installed, else number by number."""
+        if find_spec("torch"):
+            from llmzip.models.refine_side import refine_by_gradient
+
+            steps = effort * GRADIENT_STEPS
+            return refine_by_gradient(self._model, self._inputs, self._targets, self._cold, side, steps, self._weight)
+        return self.search(side, effort * SEARCH_STEPS)
+
+    def search(self, side: NDArray[np.int8], steps: int) -> NDArray[np.int8]:
+        """Coordinate search: ``steps`` trials of one number more or less, by strides that halve; what helps is kept."""
+        best, least, stride = side.copy(), self.bits(side), SIDE_STEPS_PER_UNIT
+        moves = [(number, sign) for number in range(side.size) for sign in (1, -1)]
+        random = np.random.default_rng(0)
+        for step in range(steps):
+            if step % len(moves) == 0:
+                random.shuffle(moves)
+                stride = max(1, stride // 2) if step else stride
+            number, sign = moves[step % len(moves)]
+            tried = best.copy()
+            tried[number] = np.clip(int(tried[number]) + sign * stride, -INT8_MAX, INT8_MAX)
+            if (bits := self.bits(tried)) < least:
+                best, least = tried, bits
+        return best
+
+
+def choose_side(model: Model, tokens: NDArray[np.int32], effort: int = 0) -> NDArray[np.int8] | None:
     """Return the side information that saves more than it costs on ``tokens`` int32 ``[tokens]``, or None.
 
-    Short blocks are tried whole. Of longer ones two parts are tried: the encoder reads one window of each, the
-    candidate is the mean, and what it saves behind the first tokens of a part is taken for the whole block.
+    The candidates are what the encoder reads and, with ``effort`` of 1 and more, that and none at all refined for
+    these tokens.
     """
-    window = model.config.encoder.window
     if tokens.size < MIN_TOKENS:
         return None
-    whole = tokens.size <= 2 * TRIAL_TOKENS
-    starts = [0] if whole else [tokens.size // 4, 3 * tokens.size // 4 - TRIAL_TOKENS]
-    length = tokens.size if whole else TRIAL_TOKENS
-    targets = np.stack([tokens[start : start + length] for start in starts])
-    inputs = np.concatenate([np.full((len(starts), 1), model.start_token, np.int32), targets[:, :-1]], 1)
-    read = [model.encode_side(part[:window]) for part in targets]
-    candidate: NDArray[np.int8] = np.rint(np.stack(read).mean(0)).astype(np.int8)
-    cold = 0 if whole else COLD_TOKENS
-
-    def bits(side: NDArray[np.int8] | None) -> float:
-        cumulative = model.predictor(len(starts), length, side)(inputs)
-        warm = code_lengths(cumulative, targets.ravel()).reshape(targets.shape)[:, cold:]
-        return float(warm.mean()) * tokens.size + 8 * len(pack_side(model, side))
-
-    return candidate if bits(candidate) < bits(None) else None
+    trial = SideTrial(model, tokens, REFINED_PARTS if effort else TRIED_PARTS)
+    candidates: list[NDArray[np.int8] | None] = [None, trial.read()]
+    if effort:
+        starts = [np.zeros(model.config.side_numbers, np.int8), trial.read()]
+        candidates += [trial.refine(start, effort) for start in starts]
+    return min(candidates, key=trial.bits)

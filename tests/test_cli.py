@@ -41,6 +41,11 @@ def test_round_trip_keeps_input_mode_and_time(plain: Path, tmp_path: Path) -> No
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.txt", "plain.txt.llmz"]
 
 
+def test_effort_round_trip(plain: Path, tmp_path: Path) -> None:
+    assert llmzip("compress", "--effort", "1", "-2", plain).returncode == 0
+    assert llmzip("decompress", "-c", tmp_path / "plain.txt.llmz").stdout == TEXT
+
+
 def test_standard_streams(plain: Path) -> None:
     packed = llmzip("compress", stdin=TEXT)
     assert packed.returncode == 0

@@ -9,7 +9,9 @@ from llmzip.errors import LlmzError
 from llmzip.mixed_coding import MixedCoder
 from llmzip.model import Model, load_model
 from llmzip.progress import SILENT
-from llmzip.side_information import choose_side, pack_side, unpack_side
+from llmzip.settings import Settings
+from llmzip.side_information import SideTrial, choose_side, pack_side, unpack_side
+from llmzip.streams import compress, decompress
 from llmzip.token_coding import decode_tokens, encode_tokens
 from tests.conftest import TINY_PATH
 
@@ -64,3 +66,42 @@ def test_chosen_side_pays_for_itself(tiny: Model, text: bytes) -> None:
         for name, s in (("null", None), ("chosen", side), ("read", tiny.encode_side(tokens[:64])))
     }
     assert sizes["chosen"] <= min(sizes["null"], sizes["read"]) + 4
+
+
+def test_search_lowers_bits_and_cost_together(tiny: Model, text: bytes) -> None:
+    trial = SideTrial(tiny, tiny.tokenizer.encode(text)[:300], 2)
+    start = np.zeros(NUMBERS, np.int8)
+    found = trial.search(start, 60)
+    assert trial.bits(found) < trial.bits(start)
+    assert np.array_equal(trial.search(found, 0), found)
+
+
+def test_gradient_lowers_bits_and_cost_together(tiny: Model, text: bytes) -> None:
+    pytest.importorskip("torch")
+    trial = SideTrial(tiny, tiny.tokenizer.encode(text)[:900], 2)
+    start = np.full(NUMBERS, 20, np.int8)
+    assert trial.bits(trial.refine(start, 3)) < trial.bits(start)
+
+
+@pytest.mark.parametrize("torch_installed", [False, True])
+@pytest.mark.parametrize("level", [2, 9])
+def test_effort_never_gives_larger_files(
+    text: bytes, level: int, torch_installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch_installed:
+        pytest.importorskip("torch")
+    else:
+        monkeypatch.setattr("llmzip.side_information.find_spec", lambda name: None)
+    plain = text[:4000]
+    coded = [compress(plain, Settings(level, model=TINY_PATH, effort=effort)) for effort in (0, 1)]
+    assert len(coded[1]) <= len(coded[0])
+    assert [decompress(archive, TINY_PATH) for archive in coded] == [plain, plain]
+
+
+@pytest.mark.parametrize("level", [2, 6])
+def test_useless_side_information_leaves_no_trace(text: bytes, level: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"level": level, "block_bytes": 1500, "model": TINY_PATH}
+    without = compress(text[:4000], Settings(**settings))
+    useless = np.full(NUMBERS, 127, np.int8)
+    monkeypatch.setattr("llmzip.block_coding.choose_side", lambda *arguments: useless)
+    assert compress(text[:4000], Settings(**settings, effort=1)) == without

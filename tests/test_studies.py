@@ -117,6 +117,9 @@ def test_side_information_study(corpus: Path) -> None:
     result = CliRunner().invoke(side_information.main, [str(corpus), *options], catch_exceptions=False)
     assert result.exit_code == 0
     assert "| books | 1000 |" in result.output
+    options = ["--model", TINY_PATH, "--sizes", "1000", "--domains", "books", "--effort", "1"]
+    result = CliRunner().invoke(side_information.main, [str(corpus), *options], catch_exceptions=False)
+    assert "| books | 1000 |" in result.output
 
 
 @pytest.mark.slow
