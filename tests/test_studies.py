@@ -11,7 +11,18 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from llmzip.benchmarks import entropy_checks, frontier, generalisation, paper, related, scaling, side_information
+import torch
+
+from llmzip.benchmarks import (
+    distillation,
+    entropy_checks,
+    frontier,
+    generalisation,
+    paper,
+    related,
+    scaling,
+    side_information,
+)
 from tests.conftest import TINY_PATH
 
 ROOT = Path(__file__).parent.parent
@@ -120,6 +131,26 @@ def test_side_information_study(corpus: Path) -> None:
     options = ["--model", TINY_PATH, "--sizes", "1000", "--domains", "books", "--effort", "1"]
     result = CliRunner().invoke(side_information.main, [str(corpus), *options], catch_exceptions=False)
     assert "| books | 1000 |" in result.output
+
+
+def test_distillation_study(corpus: Path) -> None:
+    options = ["--teacher", TINY_PATH, "--shape", "32:c", "--budget", "1e11"]
+    result = CliRunner().invoke(distillation.main, [str(corpus), *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    rows = [line.split("|")[1:5] for line in result.output.splitlines() if line.startswith("| 0") or "| 1 |" in line]
+    assert [float(row[0]) for row in rows] == [0, 0.5, 1, 0]
+    assert int(rows[3][1].replace(",", "")) > int(rows[0][1].replace(",", ""))
+
+
+def test_distilled_loss_is_the_mean_of_both() -> None:
+    logits, taught, targets = torch.randn(5, 7), torch.randn(5, 7), torch.randint(7, (5,))
+    plain = torch.nn.functional.cross_entropy(logits, targets)
+    assert distillation.distilled_loss(logits, targets, None, 0.0) == pytest.approx(float(plain))
+    certain = torch.nn.functional.one_hot(targets, 7) * 100.0
+    assert distillation.distilled_loss(logits, targets, certain, 1.0) == pytest.approx(float(plain), rel=1e-5)
+    half = distillation.distilled_loss(logits, targets, taught, 0.5)
+    whole = distillation.distilled_loss(logits, targets, taught, 1.0)
+    assert half == pytest.approx(float((plain + whole) / 2), rel=1e-5)
 
 
 @pytest.mark.slow
