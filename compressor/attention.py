@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from llmzip.architecture import ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS, INT8_MAX
+from llmzip.compilation import compiled
 from llmzip.fixed_point import (
     EXP_COARSE_BITS,
     EXP_LIMIT,
@@ -20,6 +21,59 @@ _NATS_TO_NOTHING = 12 << HIDDEN_BITS
 """A weight of 16 bits is 0 from 11.1 nats below the best score on."""
 _FINE_MASK = (1 << EXP_COARSE_BITS) - 1
 _VALUE_SHIFT = HIDDEN_BITS - 4  # values are int8 with ACTIVATION_STEPS_PER_RMS = 2^4 steps a unit
+
+
+@compiled
+def _scale_scores(scores, offset, scale, slope):
+    """Dot products less ``offset`` to scores, the last position's the nearest; returns the best."""
+    farthest = scores.size - 1
+    best = np.int32(-(1 << 31))
+    for p in range(scores.size):
+        score = np.int32((((np.int64(scores[p]) - offset) * scale + (1 << 15)) >> 16) - slope * (farthest - p))
+        scores[p] = score
+        best = max(best, score)
+    return best
+
+
+@compiled
+def _soften(scores, best, coarse, fine, high_bytes, low_bytes):
+    """Scores to weights of 16 bits, of which the best one lacks the last 1; returns the sum of all, that 1 included."""
+    total = np.int64(0)
+    for p in range(scores.size):
+        below = np.uint64(min(np.int64(best) - np.int64(scores[p]), EXP_LIMIT))
+        product = coarse[below >> np.uint64(EXP_COARSE_BITS)] * fine[below & np.uint64(_FINE_MASK)]
+        weight = product >> 46  # 2^16 exp
+        total += weight
+        weight = min(weight, 65535)
+        high_bytes[p] = weight >> 8
+        low_bytes[p] = weight & 255
+    return total
+
+
+@compiled
+def _add_best_values(scores, best, values, first, out):
+    """Add the values of the best positions once more: their weight is 2^16, of which 2^16 - 1 are in already."""
+    hits = place = np.int64(0)
+    for p in range(scores.size):
+        hit = np.int64(scores[p] == best)
+        hits += hit
+        place += hit * p
+    for p in range(place if hits == 1 else 0, place + 1 if hits == 1 else scores.size):
+        if scores[p] == best:
+            for i in range(out.size):
+                out[i] += np.int64(values[i, first + p])
+
+
+@compiled
+def _divide(out, weight_sum):
+    """Weighted sums to fixed point with 10 fraction bits, rounded down; float64 only guesses."""
+    divisor = np.float64(weight_sum)
+    for i in range(out.size):
+        dividend = out[i] << _VALUE_SHIFT
+        quotient = np.int64(np.floor(np.float64(dividend) / divisor))
+        quotient -= np.int64(quotient * weight_sum > dividend)
+        quotient += np.int64((quotient + 1) * weight_sum <= dividend)
+        out[i] = quotient
 
 
 @njit(cache=True, nogil=True)
@@ -81,33 +135,16 @@ def attend_heads(
                 else:
                     unsigned_dots(keys[lane, h], query, from_slice, to_slice, 0, head_width, none, dots)
                 scores = dots[0, first : here + 1]
-                farthest = here - first
-                best = np.int32(-(1 << 31))
-                for p in range(scores.size):
-                    dot = np.int64(scores[p]) - UNSIGNED_OFFSET * query_sum
-                    score = np.int32(((dot * scale + (1 << 15)) >> 16) - slope * (farthest - p))
-                    scores[p] = score
-                    best = max(best, score)
+                best = _scale_scores(scores, UNSIGNED_OFFSET * query_sum, scale, slope)
                 weights[:, from_slice:first] = 0
                 weights[:, here + 1 : to_slice] = 0
-                weight_sum = np.int64(0)
                 high_bytes, low_bytes = weights[0, first : here + 1], weights[1, first : here + 1]
-                for p in range(scores.size):
-                    below = min(np.int64(best) - np.int64(scores[p]), EXP_LIMIT)
-                    weight = (coarse[below >> EXP_COARSE_BITS] * fine[below & _FINE_MASK]) >> 46  # 2^16 exp
-                    weight_sum += weight
-                    weight = min(weight, 65535)  # what 2^16 has more is added below
-                    high_bytes[p] = weight >> 8
-                    low_bytes[p] = weight & 255
+                weight_sum = _soften(scores, best, coarse, fine, high_bytes, low_bytes)
                 if plain:
                     plain_dots(values[lane, h], weights, 0, head_width, from_slice, to_slice, none, partial)
                 else:
                     signed_dots(values[lane, h], weights, 0, head_width, from_slice, to_slice, none, partial)
                 for i in range(head_width):
                     out[low + i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
-                for p in range(scores.size):
-                    if scores[p] == best:
-                        for i in range(head_width):
-                            out[low + i] += np.int64(values[lane, h, i, first + p])
-                for i in range(low, low + head_width):
-                    out[i] = (out[i] << _VALUE_SHIFT) // weight_sum
+                _add_best_values(scores, best, values[lane, h], first, out[low : low + head_width])
+                _divide(out[low : low + head_width], weight_sum)
