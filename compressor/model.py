@@ -80,6 +80,8 @@ class Model:
     Attributes:
         fingerprint: 8 bytes, a hash of the whole model file (weights, vocabulary and shape).
         tensors: all arrays of the file by name.
+        head: weight int8 ``[V, d]``, multiplier int32 ``[V]``, output bias int32 ``[V]``.
+        down, up: weight and multiplier of the matrices to the stored numbers, and from them.
     """
 
     def __init__(self, data: Any) -> None:
@@ -114,9 +116,9 @@ class Model:
                 part: StackWeights(**{field: tensors[f"{part}.{field}"] for field in StackWeights._fields})
                 for part in ("decoder", "encoder")
             }
-            self._head = tensors["head_weight"], tensors["head_multiplier"], tensors["output_bias"]
-            self._down = tensors["down_weight"], tensors["down_multiplier"]
-            self._up = tensors["up_weight"], tensors["up_multiplier"]
+            self.head = tensors["head_weight"], tensors["head_multiplier"], tensors["output_bias"]
+            self.down = tensors["down_weight"], tensors["down_multiplier"]
+            self.up = tensors["up_weight"], tensors["up_multiplier"]
             self.side_frequencies: NDArray[np.int32] = tensors["side_frequencies"]
             primed = "mixing.weights" in tensors
             fields = LearnedState._fields
@@ -137,7 +139,7 @@ class Model:
         """What side information int8 ``[side_numbers]`` adds to every embedding, int32 ``[d]``; None adds nothing."""
         if side is None:
             return np.zeros(self.config.decoder.width, np.int32)
-        weight, multiplier = self._up
+        weight, multiplier = self.up
         return rescale(weight.astype(np.int64) @ side.astype(np.int64), multiplier).astype(np.int32)
 
     def encode_side(self, tokens: NDArray[np.int32]) -> NDArray[np.int8]:
@@ -145,7 +147,7 @@ class Model:
         no_side = np.zeros(self.config.encoder.width, np.int32)
         state = self.encoder.new_state(1, tokens.size)
         states = self.encoder.run(tokens[None], self.embeddings["encoder"], no_side, state, None)
-        weight, multiplier = self._down
+        weight, multiplier = self.down
         numbers = rescale(weight.astype(np.int64) @ states[-1].astype(np.int64), multiplier)
         return np.clip(numbers, -INT8_MAX, INT8_MAX).astype(np.int8)
 
@@ -164,7 +166,7 @@ class Model:
     def second_core(self, kernel: str | None, state: StackState, buffers: StepBuffers) -> SecondCore:
         """A second core for the decoder and the head."""
         stack = self.decoder
-        weight, multiplier, bias = self._head
+        weight, multiplier, bias = self.head
         return SecondCore(
             stack.weights, stack.offsets, (weight, self.head_offsets, multiplier, bias), state, stack.config.window,
             self._way(kernel), buffers,
@@ -176,12 +178,12 @@ class Model:
 
     @cached_property
     def head_offsets(self) -> NDArray[np.int32]:
-        return row_offsets(self._head[0])
+        return row_offsets(self.head[0])
 
     def _frequencies(
         self, states: NDArray[np.int16], kernel: str | None, buffers: StepBuffers, control: NDArray[np.int64]
     ) -> NDArray[np.int32]:
-        weight, multiplier, bias = self._head
+        weight, multiplier, bias = self.head
         if kernel != "blas":
             sums = buffers.logits
             multiply_shared(states, weight, self.head_offsets, self._way(kernel), sums, control, HEAD, 0)

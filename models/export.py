@@ -183,10 +183,10 @@ def import_model(model: Model) -> dict[str, Tensor]:
             else:
                 units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
                 state[f"{mixer}.temperature"] = torch.from_numpy(weights.temperature[layer] / units).float()
-    head_weight, head_multiplier, bias = model._head
+    head_weight, head_multiplier, bias = model.head
     put("head.weight", (head_weight, head_multiplier), ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
-    put("down.weight", model._down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
-    put("up.weight", model._up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)
+    put("down.weight", model.down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
+    put("up.weight", model.up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)
     state["output_bias"] = torch.from_numpy(bias.astype(np.float32) / 2**HIDDEN_BITS)
     mean, log_scale = _fit_logistic(model.side_frequencies)
     state["prior.mean"], state["prior.log_scale"] = torch.from_numpy(mean), torch.from_numpy(log_scale)
