@@ -191,15 +191,12 @@ def entropy(
     from llmzip.entropy_page import Shading, entropy_page
     from llmzip.model import load_model
     from llmzip.token_entropy import entropy as estimate
-    from llmzip.token_entropy import regressed_entropy
 
-    def further_estimate(text: bytes) -> NDArray[np.float64] | None:
-        if estimator is None:
+    def encoder_estimates(text: bytes) -> NDArray[np.float64] | None:
+        if estimator not in ENCODER_ESTIMATORS:
             return None
         loaded = load_model(model)
         tokens = loaded.tokenizer.encode(text)
-        if estimator == "regression":
-            return regressed_entropy(loaded, tokens)
         try:
             from llmzip.models.estimators import encoder_estimate
         except ImportError as error:
@@ -210,8 +207,8 @@ def entropy(
         with _open_source(path) as source:
             text = source.read()
         with _progress(path, len(text), False) as progress:
-            estimates = estimate(text, model, progress)
-        further = further_estimate(text)
+            estimates = estimate(text, model, progress, regress=estimator == "regression")
+        further = encoder_estimates(text) if estimates.regression is None else estimates.regression
         summary = {"file": str(path)} | estimates.summary()
         if further is not None:
             summary[f"{estimator}_per_token"] = round(float(further.sum()) / max(1, further.size), 4)

@@ -54,7 +54,7 @@ def entropy_page(title: str, text: bytes, estimates: TokenEntropies, shown: Shad
     marks: list[str] = []
     pending = b""
     surprisal = predicted = value = 0.0
-    for start, length, bits, expected, one_value in zip(*estimates, values, strict=True):
+    for start, length, bits, expected, one_value in zip(*estimates[:4], values, strict=True):
         pending += text[start : start + length]
         surprisal += bits
         predicted += expected

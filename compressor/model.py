@@ -235,8 +235,13 @@ class Predictor:
     def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``,
         where a second core helps in memory that the next call uses again."""
+        return self.states_and_frequencies(tokens)[1]
+
+    def states_and_frequencies(self, tokens: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+        """What :meth:`states` and a call return."""
         buffers, control = self._shared or (self._new_buffers(tokens.size), NO_HELPER)
-        return self._model._frequencies(self._run(tokens, buffers, control), self._kernel, buffers, control)
+        states = self._run(tokens, buffers, control)
+        return states, self._model._frequencies(states, self._kernel, buffers, control)
 
     def states(self, tokens: NDArray[np.int32]) -> NDArray[np.int16]:
         """As a call, without the head: hidden states int16 ``[lanes * steps, d]`` in steps of

@@ -27,6 +27,8 @@ class TokenEntropies(NamedTuple):
     """``[T]``, bits: the code length of the token that came. Its mean estimates the cross-entropy."""
     entropy: NDArray[np.float64]
     """``[T]``, bits: the entropy of the distribution from which it came, before it was seen."""
+    regression: NDArray[np.float64] | None = None
+    """``[T]``, bits: what the second-order model expects of it, from the prefix alone; where it was asked for."""
 
     def by_line(self, text: bytes) -> NDArray[np.float64]:
         """Bits of every line of ``text``; a token counts for the line in which it starts."""
@@ -55,13 +57,6 @@ def _inputs(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, ND
         yield part, np.ascontiguousarray(inputs[None, part])
 
 
-def predictions(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
-    """Yield runs of ``tokens`` ``[T]`` with the cumulative frequencies ``[run, V + 1]`` that the network gave them."""
-    predictor = model.predictor(1, CALL_TOKENS, None)
-    for part, inputs in _inputs(model, tokens):
-        yield part, predictor(inputs)
-
-
 class SecondOrderModel(NamedTuple):
     """Regresses a token's bits from the decoder's state before it: ``out . relu(hidden x + bias) + offset``."""
 
@@ -79,6 +74,22 @@ class SecondOrderModel(NamedTuple):
         bits: NDArray[np.float32] = np.maximum(states @ self.hidden.T + self.bias, 0) @ self.out + self.offset
         return bits
 
+    def of_integers(self, states: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Bits ``[T]``, at least 0, from a predictor's states."""
+        return np.maximum(self(states.astype(np.float32) / ACTIVATION_STEPS_PER_RMS), 0)
+
+
+def second_order_model(model: Model) -> SecondOrderModel:
+    """The one in ``model``'s file.
+
+    Raises:
+        LlmzError: there is none.
+    """
+    try:
+        return SecondOrderModel(*(model.tensors[f"regression.{name}"] for name in SecondOrderModel._fields))
+    except KeyError:
+        raise LlmzError("the model has no second-order model (llmzip.models.regress_entropy adds one)") from None
+
 
 def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
     """Bits that each of ``tokens`` ``[T]`` is expected to cost, by the second-order model, from the prefix alone.
@@ -86,32 +97,40 @@ def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.flo
     Raises:
         LlmzError: the model file holds no second-order model.
     """
-    try:
-        regression = SecondOrderModel(*(model.tensors[f"regression.{name}"] for name in SecondOrderModel._fields))
-    except KeyError:
-        raise LlmzError("the model has no second-order model (llmzip.models.regress_entropy adds one)") from None
+    regression = second_order_model(model)
     estimates = np.zeros(tokens.size)
     predictor = model.predictor(1, CALL_TOKENS, None)
     for part, inputs in _inputs(model, tokens):
-        estimates[part] = regression(predictor.states(inputs).astype(np.float32) / ACTIVATION_STEPS_PER_RMS)
-    return np.maximum(estimates, 0)
+        estimates[part] = regression.of_integers(predictor.states(inputs))
+    return estimates
 
 
-def entropy(text: str | bytes, model: Model | str | None = None, progress: Progress = SILENT) -> TokenEntropies:
+def entropy(
+    text: str | bytes, model: Model | str | None = None, progress: Progress = SILENT, regress: bool = False
+) -> TokenEntropies:
     """Estimate the entropy of every token of ``text`` (UTF-8 if a str) with a model or a model file's path.
 
+    Args:
+        regress: ask the second-order model too.
+
     Raises:
-        LlmzError: the model file is not one.
+        LlmzError: the model file is not one, or has no second-order model.
     """
     plain = text.encode() if isinstance(text, str) else text
     loaded = model if isinstance(model, Model) else load_model(model)
     tokens = loaded.tokenizer.encode(plain)
     lengths = loaded.tokenizer.token_lengths[tokens].astype(np.int64)
     surprisal, predicted = np.zeros(tokens.size), np.zeros(tokens.size)
-    for part, cumulative in predictions(loaded, tokens):
+    regression = second_order_model(loaded) if regress else None
+    regressed = np.zeros(tokens.size) if regress else None
+    predictor = loaded.predictor(1, CALL_TOKENS, None)
+    for part, inputs in _inputs(loaded, tokens):
+        states, cumulative = predictor.states_and_frequencies(inputs)
+        if regression is not None and regressed is not None:
+            regressed[part] = regression.of_integers(states)
         surprisal[part] = code_lengths(cumulative, tokens[part])
         frequencies = np.diff(cumulative, axis=-1).astype(np.float32)
         total = frequencies.sum(-1, dtype=np.float64)
         predicted[part] = np.log2(total) - (frequencies * np.log2(frequencies)).sum(-1, dtype=np.float64) / total
         progress.advance(int(lengths[part].sum()))
-    return TokenEntropies(np.cumsum(lengths) - lengths, lengths, surprisal, predicted)
+    return TokenEntropies(np.cumsum(lengths) - lengths, lengths, surprisal, predicted, regressed)

@@ -154,6 +154,7 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
     model = Model(with_tensors(tiny, "regression", fit(states, bits, steps=300)._asdict()))
     estimates = regressed_entropy(model, tokens)
     assert np.corrcoef(estimates, entropy(text, tiny).surprisal)[0, 1] > 0.2
+    assert np.array_equal(entropy(text, model, regress=True).regression, estimates)  # both cost one pass
     path = tmp_path / "regression.llmzmodel"
     path.write_bytes(with_tensors(tiny, "regression", fit(states, bits, steps=10)._asdict()))
     source = tmp_path / "a.txt"
