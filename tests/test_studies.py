@@ -22,6 +22,7 @@ from llmzip.benchmarks import (
     related,
     scaling,
     side_information,
+    weight_bits,
 )
 from tests.conftest import TINY_PATH
 
@@ -131,6 +132,16 @@ def test_side_information_study(corpus: Path) -> None:
     options = ["--model", TINY_PATH, "--sizes", "1000", "--domains", "books", "--effort", "1"]
     result = CliRunner().invoke(side_information.main, [str(corpus), *options], catch_exceptions=False)
     assert "| books | 1000 |" in result.output
+
+
+def test_weight_bits_study(corpus: Path) -> None:
+    result = CliRunner().invoke(weight_bits.main, [str(corpus / "valid"), "--model", TINY_PATH], catch_exceptions=False)
+    assert result.exit_code == 0
+    lines = [line.replace(":", ",").split(",") for line in result.output.splitlines() if "bits per byte" in line]
+    figures = {(line[0], line[1].split()[-1]): [float(part.split()[0]) for part in line[2:]] for line in lines}
+    own, four_bits = next(iter(figures.values())), next(v for key, v in figures.items() if key[0] == "4 bits")
+    assert own[0] < four_bits[0] < own[0] + 2
+    assert four_bits[1] < own[1]
 
 
 def test_distillation_study(corpus: Path) -> None:
