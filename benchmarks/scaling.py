@@ -25,6 +25,8 @@ from llmzip.models.train import TrainingOptions, train
 
 SEQUENCES, LENGTH = 8, 256
 BUDGET_SHARES = (0.25, 0.5, 1.0)
+FITTED_POINTS = 4
+"""A law with a floor needs so many."""
 SHAPES = ("128:ccca", "192:ccca", "256:ccca", "384:ccca")
 """Width and layers of the decoder."""
 
@@ -61,7 +63,7 @@ def validation_bits(run: Path) -> float:
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--shapes", default=",".join(SHAPES), show_default=True, help="Width and layers of each decoder.")
 @click.option("--budget", default=2e13, show_default=True, help="Training operations of the longest runs.")
-@click.option("--shipped-tokens", default=212_000_000, show_default=True, help="Training tokens of the shipped model.")
+@click.option("--shipped-tokens", default=239_000_000, show_default=True, help="Training tokens of the shipped model.")
 @click.option("--shipped-bits", type=float, help="Its bits per byte on CORPUS/valid: a point of the law.")
 @click.option("--threads", type=int, help="Cores for torch (default: all).")
 def main(
@@ -96,7 +98,9 @@ def main(
             click.echo(f"| {shape} | {tokens:,} | {compute[-1]:.3g} | {losses[-1]:.3f} |")
     shipped = operations_per_token(DEFAULT_CONFIG) * shipped_tokens
     by_budget = np.array(losses).reshape(-1, len(BUDGET_SHARES))
-    laws = {f"all {len(losses)} runs": fit_power_law(np.array(compute), np.array(losses))}
+    laws = {}
+    if len(losses) >= FITTED_POINTS:
+        laws[f"all {len(losses)} runs"] = fit_power_law(np.array(compute), np.array(losses))
     if shipped_bits:
         laws["the best shape at each budget, and the shipped model"] = fit_power_law(
             np.array([share * budget for share in BUDGET_SHARES] + [shipped]),
