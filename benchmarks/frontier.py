@@ -80,7 +80,7 @@ def plot(rows: list[dict[str, float | str]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for name in INSTRUCTION_SETS:
-        axes.plot([row[name] for row in rows], [row["long"] for row in rows], "o-", label=f"instruction sets: {name}")
+        axes.plot([row[name] for row in rows], [row["long"] for row in rows], "o", label=f"instruction sets: {name}")
     for row in rows:
         axes.annotate(str(row["shape"]), (float(row["all"]), float(row["long"])))
     axes.set_xlabel("restoring, KB/s")
