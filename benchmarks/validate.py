@@ -12,10 +12,18 @@ import numpy as np
 
 from llmzip.benchmarks.machine import machine_line
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model
+from llmzip.model import Model, code_lengths, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.progress import SILENT
-from llmzip.token_entropy import entropy
+from llmzip.token_entropy import predictions
+
+
+def network_bits(model: Model, plain: bytes) -> float:
+    """Ideal code length of ``plain`` in bits under the network alone."""
+    tokens = model.tokenizer.encode(plain)
+    return sum(
+        float(code_lengths(cumulative, tokens[part]).sum()) for part, _, cumulative in predictions(model, tokens)
+    )
 
 
 def mixed_bits(model: Model, plain: bytes) -> float:
@@ -37,9 +45,7 @@ def main(valid: Path, first: int, mixed: bool, model: str | None) -> None:
     for name, path in domain_files(valid).items():
         text = read_domain(path)
         plain = text[:first]
-        bits = np.array(
-            [float(entropy(plain, loaded).surprisal.sum()), mixed_bits(loaded, plain) if mixed else np.nan]
-        ) / len(plain)
+        bits = np.array([network_bits(loaded, plain), mixed_bits(loaded, plain) if mixed else np.nan]) / len(plain)
         click.echo(f"{name:14} {len(text):9} bytes  token mode {bits[0]:.4f}  mixed mode {bits[1]:.4f}")
         totals += bits * len(text)
         weights += len(text)

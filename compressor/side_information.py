@@ -122,8 +122,8 @@ def choose_side(model: Model, tokens: NDArray[np.int32], effort: int = 0) -> NDA
     if tokens.size < MIN_TOKENS:
         return None
     trial = SideTrial(model, tokens, REFINED_PARTS if effort else TRIED_PARTS)
-    candidates: list[NDArray[np.int8] | None] = [None, trial.read()]
+    read = trial.read()
+    candidates: list[NDArray[np.int8] | None] = [None, read]
     if effort:
-        starts = [np.zeros(model.config.side_numbers, np.int8), trial.read()]
-        candidates += [trial.refine(start, effort) for start in starts]
+        candidates += [trial.refine(start, effort) for start in (np.zeros_like(read), read)]
     return min(candidates, key=trial.bits)

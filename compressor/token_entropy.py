@@ -57,6 +57,16 @@ def _inputs(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, ND
         yield part, np.ascontiguousarray(inputs[None, part])
 
 
+def predictions(
+    model: Model, tokens: NDArray[np.int32]
+) -> Iterator[tuple[slice, NDArray[np.int16], NDArray[np.int32]]]:
+    """Yield runs of ``tokens`` ``[T]`` with the states before them, as a predictor has them, and the cumulative
+    frequencies ``[run, V + 1]`` that the network gave them."""
+    predictor = model.predictor(1, CALL_TOKENS, None)
+    for part, inputs in _inputs(model, tokens):
+        yield part, *predictor.states_and_frequencies(inputs)
+
+
 class SecondOrderModel(NamedTuple):
     """Regresses a token's bits from the decoder's state before it: ``out . relu(hidden x + bias) + offset``."""
 
@@ -123,9 +133,7 @@ def entropy(
     surprisal, predicted = np.zeros(tokens.size), np.zeros(tokens.size)
     regression = second_order_model(loaded) if regress else None
     regressed = np.zeros(tokens.size) if regress else None
-    predictor = loaded.predictor(1, CALL_TOKENS, None)
-    for part, inputs in _inputs(loaded, tokens):
-        states, cumulative = predictor.states_and_frequencies(inputs)
+    for part, states, cumulative in predictions(loaded, tokens):
         if regression is not None and regressed is not None:
             regressed[part] = regression.of_integers(states)
         surprisal[part] = code_lengths(cumulative, tokens[part])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ SEQUENCES = 4
 IGNORED = -100
 """A target that costs nothing."""
 RATE = 0.06
+
+_restored = lru_cache(maxsize=1)(restore_network)
 
 
 def coded_bits(network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, side: Tensor | None) -> Tensor:
@@ -86,6 +89,4 @@ def refine_by_gradient(
     wanted = torch.from_numpy(targets.astype(np.int64))
     wanted[:, :cold] = IGNORED
     first = torch.from_numpy(start)[None].float() / SIDE_STEPS_PER_UNIT
-    return as_stored(
-        refined(restore_network(model), torch.from_numpy(inputs.astype(np.int64)), wanted, first, steps, weight)
-    )
+    return as_stored(refined(_restored(model), torch.from_numpy(inputs.astype(np.int64)), wanted, first, steps, weight))
