@@ -20,13 +20,11 @@ from llmzip.benchmarks.machine import machine_line
 from llmzip.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.export import export_model
-from llmzip.models.measures import fit_power_law
+from llmzip.models.measures import POWER_LAW_POINTS, fit_power_law
 from llmzip.models.train import TrainingOptions, train
 
 SEQUENCES, LENGTH = 8, 256
 BUDGET_SHARES = (0.25, 0.5, 1.0)
-FITTED_POINTS = 4
-"""A law with a floor needs so many."""
 SHAPES = ("128:ccca", "192:ccca", "256:ccca", "384:ccca")
 """Width and layers of the decoder."""
 
@@ -99,7 +97,7 @@ def main(
     shipped = operations_per_token(DEFAULT_CONFIG) * shipped_tokens
     by_budget = np.array(losses).reshape(-1, len(BUDGET_SHARES))
     laws = {}
-    if len(losses) >= FITTED_POINTS:
+    if len(losses) >= POWER_LAW_POINTS:
         laws[f"all {len(losses)} runs"] = fit_power_law(np.array(compute), np.array(losses))
     if shipped_bits:
         laws["the best shape at each budget, and the shipped model"] = fit_power_law(

@@ -98,9 +98,9 @@ def pieces(corpus: Path, domains: str, sizes: str) -> Iterator[tuple[str, bytes]
     for name in domains.split(","):
         text = read_domain(files[name])
         for size in map(int, sizes.split(",")):
-            plain = text[len(text) // 3 :][:size]
-            if len(plain) == size:
-                yield name, plain
+            if size <= len(text):
+                start = min(len(text) // 3, len(text) - size)
+                yield name, text[start : start + size]
 
 
 def show_file_sizes(texts: Iterator[tuple[str, bytes]], effort: int, model: str | None) -> None:

@@ -2,7 +2,8 @@
 
 New layers end in zeros, so they change nothing at first. New channels of the residual stream start at zero and are
 read by random weights, so that they learn. New hidden channels, heads and convolution channels are noisy copies of
-trained ones whose outputs start at zero; they keep the mean square that the norms behind them divide by.
+trained ones whose outputs start at zero; they keep the mean square that the norms behind them divide by. New rows of a
+hashed embedding are copies of those that their pairs or triples had.
 """
 
 from __future__ import annotations
@@ -58,6 +59,13 @@ def _pad(weight: Tensor, rows: int, columns: int) -> Tensor:
     return out
 
 
+def _split_rows(table: Tensor, rows: int, columns: int) -> Tensor:
+    """A hashed table with more rows: a row is the top bits of a hash, so each goes on as several equal ones."""
+    if len(table):
+        table = table.repeat_interleave(rows // len(table), 0)
+    return _pad(table, rows, columns)
+
+
 def grow(state: dict[str, Tensor], old: ModelConfig, new: ModelConfig, seed: int = 1) -> dict[str, Tensor]:
     """Return a ``state_dict`` of configuration ``new`` that continues ``state`` of configuration ``old``.
 
@@ -74,8 +82,8 @@ def grow(state: dict[str, Tensor], old: ModelConfig, new: ModelConfig, seed: int
         if name.startswith(("encoder", "down", "prior", "output_bias")):
             grown[name] = state[name]
     grown["embedding"] = _pad(state["embedding"], new.vocabulary, width)
-    grown["bigram_embedding"] = _pad(state["bigram_embedding"], new.bigram_rows, new.bigram_columns)
-    grown["trigram_embedding"] = _pad(state["trigram_embedding"], new.trigram_rows, new.trigram_columns)
+    grown["bigram_embedding"] = _split_rows(state["bigram_embedding"], new.bigram_rows, new.bigram_columns)
+    grown["trigram_embedding"] = _split_rows(state["trigram_embedding"], new.trigram_rows, new.trigram_columns)
     grown["up.weight"] = _pad(state["up.weight"], width, new.side_numbers)
     grown["head.weight"] = _widen_inputs(state["head.weight"], width, scale, random)
     for layer, source in enumerate(layer_sources(old.decoder.layers, new.decoder.layers)):

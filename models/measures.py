@@ -88,16 +88,20 @@ def smoothed_bits(surprisal: NDArray[np.float64], vocabulary: int, smoothing: fl
     return -np.log2(probability)
 
 
+POWER_LAW_POINTS = 4
+"""The fewest losses that a power law with a floor can be fitted to."""
+
+
 def fit_power_law(steps: NDArray[np.float64], losses: NDArray[np.float64]) -> tuple[float, float, float]:
     """Fit ``loss = floor + scale * steps^-exponent``; returns (floor, scale, exponent).
 
     Used for a run's early curve (as in arXiv 2405.10938) and for the losses of runs of several sizes.
 
     Raises:
-        ValueError: fewer than four points.
+        ValueError: fewer than :data:`POWER_LAW_POINTS` points.
     """
-    if len(steps) < 4:
-        raise ValueError("a power law with a floor needs at least four points")
+    if len(steps) < POWER_LAW_POINTS:
+        raise ValueError(f"a power law with a floor needs at least {POWER_LAW_POINTS} points")
     steps, losses = np.asarray(steps, float), np.asarray(losses, float)
 
     def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:

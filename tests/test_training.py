@@ -137,6 +137,20 @@ def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -
         layer_sources("caa", "cca")
 
 
+def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny_with_ngrams: Model, text: bytes) -> None:
+    small = tiny_with_ngrams.config
+    large = replace(small, bigram_bits=small.bigram_bits + 1, trigram_bits=small.trigram_bits + 2)
+    state = import_model(tiny_with_ngrams)
+    tokens = torch.from_numpy(tiny_with_ngrams.tokenizer.encode(text)[None, :300]).long()
+    logits = []
+    for config, weights in ((small, state), (large, grow(state, small, large))):
+        network = EncoderAugmentedDecoder(config)
+        network.load_state_dict(weights)
+        with torch.no_grad():
+            logits.append(network.logits(network.hidden_states(tokens)))
+    assert torch.allclose(*logits, atol=1e-5)
+
+
 def test_causal_model_does_not_see_the_future(tiny: Model) -> None:
     network = float_model(tiny)
     tokens = torch.randint(0, 512, (1, 40))
