@@ -49,6 +49,7 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("-v", "--verbose", is_flag=True, help="Tell sizes and rates of each file."),
         click.option("--threads", type=click.IntRange(1), help="Cores to use (default: all, at most 4)."),
         click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one."),
+        click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below."),
     )
     for option in options:
         command = option(command)
@@ -85,8 +86,8 @@ def level_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--effort", type=click.IntRange(0, 9), default=0, help="Refine side information: slow, seldom pays.")
 def compress(
     files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
-    verbose: bool, threads: int | None, model: str | None, level: int, lanes: int | None, independent: bool,
-    effort: int,
+    verbose: bool, threads: int | None, model: str | None, recursive: bool, level: int, lanes: int | None,
+    independent: bool, effort: int,
 ) -> None:  # fmt: skip
     """Compress FILES to FILE.llmz (standard input to standard output without FILES)."""
     from llmzip.settings import Settings
@@ -105,6 +106,7 @@ def compress(
             raise Failure(f"{path}: already has the suffix {SUFFIX} (-f compresses it again)")
         return path.with_name(path.name + SUFFIX)
 
+    files = _chosen(files, recursive, lambda path: path.suffix != SUFFIX)
     _each_file(files, output, stdout, keep and not remove, force, quiet, verbose, work, name, plain_source=True)
 
 
@@ -113,7 +115,7 @@ def compress(
 @output_options
 def decompress(
     files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
-    verbose: bool, threads: int | None, model: str | None,
+    verbose: bool, threads: int | None, model: str | None, recursive: bool,
 ) -> None:  # fmt: skip
     """Restore FILE from FILE.llmz (standard input to standard output without FILES)."""
     from llmzip.streams import decompress_stream
@@ -126,12 +128,15 @@ def decompress(
             raise Failure(f"{path}: unknown suffix; name the output with -o or -c")
         return path.with_suffix("")
 
+    files = _chosen(files, recursive, lambda path: path.suffix == SUFFIX)
     _each_file(files, output, stdout, keep and not remove, force, quiet, verbose, work, name, plain_source=False)
 
 
 @main.command()
 @common_options
-def test(files: tuple[Path, ...], quiet: bool, verbose: bool, threads: int | None, model: str | None) -> None:
+def test(
+    files: tuple[Path, ...], quiet: bool, verbose: bool, threads: int | None, model: str | None, recursive: bool
+) -> None:
     """Check FILES: decompress them and compare every checksum, writing nothing."""
     from llmzip.streams import iterate_plain
 
@@ -142,7 +147,8 @@ def test(files: tuple[Path, ...], quiet: bool, verbose: bool, threads: int | Non
         if verbose:
             click.echo(f"{path}: OK", err=True)
 
-    _report_failures(files or (Path("-"),), check)
+    files = _chosen(files, recursive, lambda path: path.suffix == SUFFIX)
+    _report_failures(files, check)
 
 
 @main.command()
@@ -254,6 +260,23 @@ def train(arguments: tuple[str, ...]) -> None:
     train_main(arguments, prog_name="llmzip train")
 
 
+def _chosen(paths: tuple[Path, ...], recursive: bool, wanted: Callable[[Path], bool]) -> tuple[Path, ...]:
+    """``paths``, or standard input where there are none; with ``recursive`` a folder stands for the wanted regular
+    files below it, links left out."""
+    if not paths:
+        return (Path("-"),)
+    if not recursive:
+        return paths
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+            files += sorted(file for file in below if wanted(file) and stat.S_ISREG(file.lstat().st_mode))
+        else:
+            files.append(path)
+    return tuple(files)
+
+
 def _each_file(
     files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, force: bool, quiet: bool, verbose: bool,
     work: Callable[[BinaryIO, BinaryIO, int | None, Progress], None], name: Callable[[Path], Path], plain_source: bool,
@@ -287,7 +310,7 @@ def _each_file(
         if not keep and str(path) != "-":
             path.unlink()
 
-    _report_failures(files or (Path("-"),), convert)
+    _report_failures(files, convert)
 
 
 def _run_each(files: tuple[Path, ...], action: Callable[[Path], None]) -> bool:

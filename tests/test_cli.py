@@ -75,6 +75,25 @@ def test_several_files_and_removal(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0.txt.llmz", "1.txt.llmz", "2.txt.llmz"]
 
 
+def test_folders_need_and_take_recursion(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    texts = {tmp_path / "a" / "1.txt": TEXT, inner / "2.txt": TEXT[:99], inner / "3.txt.llmz": b"precious"}
+    for path, content in texts.items():
+        path.write_bytes(content)
+    (inner / "link.txt").symlink_to(inner / "2.txt")
+    assert llmzip("compress", tmp_path / "a").returncode == 1
+    assert llmzip("compress", "-1", "-r", "--rm", tmp_path / "a").returncode == 0
+    assert sorted(p.name for p in tmp_path.rglob("*.*")) == ["1.txt.llmz", "2.txt.llmz", "3.txt.llmz", "link.txt"]
+    assert (inner / "3.txt.llmz").read_bytes() == b"precious"
+    (inner / "3.txt.llmz").unlink()
+    assert llmzip("test", "-r", tmp_path).returncode == 0
+    assert llmzip("decompress", "-r", "--rm", tmp_path).returncode == 0
+    assert (tmp_path / "a" / "1.txt").read_bytes() == TEXT
+    assert (inner / "2.txt").read_bytes() == TEXT[:99]
+    assert llmzip("decompress", "-r", tmp_path).returncode == 0  # nothing left to do
+
+
 def test_damage_leaves_no_file(plain: Path, tmp_path: Path) -> None:
     llmzip("compress", plain)
     packed = tmp_path / "plain.txt.llmz"
