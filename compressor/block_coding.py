@@ -21,11 +21,13 @@ from llmzip.container import (
     Method,
     Reader,
     pack_checksum,
+    pack_method,
     pack_varint,
 )
 from llmzip.context_coding import ContextCoder
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
+from llmzip.layout import read_layout, take_out_layout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
 from llmzip.model import Model, code_lengths
 from llmzip.progress import SILENT, Progress
@@ -85,6 +87,13 @@ class _Choice(NamedTuple):
     def size(self) -> float:
         return math.inf if self.payload is None else len(self.payload)
 
+    def laid_out(self, layout: bytes, text_length: int) -> _Choice:
+        """The same with the layout of its text, which has ``text_length`` bytes without."""
+        if self.payload is None:
+            return self
+        start = pack_method(self.method, self.parameter) + layout + pack_varint(text_length)
+        return _Choice(Method.LAID_OUT, 0, start + self.payload)
+
 
 def seal(block: Block, header: Header, plain: bytes) -> Block:
     """``block`` with the checksum for a member with ``header``."""
@@ -136,15 +145,19 @@ class BlockEncoder:
     def _encode_new(self, plain: bytes) -> Block:
         packed = _lzma_compress(plain, self._settings.context_mode)
         choices = [_Choice(Method.STORED, 0, plain), _Choice(Method.LZMA, 0, packed)]
+        tried: set[Method] = set()
         if _all_but_vanishes(plain, packed):
             self._progress.advance(len(plain))
         else:
-            coded = self._encode_with_model(self._model, plain, len(packed)) if self._model else None
-            choices.append(coded or self._encode_with_contexts(plain))
+            layout, text = take_out_layout(plain) or (b"", plain)
+            coded = self._encode_with_model(self._model, text, len(packed)) if self._model else None
+            coded = coded or self._encode_with_contexts(text)
+            tried.add(coded.method)
+            choices.append(coded.laid_out(layout, len(text)) if layout else coded)
         best = min(choices, key=_Choice.size)
         parameter = best.parameter
         if best.method in (Method.STORED, Method.LZMA):
-            parameter = self._restart({choice.method for choice in choices})
+            parameter = self._restart(tried)
         return seal(Block(best.method, parameter, len(plain), b"", best.payload or b""), self._header, plain)
 
     def _restart(self, tried: set[Method]) -> int:
@@ -260,6 +273,8 @@ class BlockDecoder:
         return plain
 
     def _decode(self, block: Block) -> bytes:
+        if block.method is Method.LAID_OUT:
+            return self._decode_laid_out(block)
         if block.method in (Method.STORED, Method.LZMA):
             if block.parameter & RESTART_MIXED:
                 self._mixed = None
@@ -284,6 +299,17 @@ class BlockDecoder:
         if self._model is None:
             raise LlmzError("a block needs a model, but the file names none")
         return self._decode_with_model(self._model, block)
+
+    def _decode_laid_out(self, block: Block) -> bytes:
+        method, parameter = block.text_coding
+        if not (method.needs_model or method is Method.CONTEXT):
+            raise LlmzError("a block has a layout where it can have none")
+        reader = Reader(io.BytesIO(block.payload))
+        reader.read(1)
+        layout = read_layout(reader)
+        length = reader.read_varint(2 * block.plain_length)
+        text = self._decode(Block(method, parameter, length, b"", block.payload[reader.position :]))
+        return layout.put_back(text, block.plain_length)
 
     def _decode_with_model(self, model: Model, block: Block) -> bytes:
         payload = block.payload

@@ -15,7 +15,8 @@ import xxhash
 from llmzip.errors import LlmzError, TruncatedError
 
 MAGIC = b"LLMZ"
-VERSION = 1
+OLDEST_VERSION, VERSION = 1, 2
+"""Versions that are read, of which the last is written; the second added blocks with a layout."""
 FINGERPRINT_BYTES = 4
 """First bytes of the model's fingerprint; zeros in a member that needs no model."""
 HEADER_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES
@@ -51,6 +52,8 @@ class Method(IntEnum):
     COPY = 6
     MIXED_LANE = 7
     """Mixed mode in one lane without side information."""
+    LAID_OUT = 8
+    """A block of another method and the layout that its text had: :mod:`llmzip.layout`."""
 
     @property
     def is_mixed(self) -> bool:
@@ -68,10 +71,11 @@ class Header:
     fingerprint: bytes
     single: bool
     independent: bool
+    version: int = VERSION
 
     def to_bytes(self) -> bytes:
         flags = FLAG_SINGLE * self.single | FLAG_INDEPENDENT * self.independent
-        return MAGIC + bytes([VERSION << 4 | flags]) + self.fingerprint
+        return MAGIC + bytes([self.version << 4 | flags]) + self.fingerprint
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,15 @@ class Block:
     checksum: bytes
     payload: bytes
 
+    @property
+    def text_coding(self) -> tuple[Method, int]:
+        """Method and parameter by which the text is coded, without its layout where that is stored apart."""
+        if self.method is not Method.LAID_OUT:
+            return self.method, self.parameter
+        return _unpack_method(self.payload[0] if self.payload else 0)
+
     def to_bytes(self) -> bytes:
-        start = bytes([self.parameter << 4 | self.method])
+        start = pack_method(self.method, self.parameter)
         lengths = pack_varint(self.plain_length) + pack_varint(len(self.payload))
         return start + lengths + self.checksum + self.payload
 
@@ -131,6 +142,25 @@ class MemberWriter:
             return b""
         self.started = True
         return self._header.to_bytes()
+
+
+def pack_method(method: Method, parameter: int) -> bytes:
+    return bytes([parameter << 4 | method])
+
+
+def _unpack_method(byte: int) -> tuple[Method, int]:
+    """Undo :func:`pack_method`.
+
+    Raises:
+        LlmzError: there is no such method or parameter.
+    """
+    try:
+        method, parameter = Method(byte & 15), byte >> 4
+    except ValueError:
+        raise LlmzError("a block has an unknown method") from None
+    if 1 << parameter > MAX_LANES:
+        raise LlmzError("a block has more lanes than there can be")
+    return method, parameter
 
 
 def pack_checksum(plain: bytes, context: bytes) -> bytes:
@@ -211,9 +241,9 @@ def read_header(reader: Reader) -> Header | None:
     if len(data) < HEADER_BYTES:
         raise TruncatedError("unexpected end of file")
     version, flags = data[len(MAGIC)] >> 4, data[len(MAGIC)] & 15
-    if version != VERSION or flags & ~KNOWN_FLAGS:
+    if not OLDEST_VERSION <= version <= VERSION or flags & ~KNOWN_FLAGS:
         raise LlmzError(f"format version {version}.{flags} is not known here; a later llmzip may read it")
-    return Header(data[len(MAGIC) + 1 :], bool(flags & FLAG_SINGLE), bool(flags & FLAG_INDEPENDENT))
+    return Header(data[len(MAGIC) + 1 :], bool(flags & FLAG_SINGLE), bool(flags & FLAG_INDEPENDENT), version)
 
 
 def read_block(reader: Reader) -> Block | None:
@@ -225,16 +255,13 @@ def read_block(reader: Reader) -> Block | None:
     start = reader.read(1)[0]
     if start == Method.END:
         return None
-    try:
-        method = Method(start & 15)
-    except ValueError:
-        raise LlmzError("a block has an unknown method") from None
+    method, parameter = _unpack_method(start)
     plain_length = reader.read_varint(MAX_BLOCK_BYTES)
     coded_length = reader.read_varint(plain_length + MAX_EXPANSION)
-    if method is Method.END or plain_length == 0 or 1 << (start >> 4) > MAX_LANES:
+    if method is Method.END or plain_length == 0:
         raise LlmzError("a block's header makes no sense")
     checksum = reader.read(CHECKSUM_BYTES)
-    return Block(method, start >> 4, plain_length, checksum, reader.read(coded_length))
+    return Block(method, parameter, plain_length, checksum, reader.read(coded_length))
 
 
 def read_end_record(reader: Reader) -> Index:

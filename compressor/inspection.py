@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, BinaryIO
 
-from llmzip.container import Reader, read_header
+from llmzip.container import Method, Reader, read_header
 from llmzip.errors import LlmzError
 from llmzip.streams import NO_MODEL, member_blocks
 
 
 def describe(source: BinaryIO) -> dict[str, Any]:
-    """Return ``members``, ``plain_bytes``, ``stored_bytes``, ``methods`` (blocks by method), ``lanes`` and ``models``.
+    """Return ``members``, ``plain_bytes``, ``stored_bytes``, ``methods`` (blocks by method),
+    ``laid_out_blocks`` (those whose layout is stored apart), ``lanes`` and ``models``.
 
     Raises:
         LlmzError: the file's structure is damaged.
     """
     reader = Reader(source)
-    members = plain = 0
+    members = plain = laid_out = 0
     methods: Counter[str] = Counter()
     lanes: set[int] = set()
     models: set[str] = set()
@@ -29,9 +30,11 @@ def describe(source: BinaryIO) -> dict[str, Any]:
             models.add(header.fingerprint.hex())
         for block in member_blocks(reader, header):
             plain += block.plain_length
-            methods[block.method.name.lower()] += 1
-            if block.method.needs_model:
-                lanes.add(1 << block.parameter)
+            method, parameter = block.text_coding
+            methods[method.name.lower()] += 1
+            laid_out += block.method is Method.LAID_OUT
+            if method.needs_model:
+                lanes.add(1 << parameter)
     if not members:
         raise LlmzError("empty input is not an llmzip file")
     return {
@@ -39,6 +42,7 @@ def describe(source: BinaryIO) -> dict[str, Any]:
         "plain_bytes": plain,
         "stored_bytes": reader.position,
         "methods": dict(methods),
+        "laid_out_blocks": laid_out,
         "lanes": sorted(lanes),
         "independent_blocks": independent,
         "models": sorted(models),

@@ -78,7 +78,7 @@ def compress_stream(
         blocks = encoder.encode(first)
         if len(blocks) > 1:
             header = Header(fingerprint, False, independent)
-        elif not blocks[0].method.needs_model:
+        elif not blocks[0].text_coding[0].needs_model:
             header = Header(NO_MODEL, True, False)
         _write_member(target, header, seal_all(blocks, header, first))
         return

@@ -58,7 +58,7 @@ def test_foreign_files_and_later_versions_are_refused() -> None:
         with pytest.raises(LlmzError, match="not an llmzip file"):
             decompress(data)
     with pytest.raises(LlmzError, match="later llmzip"):
-        decompress(b"LLMZ\x20" + bytes(30))
+        decompress(b"LLMZ\x30" + bytes(30))
 
 
 def test_a_missing_model_is_named(text: bytes) -> None:

@@ -1,0 +1,305 @@
+"""The layout of lines, taken out of a text before it is coded: CR LF line ends, and lines broken to a width.
+
+A language model reads a broken paragraph worse than a whole one, and where its lines end is known without the model:
+before the first word that does not fit. So such a line end becomes a space, and what does not follow the rule is
+listed. The rule knows margins (indentation, quote and comment marks) and two spaces between sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.bit_models import clip
+from llmzip.compilation import compiled
+from llmzip.container import MAX_BLOCK_BYTES, Reader, pack_varint
+from llmzip.errors import LlmzError
+
+CRLF, REFLOWED, WIDE_SENTENCES = 1, 2, 4
+"""Bits of a layout's first byte: line ends are CR LF; lines are broken to a width; sentences stand two spaces apart."""
+_NEWLINE, _RETURN, _SPACE = 10, 13, 32
+_NARROWEST, _WIDEST = 20, 250
+_BARE_LINE_ENDS_PER_CRLF = 1 / 16
+"""Line ends without CR are listed; with more of them the text stays as it is."""
+_LINE_END_WORTH, _EXCEPTION_COST, _UNEXPLAINED_COST = 3, 12, 2
+"""Bits, roughly: what a line end that the rule knows saves, what an exception takes, and what a line end costs more
+that the rule does not know, as it stands in text with fewer of them."""
+_WORTHWHILE_BITS = 200
+_FEWEST_CRLF = 16
+_ROOM = 8
+_MARGINS_REMEMBERED = 64
+
+
+@compiled
+def _is_margin(byte):
+    """Spaces, tabs, and the marks of quotes and comments: ``> # * /``."""
+    return byte == 32 or byte == 9 or byte == 62 or byte == 35 or byte == 42 or byte == 47
+
+
+@compiled
+def _margin_length(page, start):
+    length = 0
+    while start + length < page.size and _is_margin(page[start + length]):
+        length += 1
+    return length
+
+
+@compiled
+def _word_length(text, start, most):
+    """Characters of the word that begins at ``start``, counted to ``most``; UTF-8 continuation bytes are none."""
+    length = 0
+    while start < text.size and text[start] != _SPACE and text[start] != _NEWLINE and length < most:
+        length += 1 if text[start] & 0xC0 != 0x80 else 0
+        start += 1
+    return length
+
+
+@compiled
+def _spaces_behind(page, end, between_sentences):
+    """Spaces that belong behind ``page[:end]`` where a word follows in the same line."""
+    last, before = page[end - 1], page[end - 2] if end > 1 else 0
+    if last == 34 or last == 39 or last == 41 or last == 93:  # " ' ) ]
+        last = before
+    return between_sentences if last == 46 or last == 63 or last == 33 or last == 58 else 1  # . ? ! :
+
+
+@compiled
+def _kind_of_line(margin, byte):
+    """Lines of one kind are likely to go on at the same margin: by their own, and whether a digit or a dash begins."""
+    mark = 1 if 48 <= byte <= 57 else 2 if byte == 45 or byte == 43 else 3 if byte >= 0xC0 else 0
+    return min(margin, _MARGINS_REMEMBERED // 4 - 1) * 4 + mark
+
+
+@compiled
+def _reflow(text, width, between_sentences, restoring, exceptions, margins, out):
+    """Join broken lines of ``text`` into ``out`` or, ``restoring``, break them again.
+
+    Both ways follow the page, the text with its line ends, from the start, and know the same of it at every place.
+
+    Args:
+        exceptions: int64, places where the rule breaks a line and the text does not, as the number of breaks of the
+            rule before each: written, or read when restoring.
+        margins: int64 ``[_MARGINS_REMEMBERED, 2]``, scratch: where on the page the margin stands at which the last line
+            of each kind went on, and its length.
+
+    Returns:
+        The length of ``out`` (-1 when it is too small) and the number of exceptions.
+    """
+    page = out if restoring else text
+    margins[:, 0] = -1
+    read = written = column = breaks = excepted = 0
+    margin_start = margin_length = 0  # of the line
+    next_start = next_length = 0  # where the rule goes on
+    kind, kind_waiting = 0, -1
+    in_margin, first, too_long = True, True, False
+    while read < text.size:
+        if written + 2 >= out.size:
+            return -1, excepted
+        byte = np.int64(text[read])
+        at = written if restoring else read
+        if byte == _NEWLINE:
+            if not restoring and not in_margin and not too_long and page[at - 1] != _SPACE:
+                found = _margin_length(text, read + 1)
+                same = found == next_length
+                for i in range(found if same else 0):
+                    same = same and text[read + 1 + i] == page[next_start + i]
+                spaces = _spaces_behind(page, at, between_sentences)
+                word = _word_length(text, read + 1 + found, width + 1)
+                if same and word > 0 and column + spaces + word > width:
+                    for _ in range(spaces):
+                        out[written] = _SPACE
+                        written += 1
+                    margin_start, margin_length = read + 1, found
+                    next_start, next_length = margin_start, margin_length
+                    read += 1 + found
+                    column = found
+                    breaks += 1
+                    first = False
+                    continue
+            out[written] = byte
+            written += 1
+            read += 1
+            kind_waiting = kind if first and not in_margin else -1
+            margin_start, margin_length, column = at + 1, 0, 0
+            in_margin, first, too_long = True, True, False
+            continue
+        if in_margin:
+            if _is_margin(byte):
+                out[written] = byte
+                written += 1
+                read += 1
+                margin_length += 1
+                column += 1
+                continue
+            in_margin = False
+            if kind_waiting >= 0:
+                margins[kind_waiting, 0], margins[kind_waiting, 1] = margin_start, margin_length
+            kind = _kind_of_line(margin_length, byte)
+            next_start, next_length = margin_start, margin_length
+            if margins[kind, 0] >= 0:
+                next_start, next_length = margins[kind, 0], margins[kind, 1]
+        if byte == _SPACE:
+            spaces = 1
+            while read + spaces < text.size and text[read + spaces] == _SPACE:
+                spaces += 1
+            word = _word_length(text, read + spaces, width + 1)
+            expected = _spaces_behind(page, at, between_sentences)
+            if not too_long and spaces == expected and word > 0 and column + spaces + word > width:
+                exception = not restoring
+                if restoring and excepted < exceptions.size:
+                    exception = exceptions[excepted] == breaks
+                if exception:
+                    if not restoring:
+                        exceptions[excepted] = breaks
+                    excepted += 1
+                    too_long = True
+                breaks += 1
+                if not exception:
+                    if written + 1 + next_length >= out.size:
+                        return -1, excepted
+                    out[written] = _NEWLINE
+                    for i in range(next_length):
+                        out[written + 1 + i] = page[next_start + i]
+                    margin_start, margin_length = written + 1, next_length
+                    next_start = margin_start
+                    written += 1 + next_length
+                    read += spaces
+                    column = next_length
+                    first = False
+                    continue
+            if written + spaces >= out.size:
+                return -1, excepted
+            for _ in range(spaces):
+                out[written] = _SPACE
+                written += 1
+            read += spaces
+            column += spaces
+            continue
+        out[written] = byte
+        written += 1
+        read += 1
+        column += 1 if byte & 0xC0 != 0x80 else 0
+    return written, excepted
+
+
+@compiled
+def _count_lines(text, broken, lengths):
+    """Count lines by length in ``lengths``; add to ``broken`` how many more line ends a rule of each width knows than
+    one of the width before: those that leave a line, and would leave it with the next line's first word."""
+    column = 0
+    widest = lengths.size - 1
+    for at in range(text.size + 1):
+        if at < text.size and text[at] != _NEWLINE:
+            column += 1 if text[at] & 0xC0 != 0x80 else 0
+            continue
+        if column > 0:
+            lengths[clip(column, 0, widest)] += 1
+            margin = _margin_length(text, at + 1)
+            word = _word_length(text, at + 1 + margin, widest)
+            if word > 0 and column < widest:
+                broken[column] += 1
+                broken[clip(column + 1 + word, 0, widest)] -= 1
+        column = 0
+
+
+def _find_width(text: NDArray[np.uint8]) -> tuple[int, float]:
+    """The width that lines were most likely broken to, and the bits that the rule would save."""
+    broken, lengths = (np.zeros(_WIDEST + 2, np.int64) for _ in range(2))
+    followed_by_words = broken.copy()
+    _count_lines(text, followed_by_words, lengths)
+    known = np.cumsum(followed_by_words)
+    line_ends = int(np.maximum(followed_by_words, 0).sum())
+    longer = lengths.sum() - np.cumsum(lengths)
+    worth = known * _LINE_END_WORTH - longer * _EXCEPTION_COST - (line_ends - known) * _UNEXPLAINED_COST
+    width = _NARROWEST + int(np.argmax(worth[_NARROWEST : _WIDEST + 1]))
+    return width, float(worth[width])
+
+
+def _pack_places(places: NDArray[np.int64]) -> bytes:
+    """Ascending numbers as their count and the gaps between them."""
+    gaps = np.diff(places, prepend=-1) - 1
+    return pack_varint(len(places)) + b"".join(pack_varint(int(gap)) for gap in gaps)
+
+
+def _read_places(reader: Reader) -> NDArray[np.int64]:
+    gaps = [reader.read_varint(MAX_BLOCK_BYTES) for _ in range(reader.read_varint(MAX_BLOCK_BYTES))]
+    return np.cumsum(np.array(gaps, np.int64) + 1) - 1
+
+
+def _spaces_between_sentences(text: bytes) -> int:
+    """2 where most sentences that end within a line are followed by two spaces, else 1."""
+    wide, narrow = (len(re.findall(rb"[.?!]" + spaces + rb"[A-Z]", text)) for spaces in (rb"  ", rb" "))
+    return 2 if wide > narrow else 1
+
+
+def take_out_layout(plain: bytes) -> tuple[bytes, bytes] | None:
+    """Return a layout and the text without it, or None where there is no layout worth taking out."""
+    text = np.frombuffer(bytearray(plain), np.uint8)
+    flags, stored = 0, b""
+    line_ends = np.flatnonzero(text == _NEWLINE)
+    behind_return = (line_ends > 0) & (text[line_ends - 1] == _RETURN)
+    crlf_count = int(behind_return.sum())
+    if crlf_count >= _FEWEST_CRLF and line_ends.size - crlf_count <= crlf_count * _BARE_LINE_ENDS_PER_CRLF:
+        flags |= CRLF
+        stored += _pack_places(np.flatnonzero(~behind_return))
+        text = np.delete(text, line_ends[behind_return] - 1)
+    width, worth = _find_width(text)
+    if worth >= _WORTHWHILE_BITS:
+        between_sentences = _spaces_between_sentences(text.tobytes())
+        joined = np.empty(text.size + line_ends.size + _ROOM, np.uint8)
+        exceptions = np.empty(line_ends.size + 1, np.int64)
+        margins = np.empty((_MARGINS_REMEMBERED, 2), np.int64)
+        length, excepted = _reflow(text, width, between_sentences, False, exceptions, margins, joined)
+        flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
+        stored += pack_varint(width) + _pack_places(exceptions[:excepted])
+        text = joined[:length]
+    return (bytes([flags]) + stored, text.tobytes()) if flags else None
+
+
+class Layout(NamedTuple):
+    """A layout as it is stored."""
+
+    flags: int
+    bare_line_ends: NDArray[np.int64]
+    """Which line ends, counted from 0, are no CR LF."""
+    width: int
+    exceptions: NDArray[np.int64]
+    """Places where the rule breaks a line and the text does not, as the number of its breaks before."""
+
+    def put_back(self, text: bytes, plain_length: int) -> bytes:
+        """Undo :func:`take_out_layout`.
+
+        Raises:
+            LlmzError: the result would not be ``plain_length`` bytes long.
+        """
+        page = np.frombuffer(bytearray(text), np.uint8)
+        if self.flags & REFLOWED:
+            broken = np.empty(plain_length + _ROOM, np.uint8)
+            margins = np.empty((_MARGINS_REMEMBERED, 2), np.int64)
+            between_sentences = 2 if self.flags & WIDE_SENTENCES else 1
+            length, _ = _reflow(page, self.width, between_sentences, True, self.exceptions, margins, broken)
+            page = broken[: max(0, length)]
+        if self.flags & CRLF:
+            line_ends = np.flatnonzero(page == _NEWLINE)
+            page = np.insert(page, np.delete(line_ends, self.bare_line_ends), _RETURN)
+        if page.size != plain_length:
+            raise LlmzError("a block's layout does not fit its text")
+        return page.tobytes()
+
+
+def read_layout(reader: Reader) -> Layout:
+    """Read what :func:`take_out_layout` stored.
+
+    Raises:
+        LlmzError: it makes no sense.
+    """
+    flags = reader.read(1)[0]
+    if not flags or flags & ~(CRLF | REFLOWED | WIDE_SENTENCES):
+        raise LlmzError("a block's layout makes no sense")
+    none = np.zeros(0, np.int64)
+    bare_line_ends = _read_places(reader) if flags & CRLF else none
+    width = reader.read_varint(_WIDEST) if flags & REFLOWED else 0
+    return Layout(flags, bare_line_ends, width, _read_places(reader) if flags & REFLOWED else none)
