@@ -8,7 +8,7 @@ listed. The rule knows margins (indentation, quote and comment marks) and two sp
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,10 @@ _NEWLINE, _RETURN, _SPACE = 10, 13, 32
 _NARROWEST, _WIDEST = 20, 250
 _BARE_LINE_ENDS_PER_CRLF = 1 / 16
 """Line ends without CR are listed; with more of them the text stays as it is."""
-_LINE_END_WORTH, _EXCEPTION_COST, _UNEXPLAINED_COST = 3, 12, 2
-"""Bits, roughly: what a line end that the rule knows saves, what an exception takes, and what a line end costs more
-that the rule does not know, as it stands in text with fewer of them."""
-_WORTHWHILE_BITS = 200
+_KNOWN_LINE_END, _UNKNOWN_LINE_END, _EXCEPTION = 4, -5, -16
+"""Bits, roughly, that a line end saves which the rule knows; that one costs more which it does not, as it stands in a
+text with fewer of them; and that an exception takes. docs/experiments.md has the texts that they were read off."""
+_WORTHWHILE_BITS = 120
 _FEWEST_CRLF = 16
 _ROOM = 8
 _MARGINS_REMEMBERED = 64
@@ -188,8 +188,9 @@ def _reflow(text, width, between_sentences, restoring, exceptions, margins, out)
 @compiled
 def _count_lines(text, broken, lengths):
     """Count lines by length in ``lengths``; add to ``broken`` how many more line ends a rule of each width knows than
-    one of the width before: those that leave a line, and would leave it with the next line's first word."""
-    column = 0
+    one of the width before. Returns the number of line ends between words: a rule knows those that leave a line short
+    of its width, where the next line's first word would make it too long."""
+    column = between_words = 0
     widest = lengths.size - 1
     for at in range(text.size + 1):
         if at < text.size and text[at] != _NEWLINE:
@@ -199,23 +200,44 @@ def _count_lines(text, broken, lengths):
             lengths[clip(column, 0, widest)] += 1
             margin = _margin_length(text, at + 1)
             word = _word_length(text, at + 1 + margin, widest)
+            between_words += word > 0
             if word > 0 and column < widest:
                 broken[column] += 1
                 broken[clip(column + 1 + word, 0, widest)] -= 1
         column = 0
+    return between_words
 
 
-def _find_width(text: NDArray[np.uint8]) -> tuple[int, float]:
-    """The width that lines were most likely broken to, and the bits that the rule would save."""
+def _worth(known: Any, line_ends: int, exceptions: Any) -> Any:
+    """Bits, roughly, that the rule saves where it knows so many of all line ends between words."""
+    return known * _KNOWN_LINE_END + (line_ends - known) * _UNKNOWN_LINE_END + exceptions * _EXCEPTION
+
+
+def _find_width(text: NDArray[np.uint8]) -> tuple[int, int]:
+    """The width that lines were most likely broken to, and how many line ends between words there are."""
     broken, lengths = (np.zeros(_WIDEST + 2, np.int64) for _ in range(2))
-    followed_by_words = broken.copy()
-    _count_lines(text, followed_by_words, lengths)
-    known = np.cumsum(followed_by_words)
-    line_ends = int(np.maximum(followed_by_words, 0).sum())
-    longer = lengths.sum() - np.cumsum(lengths)
-    worth = known * _LINE_END_WORTH - longer * _EXCEPTION_COST - (line_ends - known) * _UNEXPLAINED_COST
-    width = _NARROWEST + int(np.argmax(worth[_NARROWEST : _WIDEST + 1]))
-    return width, float(worth[width])
+    line_ends = int(_count_lines(text, broken, lengths))
+    worth = _worth(np.cumsum(broken), line_ends, lengths.sum() - np.cumsum(lengths))
+    return _NARROWEST + int(np.argmax(worth[_NARROWEST : _WIDEST + 1])), line_ends
+
+
+def _join_lines(text: NDArray[np.uint8], width: int, between_sentences: int) -> tuple[NDArray[np.uint8], NDArray]:
+    """``text`` with the line ends that the rule knows as spaces, and the rule's exceptions."""
+    line_ends = int((text == _NEWLINE).sum())
+    joined = np.empty(text.size + line_ends + _ROOM, np.uint8)
+    exceptions = np.empty(line_ends + 1, np.int64)
+    margins = np.empty((_MARGINS_REMEMBERED, 2), np.int64)
+    length, excepted = _reflow(text, width, between_sentences, False, exceptions, margins, joined)
+    return joined[:length], exceptions[:excepted]
+
+
+def _break_lines(
+    text: NDArray[np.uint8], width: int, between_sentences: int, exceptions: NDArray[np.int64], length: int
+) -> NDArray[np.uint8]:
+    """Undo :func:`_join_lines`; no bytes where the result would be longer than ``length``."""
+    broken = np.empty(length + _ROOM, np.uint8)
+    margins = np.empty((_MARGINS_REMEMBERED, 2), np.int64)
+    return broken[: max(0, _reflow(text, width, between_sentences, True, exceptions, margins, broken)[0])]
 
 
 def _pack_places(places: NDArray[np.int64]) -> bytes:
@@ -246,16 +268,14 @@ def take_out_layout(plain: bytes) -> tuple[bytes, bytes] | None:
         flags |= CRLF
         stored += _pack_places(np.flatnonzero(~behind_return))
         text = np.delete(text, line_ends[behind_return] - 1)
-    width, worth = _find_width(text)
-    if worth >= _WORTHWHILE_BITS:
-        between_sentences = _spaces_between_sentences(text.tobytes())
-        joined = np.empty(text.size + line_ends.size + _ROOM, np.uint8)
-        exceptions = np.empty(line_ends.size + 1, np.int64)
-        margins = np.empty((_MARGINS_REMEMBERED, 2), np.int64)
-        length, excepted = _reflow(text, width, between_sentences, False, exceptions, margins, joined)
+    width, line_ends_between_words = _find_width(text)
+    between_sentences = _spaces_between_sentences(text.tobytes())
+    joined, exceptions = _join_lines(text, width, between_sentences)
+    known = int((text == _NEWLINE).sum() - (joined == _NEWLINE).sum())
+    if _worth(known, line_ends_between_words, len(exceptions)) >= _WORTHWHILE_BITS:
         flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
-        stored += pack_varint(width) + _pack_places(exceptions[:excepted])
-        text = joined[:length]
+        stored += pack_varint(width) + _pack_places(exceptions)
+        text = joined
     return (bytes([flags]) + stored, text.tobytes()) if flags else None
 
 
@@ -277,11 +297,8 @@ class Layout(NamedTuple):
         """
         page = np.frombuffer(bytearray(text), np.uint8)
         if self.flags & REFLOWED:
-            broken = np.empty(plain_length + _ROOM, np.uint8)
-            margins = np.empty((_MARGINS_REMEMBERED, 2), np.int64)
             between_sentences = 2 if self.flags & WIDE_SENTENCES else 1
-            length, _ = _reflow(page, self.width, between_sentences, True, self.exceptions, margins, broken)
-            page = broken[: max(0, length)]
+            page = _break_lines(page, self.width, between_sentences, self.exceptions, plain_length)
         if self.flags & CRLF:
             line_ends = np.flatnonzero(page == _NEWLINE)
             page = np.insert(page, np.delete(line_ends, self.bare_line_ends), _RETURN)

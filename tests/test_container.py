@@ -16,6 +16,7 @@ SETTINGS = {
     "tokens": Settings(model=TINY_PATH, level=2, lanes=4),
     "context": Settings(level=1),
     "blocks": Settings(model=TINY_PATH, block_bytes=100),
+    "laid out": Settings(model=TINY_PATH),
 }
 
 
@@ -27,6 +28,9 @@ def archive(request: pytest.FixtureRequest, text: bytes) -> tuple[bytes, bytes]:
     if request.param == "stored":
         plain = bytes((i * 7919) % 256 for i in range(100))
         return plain, compress(plain)
+    if request.param == "laid out":
+        plain = text[:250].replace(b" ", b"\r\n")
+        return plain, compress(plain, SETTINGS[request.param])
     return text[:250], compress(text[:250], SETTINGS[request.param])
 
 
