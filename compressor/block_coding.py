@@ -27,7 +27,7 @@ from llmzip.container import (
 from llmzip.context_coding import ContextCoder
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
-from llmzip.layout import read_layout, take_out_layout
+from llmzip.layout import Layout, read_layout, take_out_layout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
 from llmzip.model import Model, code_lengths
 from llmzip.progress import SILENT, Progress
@@ -38,6 +38,9 @@ from llmzip.token_coding import decode_tokens, encode_tokens
 
 SAMPLE_PARTS = 4
 SAMPLE_PART_TOKENS = 192
+LINE_ENDS_PARTS = 4
+LINE_ENDS_PART_BYTES = 1200
+CRLF_TOLERANCE = 1.01
 REPETITIVE_RATIO = 0.004
 """LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
 
@@ -87,11 +90,11 @@ class _Choice(NamedTuple):
     def size(self) -> float:
         return math.inf if self.payload is None else len(self.payload)
 
-    def laid_out(self, layout: bytes, text_length: int) -> _Choice:
+    def laid_out(self, layout: Layout, text_length: int) -> _Choice:
         """The same with the layout of its text, which has ``text_length`` bytes without."""
         if self.payload is None:
             return self
-        start = pack_method(self.method, self.parameter) + layout + pack_varint(text_length)
+        start = pack_method(self.method, self.parameter) + layout.to_bytes() + pack_varint(text_length)
         return _Choice(Method.LAID_OUT, 0, start + self.payload)
 
 
@@ -149,7 +152,7 @@ class BlockEncoder:
         if _all_but_vanishes(plain, packed):
             self._progress.advance(len(plain))
         else:
-            layout, text = take_out_layout(plain) or (b"", plain)
+            layout, text = take_out_layout(plain, self._prefers_crlf if self._model else None) or (None, plain)
             coded = self._encode_with_model(self._model, text, len(packed)) if self._model else None
             coded = coded or self._encode_with_contexts(text)
             tried.add(coded.method)
@@ -227,17 +230,38 @@ class BlockEncoder:
         coded = self._context.encode(plain, self._progress)
         return _Choice(Method.CONTEXT, 0, coded and bytes([self._context.bucket_bits]) + coded)
 
-    def _looks_like_text(self, model: Model, tokens: np.ndarray, bound: float) -> bool:
+    def _looks_like_text(self, model: Model, tokens: NDArray[np.int32], bound: float) -> bool:
         """Whether the network alone, on a sample, comes near the bytes per byte that LZMA needs."""
         length = min(SAMPLE_PART_TOKENS, tokens.size)
         starts = np.unique(np.linspace(0, tokens.size - length, SAMPLE_PARTS).astype(np.int64))
-        targets = np.stack([tokens[s : s + length] for s in starts])
-        first = np.full((len(starts), 1), model.start_token, np.int32)
-        cumulative = model.predictor(len(starts), length, None)(np.concatenate([first, targets[:, :-1]], 1))
-        flat = targets.ravel()
-        sample_bytes = int(model.tokenizer.token_lengths[flat].sum(dtype=np.int64))
-        needed = float(code_lengths(cumulative, flat).sum()) / 8 / sample_bytes
+        parts = [tokens[s : s + length] for s in starts]
+        sample_bytes = int(model.tokenizer.token_lengths[np.concatenate(parts)].sum(dtype=np.int64))
+        needed = _bits_by_network(model, parts) / 8 / sample_bytes
         return needed < 0.97 and (needed < 2.5 * bound or bound < 0.25)
+
+    def _prefers_crlf(self, text: bytes) -> bool:
+        """Whether the network alone, on a sample of text with LF line ends, needs hardly more bits with CR LF.
+
+        Hardly more, because behind the mixer they cost less than that.
+        """
+        assert self._model is not None
+        length = min(LINE_ENDS_PART_BYTES, len(text) // LINE_ENDS_PARTS)
+        starts = np.linspace(0, len(text) - length, LINE_ENDS_PARTS).astype(np.int64)
+        parts = [text[s : s + length] for s in starts]
+        encode = self._model.tokenizer.encode
+        with_lf = _bits_by_network(self._model, [encode(part) for part in parts])
+        with_crlf = _bits_by_network(self._model, [encode(part.replace(b"\n", b"\r\n")) for part in parts])
+        return with_crlf < CRLF_TOLERANCE * with_lf
+
+
+def _bits_by_network(model: Model, parts: list[NDArray[np.int32]]) -> float:
+    """Bits of runs of tokens by the network alone, each from a cold start."""
+    longest = max(map(len, parts))
+    targets = np.stack([np.pad(part, (0, longest - len(part))) for part in parts])
+    first = np.full((len(parts), 1), model.start_token, np.int32)
+    cumulative = model.predictor(len(parts), longest, None)(np.concatenate([first, targets[:, :-1]], 1))
+    lengths = code_lengths(cumulative, targets.ravel()).reshape(targets.shape)
+    return float(sum(row[: len(part)].sum() for row, part in zip(lengths, parts, strict=True)))
 
 
 class BlockDecoder:

@@ -1,13 +1,15 @@
-"""The layout of lines, taken out of a text before it is coded: CR LF line ends, and lines broken to a width.
+"""The layout of lines, taken out of a text before it is coded: kind of line ends, and lines broken to a width.
 
 A language model reads a broken paragraph worse than a whole one, and where its lines end is known without the model:
 before the first word that does not fit. So such a line end becomes a space, and what does not follow the rule is
-listed. The rule knows margins (indentation, quote and comment marks) and two spaces between sentences.
+listed. The rule knows margins (indentation, quote and comment marks) and two spaces between sentences. What line ends
+are left then, and those of a text with CR LF, are CR LF or LF alone as the model likes better.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +20,9 @@ from llmzip.compilation import compiled
 from llmzip.container import MAX_BLOCK_BYTES, Reader, pack_varint
 from llmzip.errors import LlmzError
 
-CRLF, REFLOWED, WIDE_SENTENCES = 1, 2, 4
-"""Bits of a layout's first byte: line ends are CR LF; lines are broken to a width; sentences stand two spaces apart."""
+CRLF, REFLOWED, WIDE_SENTENCES, TEXT_CRLF = 1, 2, 4, 8
+"""Bits of a layout's first byte: line ends are CR LF; lines are broken to a width; sentences stand two spaces apart;
+line ends of the text without its layout are CR LF."""
 _NEWLINE, _RETURN, _SPACE = 10, 13, 32
 _NARROWEST, _WIDEST = 20, 250
 _BARE_LINE_ENDS_PER_CRLF = 1 / 16
@@ -28,7 +31,7 @@ _KNOWN_LINE_END, _UNKNOWN_LINE_END, _EXCEPTION = 4, -5, -16
 """Bits, roughly, that a line end saves which the rule knows; that one costs more which it does not, as it stands in a
 text with fewer of them; and that an exception takes. docs/experiments.md has the texts that they were read off."""
 _WORTHWHILE_BITS = 120
-_FEWEST_CRLF = 16
+_FEWEST_LINES = 16
 _ROOM = 8
 _MARGINS_REMEMBERED = 64
 
@@ -257,37 +260,23 @@ def _spaces_between_sentences(text: bytes) -> int:
     return 2 if wide > narrow else 1
 
 
-def take_out_layout(plain: bytes) -> tuple[bytes, bytes] | None:
-    """Return a layout and the text without it, or None where there is no layout worth taking out."""
-    text = np.frombuffer(bytearray(plain), np.uint8)
-    flags, stored = 0, b""
-    line_ends = np.flatnonzero(text == _NEWLINE)
-    behind_return = (line_ends > 0) & (text[line_ends - 1] == _RETURN)
-    crlf_count = int(behind_return.sum())
-    if crlf_count >= _FEWEST_CRLF and line_ends.size - crlf_count <= crlf_count * _BARE_LINE_ENDS_PER_CRLF:
-        flags |= CRLF
-        stored += _pack_places(np.flatnonzero(~behind_return))
-        text = np.delete(text, line_ends[behind_return] - 1)
-    width, line_ends_between_words = _find_width(text)
-    between_sentences = _spaces_between_sentences(text.tobytes())
-    joined, exceptions = _join_lines(text, width, between_sentences)
-    known = int((text == _NEWLINE).sum() - (joined == _NEWLINE).sum())
-    if _worth(known, line_ends_between_words, len(exceptions)) >= _WORTHWHILE_BITS:
-        flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
-        stored += pack_varint(width) + _pack_places(exceptions)
-        text = joined
-    return (bytes([flags]) + stored, text.tobytes()) if flags else None
-
-
 class Layout(NamedTuple):
-    """A layout as it is stored."""
+    """What is stored of a layout."""
 
     flags: int
     bare_line_ends: NDArray[np.int64]
-    """Which line ends, counted from 0, are no CR LF."""
+    """Which line ends, counted from 0, are no CR LF where the others are."""
     width: int
     exceptions: NDArray[np.int64]
     """Places where the rule breaks a line and the text does not, as the number of its breaks before."""
+
+    def to_bytes(self) -> bytes:
+        out = bytes([self.flags])
+        if self.flags & CRLF:
+            out += _pack_places(self.bare_line_ends)
+        if self.flags & REFLOWED:
+            out += pack_varint(self.width) + _pack_places(self.exceptions)
+        return out
 
     def put_back(self, text: bytes, plain_length: int) -> bytes:
         """Undo :func:`take_out_layout`.
@@ -296,27 +285,70 @@ class Layout(NamedTuple):
             LlmzError: the result would not be ``plain_length`` bytes long.
         """
         page = np.frombuffer(bytearray(text), np.uint8)
+        if self.flags & TEXT_CRLF:
+            page = np.delete(page, np.flatnonzero(page == _NEWLINE) - 1)
         if self.flags & REFLOWED:
             between_sentences = 2 if self.flags & WIDE_SENTENCES else 1
             page = _break_lines(page, self.width, between_sentences, self.exceptions, plain_length)
         if self.flags & CRLF:
-            line_ends = np.flatnonzero(page == _NEWLINE)
-            page = np.insert(page, np.delete(line_ends, self.bare_line_ends), _RETURN)
+            page = _with_returns(page, self.bare_line_ends)
         if page.size != plain_length:
             raise LlmzError("a block's layout does not fit its text")
         return page.tobytes()
 
 
+def _with_returns(page: NDArray[np.uint8], bare_line_ends: NDArray[np.int64]) -> NDArray[np.uint8]:
+    return np.insert(page, np.delete(np.flatnonzero(page == _NEWLINE), bare_line_ends), _RETURN)
+
+
 def read_layout(reader: Reader) -> Layout:
-    """Read what :func:`take_out_layout` stored.
+    """Read what :meth:`Layout.to_bytes` gave.
 
     Raises:
         LlmzError: it makes no sense.
     """
     flags = reader.read(1)[0]
-    if not flags or flags & ~(CRLF | REFLOWED | WIDE_SENTENCES):
+    if not flags or flags & ~(CRLF | REFLOWED | WIDE_SENTENCES | TEXT_CRLF):
         raise LlmzError("a block's layout makes no sense")
     none = np.zeros(0, np.int64)
     bare_line_ends = _read_places(reader) if flags & CRLF else none
     width = reader.read_varint(_WIDEST) if flags & REFLOWED else 0
     return Layout(flags, bare_line_ends, width, _read_places(reader) if flags & REFLOWED else none)
+
+
+def take_out_layout(
+    plain: bytes, prefers_crlf: Callable[[bytes], bool] | None = None
+) -> tuple[Layout, bytes] | None:  # fmt: skip
+    """Return a layout and the text without it, or None where there is no layout worth taking out.
+
+    Args:
+        prefers_crlf: whether a text, given with LF line ends, is better coded with CR LF. Without it line ends stay
+            what they are, or are LF where lines were joined.
+    """
+    text = np.frombuffer(bytearray(plain), np.uint8)
+    line_ends = np.flatnonzero(text == _NEWLINE)
+    if line_ends.size < _FEWEST_LINES:
+        return None
+    flags = width = 0
+    bare_line_ends = exceptions = np.zeros(0, np.int64)
+    behind_return = (line_ends > 0) & (text[line_ends - 1] == _RETURN)
+    crlf_count = int(behind_return.sum())
+    if line_ends.size - crlf_count <= crlf_count * _BARE_LINE_ENDS_PER_CRLF:
+        flags |= CRLF
+        bare_line_ends = np.flatnonzero(~behind_return)
+        text = np.delete(text, line_ends[behind_return] - 1)
+    found_width, between_words = _find_width(text)
+    between_sentences = _spaces_between_sentences(text.tobytes())
+    joined, breaks = _join_lines(text, found_width, between_sentences)
+    known = line_ends.size - int((joined == _NEWLINE).sum())
+    if _worth(known, between_words, len(breaks)) >= _WORTHWHILE_BITS:
+        flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
+        width, exceptions, text = found_width, breaks, joined
+    if not flags:
+        return None
+    if prefers_crlf(text.tobytes()) if prefers_crlf else flags == CRLF:
+        if flags == CRLF:
+            return None
+        flags |= TEXT_CRLF
+        text = _with_returns(text, np.zeros(0, np.int64))
+    return Layout(flags, bare_line_ends, width, exceptions), text.tobytes()

@@ -34,11 +34,12 @@ def prose(paragraphs: int, width: int, indents: tuple[str, str] = ("", "")) -> s
     return "\n\n".join(filled) + "\n"
 
 
-def back(plain: bytes) -> tuple[bytes, bytes]:
+def back(plain: bytes, prefers_crlf: bool = False) -> tuple[bytes, bytes]:
     """The text without its layout, and what comes back of it."""
-    taken = layout.take_out_layout(plain)
+    taken = layout.take_out_layout(plain, lambda text: prefers_crlf)
     assert taken is not None
-    stored, text = taken
+    found, text = taken
+    stored = found.to_bytes()
     reader = Reader(io.BytesIO(stored + b"behind"))
     restored = layout.read_layout(reader).put_back(text, len(plain))
     assert reader.position == len(stored)
@@ -53,6 +54,7 @@ def test_broken_paragraphs_become_whole(line_end: str, indents: tuple[str, str])
         plain = broken.replace("\n", line_end).encode()
         text, restored = back(plain)
         assert restored == plain
+        assert back(plain, prefers_crlf=True) == (text.replace(b"\n", b"\r\n"), plain)
         learned = 2 if indents[0] != indents[1] else 0  # the first paragraph shows where the others go on
         assert text.count(b"\n") <= broken.count("\n\n") * 2 + 1 + learned
 
@@ -72,6 +74,7 @@ def test_other_text_keeps_its_layout() -> None:
     code = "\n".join(f"    if value[{i}] > limit:\n        return {i}" for i in range(99))
     for text in ("", "\n", "\r\n" * 3, verse, code, PROSE * 20, "\n" * 1000, "word " * 1000):
         assert layout.take_out_layout(text.encode()) is None
+        assert layout.take_out_layout(text.replace("\n", "\r\n").encode()) is None  # as no model prefers LF
 
 
 def test_some_bare_line_ends_among_crlf() -> None:
