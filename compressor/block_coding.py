@@ -27,7 +27,7 @@ from llmzip.container import (
 from llmzip.context_coding import ContextCoder
 from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
-from llmzip.layout import Layout, read_layout, take_out_layout
+from llmzip.layout import LONGEST_TEXT, Layout, read_layout, take_out_layout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
 from llmzip.model import Model, code_lengths
 from llmzip.progress import SILENT, Progress
@@ -38,9 +38,6 @@ from llmzip.token_coding import decode_tokens, encode_tokens
 
 SAMPLE_PARTS = 4
 SAMPLE_PART_TOKENS = 192
-LINE_ENDS_PARTS = 4
-LINE_ENDS_PART_BYTES = 1200
-CRLF_TOLERANCE = 1.01
 REPETITIVE_RATIO = 0.004
 """LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
 
@@ -152,7 +149,7 @@ class BlockEncoder:
         if _all_but_vanishes(plain, packed):
             self._progress.advance(len(plain))
         else:
-            layout, text = take_out_layout(plain, self._prefers_crlf if self._model else None) or (None, plain)
+            layout, text = take_out_layout(plain, self._sample_bits if self._model else None) or (None, plain)
             coded = self._encode_with_model(self._model, text, len(packed)) if self._model else None
             coded = coded or self._encode_with_contexts(text)
             tried.add(coded.method)
@@ -239,19 +236,9 @@ class BlockEncoder:
         needed = _bits_by_network(model, parts) / 8 / sample_bytes
         return needed < 0.97 and (needed < 2.5 * bound or bound < 0.25)
 
-    def _prefers_crlf(self, text: bytes) -> bool:
-        """Whether the network alone, on a sample of text with LF line ends, needs hardly more bits with CR LF.
-
-        Hardly more, because behind the mixer they cost less than that.
-        """
+    def _sample_bits(self, parts: list[bytes]) -> float:
         assert self._model is not None
-        length = min(LINE_ENDS_PART_BYTES, len(text) // LINE_ENDS_PARTS)
-        starts = np.linspace(0, len(text) - length, LINE_ENDS_PARTS).astype(np.int64)
-        parts = [text[s : s + length] for s in starts]
-        encode = self._model.tokenizer.encode
-        with_lf = _bits_by_network(self._model, [encode(part) for part in parts])
-        with_crlf = _bits_by_network(self._model, [encode(part.replace(b"\n", b"\r\n")) for part in parts])
-        return with_crlf < CRLF_TOLERANCE * with_lf
+        return _bits_by_network(self._model, [self._model.tokenizer.encode(part) for part in parts])
 
 
 def _bits_by_network(model: Model, parts: list[NDArray[np.int32]]) -> float:
@@ -331,7 +318,7 @@ class BlockDecoder:
         reader = Reader(io.BytesIO(block.payload))
         reader.read(1)
         layout = read_layout(reader)
-        length = reader.read_varint(2 * block.plain_length)
+        length = reader.read_varint(LONGEST_TEXT * block.plain_length)
         text = self._decode(Block(method, parameter, length, b"", block.payload[reader.position :]))
         return layout.put_back(text, block.plain_length)
 

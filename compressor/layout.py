@@ -1,4 +1,4 @@
-"""The layout of lines, taken out of a text before it is coded: kind of line ends, and lines broken to a width.
+"""The layout of a text, taken out before it is coded: its charset, its kind of line ends, lines broken to a width.
 
 A language model reads a broken paragraph worse than a whole one, and where its lines end is known without the model:
 before the first word that does not fit. So such a line end becomes a space, and what does not follow the rule is
@@ -9,20 +9,20 @@ are left then, and those of a text with CR LF, are CR LF or LF alone as the mode
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.bit_models import clip
+from llmzip.charsets import CHARSETS, SampleBits, find_charset, from_utf8, sample, to_utf8
 from llmzip.compilation import compiled
 from llmzip.container import MAX_BLOCK_BYTES, Reader, pack_varint
 from llmzip.errors import LlmzError
 
-CRLF, REFLOWED, WIDE_SENTENCES, TEXT_CRLF = 1, 2, 4, 8
+CRLF, REFLOWED, WIDE_SENTENCES, TEXT_CRLF, CHARSET = 1, 2, 4, 8, 16
 """Bits of a layout's first byte: line ends are CR LF; lines are broken to a width; sentences stand two spaces apart;
-line ends of the text without its layout are CR LF."""
+line ends of the text without its layout are CR LF; the text is not UTF-8."""
 _NEWLINE, _RETURN, _SPACE = 10, 13, 32
 _NARROWEST, _WIDEST = 20, 250
 _BARE_LINE_ENDS_PER_CRLF = 1 / 16
@@ -32,6 +32,10 @@ _KNOWN_LINE_END, _UNKNOWN_LINE_END, _EXCEPTION = 4, -5, -16
 text with fewer of them; and that an exception takes. docs/experiments.md has the texts that they were read off."""
 _WORTHWHILE_BITS = 120
 _FEWEST_LINES = 16
+LONGEST_TEXT = 4
+"""A text without its layout has at most so many times the bytes that it has with it."""
+_LINE_ENDS_PARTS, _LINE_ENDS_PART_BYTES = 4, 1200
+_CRLF_TOLERANCE = 1.01
 _ROOM = 8
 _MARGINS_REMEMBERED = 64
 
@@ -269,6 +273,8 @@ class Layout(NamedTuple):
     width: int
     exceptions: NDArray[np.int64]
     """Places where the rule breaks a line and the text does not, as the number of its breaks before."""
+    charset: int
+    """Place in :data:`llmzip.charsets.CHARSETS`."""
 
     def to_bytes(self) -> bytes:
         out = bytes([self.flags])
@@ -276,7 +282,7 @@ class Layout(NamedTuple):
             out += _pack_places(self.bare_line_ends)
         if self.flags & REFLOWED:
             out += pack_varint(self.width) + _pack_places(self.exceptions)
-        return out
+        return out + bytes([self.charset]) if self.flags & CHARSET else out
 
     def put_back(self, text: bytes, plain_length: int) -> bytes:
         """Undo :func:`take_out_layout`.
@@ -289,12 +295,17 @@ class Layout(NamedTuple):
             page = np.delete(page, np.flatnonzero(page == _NEWLINE) - 1)
         if self.flags & REFLOWED:
             between_sentences = 2 if self.flags & WIDE_SENTENCES else 1
-            page = _break_lines(page, self.width, between_sentences, self.exceptions, plain_length)
+            longest = LONGEST_TEXT * plain_length
+            page = _break_lines(page, self.width, between_sentences, self.exceptions, longest)
         if self.flags & CRLF:
             page = _with_returns(page, self.bare_line_ends)
-        if page.size != plain_length:
+        try:
+            plain = from_utf8(page.tobytes(), self.charset) if self.flags & CHARSET else page.tobytes()
+        except ValueError:
+            plain = b""
+        if len(plain) != plain_length:
             raise LlmzError("a block's layout does not fit its text")
-        return page.tobytes()
+        return plain
 
 
 def _with_returns(page: NDArray[np.uint8], bare_line_ends: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -308,47 +319,61 @@ def read_layout(reader: Reader) -> Layout:
         LlmzError: it makes no sense.
     """
     flags = reader.read(1)[0]
-    if not flags or flags & ~(CRLF | REFLOWED | WIDE_SENTENCES | TEXT_CRLF):
+    if not flags or flags & ~(CRLF | REFLOWED | WIDE_SENTENCES | TEXT_CRLF | CHARSET):
         raise LlmzError("a block's layout makes no sense")
     none = np.zeros(0, np.int64)
     bare_line_ends = _read_places(reader) if flags & CRLF else none
     width = reader.read_varint(_WIDEST) if flags & REFLOWED else 0
-    return Layout(flags, bare_line_ends, width, _read_places(reader) if flags & REFLOWED else none)
+    exceptions = _read_places(reader) if flags & REFLOWED else none
+    charset = reader.read_varint(len(CHARSETS) - 1) if flags & CHARSET else 0
+    return Layout(flags, bare_line_ends, width, exceptions, charset)
 
 
-def take_out_layout(
-    plain: bytes, prefers_crlf: Callable[[bytes], bool] | None = None
-) -> tuple[Layout, bytes] | None:  # fmt: skip
+def take_out_layout(plain: bytes, sample_bits: SampleBits | None = None) -> tuple[Layout, bytes] | None:
     """Return a layout and the text without it, or None where there is no layout worth taking out.
 
     Args:
-        prefers_crlf: whether a text, given with LF line ends, is better coded with CR LF. Without it line ends stay
-            what they are, or are LF where lines were joined.
+        sample_bits: finds charsets other than UTF-16, and the line ends that the model likes better; without it line
+            ends stay what they are, or are LF where lines were joined.
     """
-    text = np.frombuffer(bytearray(plain), np.uint8)
-    line_ends = np.flatnonzero(text == _NEWLINE)
-    if line_ends.size < _FEWEST_LINES:
-        return None
     flags = width = 0
     bare_line_ends = exceptions = np.zeros(0, np.int64)
-    behind_return = (line_ends > 0) & (text[line_ends - 1] == _RETURN)
-    crlf_count = int(behind_return.sum())
-    if line_ends.size - crlf_count <= crlf_count * _BARE_LINE_ENDS_PER_CRLF:
-        flags |= CRLF
-        bare_line_ends = np.flatnonzero(~behind_return)
-        text = np.delete(text, line_ends[behind_return] - 1)
-    found_width, between_words = _find_width(text)
-    between_sentences = _spaces_between_sentences(text.tobytes())
-    joined, breaks = _join_lines(text, found_width, between_sentences)
-    known = line_ends.size - int((joined == _NEWLINE).sum())
-    if _worth(known, between_words, len(breaks)) >= _WORTHWHILE_BITS:
-        flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
-        width, exceptions, text = found_width, breaks, joined
-    if not flags:
+    charset = find_charset(plain, sample_bits)
+    in_utf8 = None if charset is None else to_utf8(plain, charset)
+    if in_utf8 is not None:
+        flags |= CHARSET
+    text = np.frombuffer(bytearray(in_utf8 or plain), np.uint8)
+    line_ends = np.flatnonzero(text == _NEWLINE)
+    if line_ends.size >= _FEWEST_LINES:
+        behind_return = (line_ends > 0) & (text[line_ends - 1] == _RETURN)
+        crlf_count = int(behind_return.sum())
+        if line_ends.size - crlf_count <= crlf_count * _BARE_LINE_ENDS_PER_CRLF:
+            flags |= CRLF
+            bare_line_ends = np.flatnonzero(~behind_return)
+            text = np.delete(text, line_ends[behind_return] - 1)
+        found_width, between_words = _find_width(text)
+        between_sentences = _spaces_between_sentences(text.tobytes())
+        joined, breaks = _join_lines(text, found_width, between_sentences)
+        known = line_ends.size - int((joined == _NEWLINE).sum())
+        if _worth(known, between_words, len(breaks)) >= _WORTHWHILE_BITS:
+            flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
+            width, exceptions, text = found_width, breaks, joined
+        if flags & (CRLF | REFLOWED) and _keeps_crlf(text.tobytes(), flags, sample_bits):
+            if flags == CRLF:
+                return None
+            flags |= TEXT_CRLF
+            text = _with_returns(text, np.zeros(0, np.int64))
+    if not flags or text.size > LONGEST_TEXT * len(plain):
         return None
-    if prefers_crlf(text.tobytes()) if prefers_crlf else flags == CRLF:
-        if flags == CRLF:
-            return None
-        flags |= TEXT_CRLF
-        text = _with_returns(text, np.zeros(0, np.int64))
-    return Layout(flags, bare_line_ends, width, exceptions), text.tobytes()
+    return Layout(flags, bare_line_ends, width, exceptions, charset or 0), text.tobytes()
+
+
+def _keeps_crlf(text: bytes, flags: int, sample_bits: SampleBits | None) -> bool:
+    """Whether a sample of a text with LF line ends takes hardly more bits with CR LF.
+
+    Hardly more, because behind the mixer they cost less than that.
+    """
+    if not sample_bits:
+        return not flags & REFLOWED
+    parts = sample(text, _LINE_ENDS_PARTS, _LINE_ENDS_PART_BYTES)
+    return sample_bits([part.replace(b"\n", b"\r\n") for part in parts]) < _CRLF_TOLERANCE * sample_bits(parts)

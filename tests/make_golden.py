@@ -42,6 +42,9 @@ def main() -> None:
     for name, settings in CASES.items():
         archive = compress(text, replace(settings, model=model))
         (GOLDEN / f"v{VERSION}-ngrams-{name}-broken.llmz").write_bytes(archive)
+    for charset in ("utf-16-le", "cp1252"):
+        archive = compress(text.decode().encode(charset, "replace"), Settings(level=5, model=model))
+        (GOLDEN / f"v{VERSION}-ngrams-broken-{charset}.llmz").write_bytes(archive)
 
 
 if __name__ == "__main__":

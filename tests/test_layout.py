@@ -36,7 +36,7 @@ def prose(paragraphs: int, width: int, indents: tuple[str, str] = ("", "")) -> s
 
 def back(plain: bytes, prefers_crlf: bool = False) -> tuple[bytes, bytes]:
     """The text without its layout, and what comes back of it."""
-    taken = layout.take_out_layout(plain, lambda text: prefers_crlf)
+    taken = layout.take_out_layout(plain, lambda parts: float(any(b"\r\n" in p for p in parts) != prefers_crlf))
     assert taken is not None
     found, text = taken
     stored = found.to_bytes()

@@ -1,0 +1,88 @@
+"""Text that is not UTF-8, turned into UTF-8 before it is coded: the model knows its letters only there."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHARSETS = ("utf-16-le", "utf-16-be", "cp1252", "cp1250", "cp1251", "koi8-r")
+"""Names of Python's codecs; a file stores the place in this list."""
+_UTF_16_LE, _UTF_16_BE, _FIRST_OF_ONE_BYTE = range(3)
+_NULS_IN_UTF_16 = 0.25
+"""Least share of code units below 256 in what is taken for UTF-16, and more than ten times that of code units whose
+low byte is 0."""
+_FEWEST_HIGH_BYTES = 8
+"""Bytes from 128 on."""
+_WORTHWHILE = 0.98
+SAMPLE_PARTS, SAMPLE_PART_BYTES = 4, 600
+
+SampleBits = Callable[[list[bytes]], float]
+"""Bits that a model needs for some pieces of text."""
+
+
+def sample(text: bytes, parts: int = SAMPLE_PARTS, part_bytes: int = SAMPLE_PART_BYTES) -> list[bytes]:
+    """Pieces from all over a text."""
+    length = min(part_bytes, len(text) // parts)
+    return [text[start : start + length] for start in np.linspace(0, len(text) - length, parts).astype(int)]
+
+
+def to_utf8(plain: bytes, charset: int) -> bytes | None:
+    """``plain`` in UTF-8, or None where it is not text in that charset which :func:`from_utf8` gives back."""
+    try:
+        text = plain.decode(CHARSETS[charset], "surrogatepass").encode("utf-8", "surrogatepass")
+        return text if from_utf8(text, charset) == plain else None
+    except ValueError:
+        return None
+
+
+def from_utf8(text: bytes, charset: int) -> bytes:
+    """Undo :func:`to_utf8`.
+
+    Raises:
+        ValueError: ``text`` is not UTF-8, or has letters that the charset has not.
+    """
+    return text.decode("utf-8", "surrogatepass").encode(CHARSETS[charset], "surrogatepass")
+
+
+def find_charset(plain: bytes, sample_bits: SampleBits | None) -> int | None:
+    """The charset that ``plain`` is better read in, or None for UTF-8, ASCII and what is no text.
+
+    Args:
+        sample_bits: tells charsets of one byte a letter apart; without it they are not looked for.
+    """
+    values = np.frombuffer(plain, np.uint8)
+    if len(plain) >= 2 and len(plain) % 2 == 0 and (found := _find_utf_16(values)) is not None:
+        return found
+    if not sample_bits or (values >= 128).sum() < _FEWEST_HIGH_BYTES or (values == 0).any() or _is_utf8(plain):
+        return None
+    parts = sample(plain)
+    best, least = None, _WORTHWHILE * sample_bits(parts)
+    for charset in range(_FIRST_OF_ONE_BYTE, len(CHARSETS)):
+        if to_utf8(plain, charset) is not None:
+            bits = sample_bits([to_utf8(part, charset) or part for part in parts])
+            if bits < least:
+                best, least = charset, bits
+    return best
+
+
+def _find_utf_16(values: NDArray[np.uint8]) -> int | None:
+    pairs = values.reshape(-1, 2) == 0
+    first, second = pairs.mean(0)
+    if second >= _NULS_IN_UTF_16 and second > 10 * first:
+        return _UTF_16_LE
+    if first >= _NULS_IN_UTF_16 and first > 10 * second:
+        return _UTF_16_BE
+    return None
+
+
+def _is_utf8(plain: bytes) -> bool:
+    """Whether a block of a text is UTF-8; characters at its ends may be cut."""
+    start = next((i for i in range(min(4, len(plain))) if plain[i] & 0xC0 != 0x80), 0)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(plain[start:])
+    except UnicodeDecodeError:
+        return False
+    return True
