@@ -149,7 +149,7 @@ class BlockEncoder:
         if _all_but_vanishes(plain, packed):
             self._progress.advance(len(plain))
         else:
-            layout, text = take_out_layout(plain, self._sample_bits if self._model else None) or (None, plain)
+            layout, text = take_out_layout(plain, self.sample_bits if self._model else None) or (None, plain)
             coded = self._encode_with_model(self._model, text, len(packed)) if self._model else None
             coded = coded or self._encode_with_contexts(text)
             tried.add(coded.method)
@@ -236,7 +236,8 @@ class BlockEncoder:
         needed = _bits_by_network(model, parts) / 8 / sample_bytes
         return needed < 0.97 and (needed < 2.5 * bound or bound < 0.25)
 
-    def _sample_bits(self, parts: list[bytes]) -> float:
+    def sample_bits(self, parts: list[bytes]) -> float:
+        """Bits of pieces of text by the network alone, each from a cold start."""
         assert self._model is not None
         return _bits_by_network(self._model, [self._model.tokenizer.encode(part) for part in parts])
 

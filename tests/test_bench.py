@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from llmzip.benchmarks import layouts
 from llmzip.benchmarks.bench import main
 from llmzip.benchmarks.peers import library_peers
+from tests.conftest import GOLDEN
 
 
 @pytest.mark.parametrize("peer", library_peers(), ids=lambda p: p.name)
@@ -37,3 +39,12 @@ def test_enwik8_is_checked_first(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["--enwik8", str(wrong)])
     assert result.exit_code == 1
     assert "enwik8 has 100000000" in result.output
+
+
+def test_layouts_show_what_line_ends_cost() -> None:
+    result = CliRunner().invoke(layouts.main, [str(GOLDEN / name) for name in ("broken.txt", "plain.txt")])
+    assert result.exit_code == 0, result.output
+    broken, plain = ([cell.strip() for cell in line.split("|")] for line in result.output.splitlines()[-2:])
+    assert "width 36" in broken[4]
+    assert min(int(broken[5]), int(broken[6])) < int(broken[3])
+    assert plain[4] == "kept"

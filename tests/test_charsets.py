@@ -34,7 +34,7 @@ RUSSIAN = (
 def test_charsets_are_found_and_pay(text: str, charset: str, shipped: Model) -> None:
     plain = text.encode(charset)
     encoder = BlockEncoder(Header(bytes(4), True, False), shipped, Settings())
-    found = find_charset(plain, encoder._sample_bits)
+    found = find_charset(plain, encoder.sample_bits)
     assert found is not None
     assert CHARSETS[found] == charset
     packed = compress(plain)
@@ -47,7 +47,7 @@ def test_utf8_and_what_is_no_text_stay_as_they_are(shipped: Model) -> None:
     encoder = BlockEncoder(Header(bytes(4), True, False), shipped, Settings())
     utf8 = (FRENCH + RUSSIAN).encode()
     for plain in (b"", b"a", b"plain ASCII", utf8, utf8[1:], utf8[:-1], utf8[len(FRENCH.encode()) + 1 :], bytes(100)):
-        assert find_charset(plain, encoder._sample_bits) is None
+        assert find_charset(plain, encoder.sample_bits) is None
 
 
 def test_utf16_needs_no_model() -> None:
