@@ -151,7 +151,10 @@ class BlockEncoder:
         else:
             layout, text = take_out_layout(plain, self.sample_bits if self._model else None) or (None, plain)
             coded = self._encode_with_model(self._model, text, len(packed)) if self._model else None
-            coded = coded or self._encode_with_contexts(text)
+            if coded is None:
+                if self._model:  # which takes it for no text
+                    layout, text = None, plain
+                coded = self._encode_with_contexts(text)
             tried.add(coded.method)
             choices.append(coded.laid_out(layout, len(text)) if layout else coded)
         best = min(choices, key=_Choice.size)

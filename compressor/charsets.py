@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 CHARSETS = ("utf-16-le", "utf-16-be", "cp1252", "cp1250", "cp1251", "koi8-r")
 """Names of Python's codecs; a file stores the place in this list."""
 _UTF_16_LE, _UTF_16_BE, _FIRST_OF_ONE_BYTE = range(3)
-_NULS_IN_UTF_16 = 0.25
-"""Least share of code units below 256 in what is taken for UTF-16, and more than ten times that of code units whose
-low byte is 0."""
+_LATIN_IN_UTF_16, _READABLE_IN_UTF_16 = 0.25, 0.99
+"""Least share of code units below 256 in what is taken for UTF-16, and of readable ones among them."""
 _FEWEST_HIGH_BYTES = 8
 """Bytes from 128 on."""
 _WORTHWHILE = 0.98
@@ -69,12 +68,13 @@ def find_charset(plain: bytes, sample_bits: SampleBits | None) -> int | None:
 
 
 def _find_utf_16(values: NDArray[np.uint8]) -> int | None:
-    pairs = values.reshape(-1, 2) == 0
-    first, second = pairs.mean(0)
-    if second >= _NULS_IN_UTF_16 and second > 10 * first:
-        return _UTF_16_LE
-    if first >= _NULS_IN_UTF_16 and first > 10 * second:
-        return _UTF_16_BE
+    """By its code units below 256: most are printable, white space or Latin-1's letters."""
+    for charset, low in ((_UTF_16_LE, values[0::2]), (_UTF_16_BE, values[1::2])):
+        high = values[1::2] if charset == _UTF_16_LE else values[0::2]
+        latin = low[high == 0]
+        readable = (latin >= 32) | (latin == 9) | (latin == 10) | (latin == 13)
+        if latin.size >= _LATIN_IN_UTF_16 * high.size and readable.mean() >= _READABLE_IN_UTF_16:
+            return charset
     return None
 
 

@@ -50,6 +50,12 @@ def test_utf8_and_what_is_no_text_stay_as_they_are(shipped: Model) -> None:
         assert find_charset(plain, encoder.sample_bits) is None
 
 
+def test_numbers_of_two_bytes_are_no_utf16() -> None:
+    numbers = b"".join((i * i % 240).to_bytes(2, "little") for i in range(3000))
+    assert find_charset(numbers, None) is None
+    assert decompress(compress(numbers)) == numbers
+
+
 def test_utf16_needs_no_model() -> None:
     plain = ("\ufeff" + FRENCH * 3).encode("utf-16-le")
     packed = compress(plain, Settings(level=1))
