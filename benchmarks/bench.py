@@ -16,6 +16,8 @@ from llmzip.benchmarks.machine import describe_machine, machine_line
 from llmzip.benchmarks.peers import Peer, library_peers, llmzip_peer, program_peers
 
 ENWIK8_BYTES = 100_000_000
+CAUSAL_TRANSFORMER = Path(__file__).parent / "data" / "causal.llmzmodel"
+"""A small one, by the same trainer on the same text (docs/scaling.md); in the repository, not in the package."""
 ENWIK8_SHA1 = "57b8363b814821dc9d47aa4d41f58733519076b2"
 
 
@@ -118,7 +120,9 @@ def draw_plot(results: list[dict[str, Any]], target: Path) -> None:
 @click.option("--first", type=click.IntRange(1), help="Only the first so many bytes of each file.")
 @click.option("--levels", default="1,6", show_default=True, help="Levels of llmzip.")
 @click.option("--only-llmzip", is_flag=True, help="Leave the peers out.")
-@click.option("--causal", type=click.Path(exists=True, dir_okay=False), help="Model file of a causal transformer.")
+@click.option(
+    "--causal", type=click.Path(exists=True, dir_okay=False), help="Model file of another causal transformer."
+)
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write results here.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw bits per byte against speed.")
 def main(
@@ -132,6 +136,8 @@ def main(
     if not files:
         raise click.UsageError("name a file, or --enwik8 PATH")
     peers = [llmzip_peer(int(level)) for level in levels.split(",")]
+    if not causal and not only_llmzip and CAUSAL_TRANSFORMER.exists():
+        causal = str(CAUSAL_TRANSFORMER)
     if causal:
         peers.append(llmzip_peer(2, causal, "causal transformer"))
     if not only_llmzip:

@@ -124,8 +124,8 @@ DEFAULT_CONFIG = ModelConfig(
     bigram_bits=15,
     bigram_width=256,
     weight_bits=6,
-    bigram_weight_bits=3,
-    trigram_bits=17,
+    bigram_weight_bits=4,
+    trigram_bits=16,
     trigram_width=160,
     mixing_version=2,
 )

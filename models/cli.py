@@ -29,7 +29,6 @@ from llmzip.tokenizer import Tokenizer
 @click.option("--sequences", default=16, show_default=True, help="Sequences per step, over all workers.")
 @click.option("--length", default=512, show_default=True, help="Tokens per sequence.")
 @click.option("--rate", default=1.0, show_default=True, help="Factor on all learning rates.")
-@click.option("--hashed-rate", default=0.01, show_default=True, help="Learning rate of the hashed embeddings.")
 @click.option("--side-share", default=0.25, show_default=True, help="Share of sequences with side information.")
 @click.option(
     "--start-from",
@@ -50,8 +49,8 @@ from llmzip.tokenizer import Tokenizer
 @click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
 def main(
     corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, rate: float,
-    hashed_rate: float, side_share: float, start_from: str | None, vocabulary: Path | None, layers: str | None,
-    objective: str, estimates_from: str | None, seed: int, no_compile: bool,
+    side_share: float, start_from: str | None, vocabulary: Path | None, layers: str | None, objective: str,
+    estimates_from: str | None, seed: int, no_compile: bool,
 ) -> None:  # fmt: skip
     """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
 
@@ -63,8 +62,8 @@ def main(
     training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
     options = TrainingOptions(
-        steps, cooldown_steps, sequences, length, hashed_rate=hashed_rate, rate=rate, side_share=side_share, seed=seed,
-        compile=not no_compile, objective=objective,
+        steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile,
+        objective=objective,
     )  # fmt: skip
     decoder = replace(DEFAULT_CONFIG.decoder, layers=layers or DEFAULT_CONFIG.decoder.layers)
     config = replace(DEFAULT_CONFIG, decoder=decoder)

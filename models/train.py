@@ -40,8 +40,6 @@ class TrainingOptions:
     warmup_steps: int = 100
     muon_rate: float = 0.02
     embedding_rate: float = 0.01
-    hashed_rate: float = 0.01
-    """Of the hashed embeddings; higher than the others' where new rows are to learn and the rest is to stay."""
     adam_rate: float = 0.003
     weight_decay: float = 0.01
     side_share: float = 0.25
@@ -64,11 +62,9 @@ def learning_rate_factor(step: int, options: TrainingOptions) -> float:
 
 
 def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) -> list[torch.optim.Optimizer]:
-    matrices, embeddings, hashed, others = [], [], [], []
+    matrices, embeddings, others = [], [], []
     for name, parameter in model.named_parameters():
-        if name in ("bigram_embedding", "trigram_embedding"):
-            hashed.append(parameter)
-        elif name in ("embedding", "encoder_embedding"):
+        if name in ("embedding", "bigram_embedding", "trigram_embedding", "encoder_embedding"):
             embeddings.append(parameter)
         elif parameter.ndim == 2 and name != "head.weight" and not name.endswith("taps"):
             matrices.append(parameter)
@@ -76,11 +72,7 @@ def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) ->
             others.append(parameter)
     muon = torch.optim.Muon(matrices, lr=options.muon_rate, weight_decay=options.weight_decay, momentum=0.95)
     adam = torch.optim.AdamW(
-        [
-            {"params": embeddings, "lr": options.embedding_rate},
-            {"params": hashed, "lr": options.hashed_rate},
-            {"params": others, "lr": options.adam_rate},
-        ],
+        [{"params": embeddings, "lr": options.embedding_rate}, {"params": others, "lr": options.adam_rate}],
         betas=(0.9, 0.98),
         weight_decay=0.0,
     )
