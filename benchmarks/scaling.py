@@ -30,13 +30,17 @@ SHAPES = ("128:ccca", "192:ccca", "256:ccca", "384:ccca")
 
 
 def shaped(shape: str) -> ModelConfig:
-    """The shipped configuration with a decoder of another shape and a bigram embedding of 4,096 rows only."""
+    """The shipped configuration with a decoder of another shape, a bigram embedding of 4,096 rows only, and hardly an
+    encoder, as these runs use none."""
     width, layers = shape.split(":")
     channels = int(width)
     decoder = replace(
         DEFAULT_CONFIG.decoder, width=channels, hidden=4 * channels, heads=max(1, channels // 64), layers=layers
     )
-    return replace(DEFAULT_CONFIG, decoder=decoder, bigram_bits=12, bigram_width=channels // 2, trigram_bits=0)
+    encoder = replace(DEFAULT_CONFIG.encoder, width=16, layers="c", hidden=16, heads=1)
+    return replace(
+        DEFAULT_CONFIG, decoder=decoder, encoder=encoder, bigram_bits=12, bigram_width=channels // 2, trigram_bits=0
+    )
 
 
 def operations_per_token(config: ModelConfig) -> float:

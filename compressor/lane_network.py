@@ -16,7 +16,7 @@ from llmzip.settings import available_cores
 
 CHUNK_ROWS = 256
 """Rows of one network call for a group while compressing."""
-SHARED_LANES = 4
+SHARED_LANES = 8
 """So few lanes are decoded in one group that two cores share: weights pass once for all of them."""
 
 
