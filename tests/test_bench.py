@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from llmzip.benchmarks import layouts
-from llmzip.benchmarks.bench import main
+from llmzip.benchmarks.bench import CAUSAL_TRANSFORMER, main
 from llmzip.benchmarks.peers import library_peers
+from llmzip.model import load_model
 from tests.conftest import GOLDEN
 
 
@@ -29,8 +30,15 @@ def test_bench_writes_table_json_and_plot(tmp_path: Path, text: bytes) -> None:
     rows = {row["compressor"]: row for row in report["results"][0]["rows"]}
     assert all(row["restored"] for row in rows.values())
     assert rows["llmzip -6"]["bytes"] < rows["xz -9e"]["bytes"]
+    assert rows["llmzip -6"]["bytes"] < rows["causal transformer"]["bytes"]
     assert report["machine"]["cores"] >= 1
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_causal_transformer_is_one() -> None:
+    config = load_model(str(CAUSAL_TRANSFORMER)).config
+    assert set(config.decoder.layers) == {"a"}
+    assert config.vocabulary == load_model().config.vocabulary
 
 
 def test_enwik8_is_checked_first(tmp_path: Path) -> None:
