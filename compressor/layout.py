@@ -35,6 +35,8 @@ _FEWEST_LINES = 16
 LONGEST_TEXT = 4
 """A text without its layout has at most so many times the bytes that it has with it."""
 _LINE_ENDS_PARTS, _LINE_ENDS_PART_BYTES = 4, 1200
+_TEXT_PER_PART = 24
+"""A text is at least so many times as long as a part: small files are not to wait long."""
 _CRLF_TOLERANCE = 1.01
 _ROOM = 8
 _MARGINS_REMEMBERED = 64
@@ -375,5 +377,5 @@ def _keeps_crlf(text: bytes, flags: int, sample_bits: SampleBits | None) -> bool
     """
     if not sample_bits:
         return not flags & REFLOWED
-    parts = sample(text, _LINE_ENDS_PARTS, _LINE_ENDS_PART_BYTES)
+    parts = sample(text, _LINE_ENDS_PARTS, min(_LINE_ENDS_PART_BYTES, len(text) // _TEXT_PER_PART + 1))
     return sample_bits([part.replace(b"\n", b"\r\n") for part in parts]) < _CRLF_TOLERANCE * sample_bits(parts)
