@@ -16,9 +16,9 @@ from llmzip.benchmarks.machine import describe_machine, machine_line
 from llmzip.benchmarks.peers import Peer, library_peers, llmzip_peer, program_peers
 
 ENWIK8_BYTES = 100_000_000
+ENWIK8_SHA1 = "57b8363b814821dc9d47aa4d41f58733519076b2"
 CAUSAL_TRANSFORMER = Path(__file__).parent / "data" / "causal.llmzmodel"
 """A small one, by the same trainer on the same text (docs/scaling.md); in the repository, not in the package."""
-ENWIK8_SHA1 = "57b8363b814821dc9d47aa4d41f58733519076b2"
 
 
 def check_enwik8(path: Path) -> None:

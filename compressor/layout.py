@@ -100,7 +100,7 @@ def _reflow(text, width, between_sentences, restoring, exceptions, margins, out)
     page = out if restoring else text
     margins[:, 0] = -1
     read = written = column = breaks = excepted = 0
-    margin_start = margin_length = 0  # of the line
+    margin_start = margin_length = 0  # of a line behind a line end of the text
     next_start = next_length = 0  # where the rule goes on
     kind, kind_waiting = 0, -1
     in_margin, first, too_long = True, True, False
@@ -121,8 +121,7 @@ def _reflow(text, width, between_sentences, restoring, exceptions, margins, out)
                     for _ in range(spaces):
                         out[written] = _SPACE
                         written += 1
-                    margin_start, margin_length = read + 1, found
-                    next_start, next_length = margin_start, margin_length
+                    next_start, next_length = read + 1, found
                     read += 1 + found
                     column = found
                     breaks += 1
@@ -172,8 +171,7 @@ def _reflow(text, width, between_sentences, restoring, exceptions, margins, out)
                     out[written] = _NEWLINE
                     for i in range(next_length):
                         out[written + 1 + i] = page[next_start + i]
-                    margin_start, margin_length = written + 1, next_length
-                    next_start = margin_start
+                    next_start = written + 1
                     written += 1 + next_length
                     read += spaces
                     column = next_length

@@ -101,7 +101,7 @@ def fit_power_law(steps: NDArray[np.float64], losses: NDArray[np.float64]) -> tu
         ValueError: fewer than :data:`POWER_LAW_POINTS` points.
     """
     if len(steps) < POWER_LAW_POINTS:
-        raise ValueError(f"a power law with a floor needs at least {POWER_LAW_POINTS} points")
+        raise ValueError("a power law with a floor needs at least four points")
     steps, losses = np.asarray(steps, float), np.asarray(losses, float)
 
     def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -272,7 +272,7 @@ def test_power_law_is_found_and_extrapolates() -> None:
     steps = np.array([100.0, 200, 400, 800, 1600])
     floor, scale, exponent = measures.fit_power_law(steps, 2.0 + 8 * steps**-0.4)
     assert floor + scale * 100_000.0**-exponent == pytest.approx(2.0 + 8 * 100_000.0**-0.4, rel=0.01)
-    with pytest.raises(ValueError, match="at least 4 points"):
+    with pytest.raises(ValueError, match="four points"):
         measures.fit_power_law(steps[:3], steps[:3])
 
 
