@@ -42,7 +42,7 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
     """Microseconds of each part of the network in a decoding step of ``lanes`` tokens, on one core."""
     random = np.random.default_rng(0)
     stack, config = model.decoder, model.config.decoder
-    weights, offsets, way = stack.weights, stack.offsets, stack.way_to_multiply(None)
+    weights, matrices, way = stack.weights, stack.matrices, stack.way_to_multiply(None)
     buffers = new_buffers(lanes, config.width, config.hidden, model.config.vocabulary)
     buffers.quantised[:] = random.integers(-40, 40, buffers.quantised.shape)
     buffers.tall_quantised[:] = random.integers(-40, 40, buffers.tall_quantised.shape)
@@ -51,27 +51,25 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
     state.values[:] = random.integers(-30, 30, state.values.shape)
     state.length[0] = config.window
     residual = np.zeros((lanes, config.width), np.int32)
-    head_weight, head_multiplier, bias = (
-        model.tensors[name] for name in ("head_weight", "head_multiplier", "output_bias")
-    )
+    _, head_multiplier, bias = model.head
     layers = range(len(config.layers))
     convolutions = [layer for layer in layers if config.layers[layer] == "c"]
     attentions = [layer for layer in layers if config.layers[layer] == "a"]
 
     def products() -> None:
         for layer in layers:
-            for inputs, matrices, offset, out in (
-                (buffers.quantised, weights.in_weight, offsets.in_offset, buffers.wide),
-                (buffers.quantised, weights.out_weight, offsets.out_offset, buffers.narrow),
-                (buffers.quantised, weights.up_weight, offsets.up_offset, buffers.tall),
-                (buffers.tall_quantised, weights.down_weight, offsets.down_offset, buffers.narrow),
+            for inputs, matrix, out in (
+                (buffers.quantised, matrices.to_inner, buffers.wide),
+                (buffers.quantised, matrices.from_inner, buffers.narrow),
+                (buffers.quantised, matrices.up, buffers.tall),
+                (buffers.tall_quantised, matrices.down, buffers.narrow),
             ):
-                multiply(inputs, matrices[layer], offset[layer], way, 0, matrices.shape[1], out)
-        multiply(buffers.quantised, head_weight, model.head_offsets, way, 0, len(head_weight), buffers.logits)
+                multiply(inputs, matrix, layer, way, 0, out.shape[1], out)
+        multiply(buffers.quantised, model.head_matrix, 0, way, 0, model.config.vocabulary, buffers.logits)
 
     def attention() -> None:
         for layer in attentions:
-            attend_shared(weights, state, config.window, way, lanes, 1, buffers, NO_HELPER, layer, EXP_COARSE, EXP_FINE)
+            attend_shared(weights, state, config.window, way, lanes, 1, buffers, NO_HELPER, layer)
 
     def convolution() -> None:
         for layer in convolutions:

@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from llmzip.architecture import ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS, INT8_MAX
-from llmzip.compilation import compiled
+from llmzip.compilation import compiled, prefetch
 from llmzip.fixed_point import (
+    EXP_COARSE,
     EXP_COARSE_BITS,
-    EXP_LIMIT,
+    EXP_FINE,
     RESIDUAL_MAX,
     clip_symmetric,
     normalise_row,
     rescale_sum,
 )
-from llmzip.integer_product import PLAIN, SLICE, UNSIGNED_OFFSET, plain_dots, signed_dots, unsigned_dots
+from llmzip.integer_product import (
+    DOT_PRODUCTS,
+    GROUP,
+    PLAIN,
+    TILE,
+    UNSIGNED_OFFSET,
+    plain_tiles,
+    signed_tile,
+    unsigned_tile,
+)
 
 _NATS_TO_NOTHING = 12 << HIDDEN_BITS
 """A weight of 16 bits is 0 from 11.1 nats below the best score on."""
-_FINE_MASK = (1 << EXP_COARSE_BITS) - 1
+_BELOW = np.arange(_NATS_TO_NOTHING + 1)
+WEIGHTS: NDArray[np.uint16] = np.minimum(
+    EXP_COARSE[_BELOW >> EXP_COARSE_BITS] * EXP_FINE[_BELOW & ((1 << EXP_COARSE_BITS) - 1)] >> 46, (1 << 16) - 1
+).astype(np.uint16)
+"""``2^16 exp(-n / 1024)`` for a score ``n`` below the best; the best's own lacks 1."""
 _VALUE_SHIFT = HIDDEN_BITS - 4  # values are int8 with ACTIVATION_STEPS_PER_RMS = 2^4 steps a unit
+
+
+def tiles_of(size: int) -> int:
+    """Tiles that hold ``size`` outputs."""
+    return -(-size // TILE)
+
+
+def groups_of(size: int) -> int:
+    """Groups that hold ``size`` inputs."""
+    return -(-size // GROUP)
 
 
 @compiled
@@ -36,23 +61,25 @@ def _scale_scores(scores, offset, scale, slope):
 
 
 @compiled
-def _soften(scores, best, coarse, fine, high_bytes, low_bytes):
-    """Scores to weights of 16 bits, of which the best one lacks the last 1; returns the sum of all, that 1 included."""
+def _soften(scores, best, table, weights, high_bytes, low_bytes):
+    """Scores to weights of 16 bits, and these to their bytes; returns the sum of all."""
     total = np.int64(0)
     for p in range(scores.size):
-        below = np.uint64(min(np.int64(best) - np.int64(scores[p]), EXP_LIMIT))
-        product = coarse[below >> np.uint64(EXP_COARSE_BITS)] * fine[below & np.uint64(_FINE_MASK)]
-        weight = product >> 46  # 2^16 exp
-        total += weight
-        weight = min(weight, 65535)
-        high_bytes[p] = weight >> 8
-        low_bytes[p] = weight & 255
+        weights[p] = table[min(best - scores[p], np.int32(_NATS_TO_NOTHING))]
+    for p in range(scores.size):
+        total += np.int64(weights[p])
+        high_bytes[p] = weights[p] >> 8
+        low_bytes[p] = weights[p] & 255
     return total
 
 
 @compiled
 def _add_best_values(scores, best, values, first, out):
-    """Add the values of the best positions once more: their weight is 2^16, of which 2^16 - 1 are in already."""
+    """Add the values of the best positions once more, as the table's weight lacks 1; returns how many there are.
+
+    Args:
+        values: ``[tiles of the head width, groups of positions, TILE, GROUP]``.
+    """
     hits = place = np.int64(0)
     for p in range(scores.size):
         hit = np.int64(scores[p] == best)
@@ -60,8 +87,10 @@ def _add_best_values(scores, best, values, first, out):
         place += hit * p
     for p in range(place if hits == 1 else 0, place + 1 if hits == 1 else scores.size):
         if scores[p] == best:
+            here = first + p
             for i in range(out.size):
-                out[i] += np.int64(values[i, first + p])
+                out[i] += np.int64(values[i // TILE, here // GROUP, i % TILE, here % GROUP])
+    return hits
 
 
 @compiled
@@ -76,75 +105,118 @@ def _divide(out, weight_sum):
         out[i] = quotient
 
 
+@compiled
+def _ask_for_newest(keys, values, here, first_head, head_step):
+    """Ask for where a lane's keys and values of position ``here`` will be written: tiles spread them over many lines
+    of cache, and reading a tile back waits for all of them."""
+    heads, key_tiles, key_groups = keys.shape[:3]
+    value_tiles, value_groups = values.shape[1:3]
+    all_keys, all_values = keys.reshape(-1), values.reshape(-1)
+    for h in range(first_head, heads, head_step):
+        for group in range(key_groups):
+            at = ((h * key_tiles + here // TILE) * key_groups + group) * TILE + here % TILE
+            prefetch(all_keys, at * GROUP)
+        for tile in range(value_tiles):
+            at = ((h * value_tiles + tile) * value_groups + here // GROUP) * TILE * GROUP
+            for line in range(0, TILE * GROUP, 64):
+                prefetch(all_values, at + line)
+
+
+@compiled
+def _attend(
+    row, multiplier, temperature, slopes, keys, values, here, window, plain, first_head, head_step, table, query,
+    scaled, dots, weights, weight_bytes, partial, starts, out,
+):  # fmt: skip
+    """:func:`attend_heads` for one position ``here`` of one lane."""
+    heads, value_tiles = values.shape[:2]
+    width = out.size
+    head_width = width // heads
+    largest_dot = head_width * (ACTIVATION_STEPS_PER_RMS + 1) ** 2  # rows have that root mean square, rounded
+    key_groups, value_groups = keys.shape[2], values.shape[2]
+    all_keys, all_values = keys.reshape(-1), values.reshape(-1)
+    tile_after = here // TILE + 1
+    for h in range(first_head, heads, head_step):
+        low = h * head_width
+        scale, slope = temperature[h], slopes[h]
+        reach = window
+        if slope > 0:  # farther back, weights are 0 whatever the scores
+            reach = min(window, (2 * (largest_dot * abs(scale) >> 16) + _NATS_TO_NOTHING) // slope + 2)
+        first = max(0, here + 1 - reach)
+        for i in range(head_width):
+            scaled[i] = clip_symmetric(rescale_sum(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
+        normalise_row(scaled[:head_width], ACTIVATION_STEPS_PER_RMS, query[0])
+        query_sum = np.int64(0)
+        for i in range(head_width):
+            query_sum += np.int64(query[0, i])
+        for i in range(head_width):
+            j = width + low + i
+            scaled[i] = clip_symmetric(rescale_sum(row[j], multiplier[j]), RESIDUAL_MAX)
+        normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, scaled)
+        for i in range(head_width):
+            keys[h, here // TILE, i // GROUP, here % TILE, i % GROUP] = np.uint8(scaled[i] + UNSIGNED_OFFSET)
+            j = 2 * width + low + i
+            value = (rescale_sum(row[j], multiplier[j]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
+            value = clip_symmetric(value, INT8_MAX)
+            values[h, i // TILE, here // GROUP, i % TILE, here % GROUP] = np.int8(value)
+        for tile in range(first // TILE, tile_after):
+            place = (h * keys.shape[1] + tile) * key_groups * (TILE * GROUP)
+            if plain:
+                plain_tiles(all_keys, place, query, 0, 0, key_groups, starts, dots, tile * TILE)
+            else:
+                unsigned_tile(all_keys, place, query, 0, 0, key_groups, starts, dots, tile * TILE)
+        scores = dots[0, first : here + 1]
+        best = _scale_scores(scores, UNSIGNED_OFFSET * query_sum, scale, slope)
+        group, group_after = first // GROUP, here // GROUP + 1
+        weight_bytes[:, group * GROUP : first] = 0
+        weight_bytes[:, here + 1 : group_after * GROUP] = 0
+        weight_sum = _soften(
+            scores, best, table, weights, weight_bytes[0, first : here + 1], weight_bytes[1, first : here + 1]
+        )
+        for tile in range(value_tiles):
+            place = (h * value_tiles + tile) * value_groups * (TILE * GROUP)
+            if plain:
+                plain_tiles(all_values, place, weight_bytes, 0, group, group_after, starts, partial, tile * TILE)
+                plain_tiles(all_values, place, weight_bytes, 1, group, group_after, starts, partial, tile * TILE)
+            else:
+                signed_tile(all_values, place, weight_bytes, 0, group, group_after, starts, partial, tile * TILE)
+        for i in range(head_width):
+            out[low + i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
+        weight_sum += _add_best_values(scores, best, values[h], first, out[low : low + head_width])
+        _divide(out[low : low + head_width], weight_sum)
+
+
 @njit(cache=True, nogil=True)
 def attend_heads(
-    sums, multiplier, temperature, slopes, keys, values, start, window, way, lanes, steps, first_head, head_step,
-    coarse, fine, mixed,
-):  # fmt: skip
+    sums, multiplier, temperature, slopes, keys, values, start, window, way, lanes, steps, first_head, head_step, mixed
+):
     """Causal windowed attention of every ``head_step``-th head of one layer, from ``first_head`` on.
 
     Args:
         sums: int32 ``[lanes * steps, 3 d]``, the products that queries, keys and values come from; their factors
             ``multiplier`` int32 ``[3 d]``.
         temperature, slopes: int64 ``[heads]``, as ``llmzip.network.StackWeights`` has them.
-        keys, values: the layer's part of the cache, ``[lanes, heads, capacity, head width]`` and ``[lanes, heads, head
-            width, capacity]``; new ones are added.
+        keys, values: the layer's part of the cache, as ``llmzip.network.StackState`` has it; new ones are added.
         start: positions in the cache before.
         mixed: int64 ``[lanes * steps, d]``, receives the heads' means of values.
     """
-    heads, capacity, head_width = keys.shape[1:]
-    width = heads * head_width
-    largest_dot = head_width * (ACTIVATION_STEPS_PER_RMS + 1) ** 2  # rows have that root mean square, rounded
-    plain = way == PLAIN or head_width % SLICE != 0
-    query = np.empty((1, head_width), np.int8)
+    _, heads, key_tiles, key_groups = keys.shape[:4]
+    head_width, capacity = mixed.shape[1] // heads, key_tiles * TILE
+    query = np.zeros((1, key_groups * GROUP), np.int8)
     scaled = np.empty(head_width, np.int32)
     dots = np.empty((1, capacity), np.int32)
-    weights = np.zeros((2, capacity), np.uint8)  # high and low bytes
-    partial = np.empty((2, head_width), np.int32)
-    none = np.zeros(max(capacity, head_width), np.int32)
+    weights = np.empty(capacity, np.uint16)
+    weight_bytes = np.empty((2, capacity), np.uint8)  # high and low
+    partial = np.empty((2, values.shape[2] * TILE), np.int32)
+    starts = np.empty(0, np.int32)
+    plain = way == PLAIN or not DOT_PRODUCTS
+    _ask_for_newest(keys[0], values[0], start, first_head, head_step)
     for lane in range(lanes):
+        if lane + 1 < lanes:
+            _ask_for_newest(keys[lane + 1], values[lane + 1], start, first_head, head_step)
         for t in range(steps):
-            row, out = sums[lane * steps + t], mixed[lane * steps + t]
-            here = start + t
-            to_slice = (here // SLICE + 1) * SLICE
-            for h in range(first_head, heads, head_step):
-                low = h * head_width
-                scale, slope = temperature[h], slopes[h]
-                reach = window
-                if slope > 0:  # farther back, weights are 0 whatever the scores
-                    reach = min(window, (2 * (largest_dot * abs(scale) >> 16) + _NATS_TO_NOTHING) // slope + 2)
-                first = max(0, here + 1 - reach)
-                from_slice = first // SLICE * SLICE
-                for i in range(head_width):
-                    scaled[i] = clip_symmetric(rescale_sum(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
-                normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, query[0])
-                query_sum = np.int64(0)
-                for i in range(head_width):
-                    query_sum += np.int64(query[0, i])
-                for i in range(head_width):
-                    j = width + low + i
-                    scaled[i] = clip_symmetric(rescale_sum(row[j], multiplier[j]), RESIDUAL_MAX)
-                normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, scaled)
-                for i in range(head_width):
-                    keys[lane, h, here, i] = np.uint8(scaled[i] + UNSIGNED_OFFSET)
-                    j = 2 * width + low + i
-                    value = (rescale_sum(row[j], multiplier[j]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
-                    values[lane, h, i, here] = np.int8(clip_symmetric(value, INT8_MAX))
-                if plain:
-                    plain_dots(keys[lane, h], query, first, here + 1, 0, head_width, none, dots)
-                else:
-                    unsigned_dots(keys[lane, h], query, from_slice, to_slice, 0, head_width, none, dots)
-                scores = dots[0, first : here + 1]
-                best = _scale_scores(scores, UNSIGNED_OFFSET * query_sum, scale, slope)
-                weights[:, from_slice:first] = 0
-                weights[:, here + 1 : to_slice] = 0
-                high_bytes, low_bytes = weights[0, first : here + 1], weights[1, first : here + 1]
-                weight_sum = _soften(scores, best, coarse, fine, high_bytes, low_bytes)
-                if plain:
-                    plain_dots(values[lane, h], weights, 0, head_width, from_slice, to_slice, none, partial)
-                else:
-                    signed_dots(values[lane, h], weights, 0, head_width, from_slice, to_slice, none, partial)
-                for i in range(head_width):
-                    out[low + i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
-                _add_best_values(scores, best, values[lane, h], first, out[low : low + head_width])
-                _divide(out[low : low + head_width], weight_sum)
+            row = lane * steps + t
+            _attend(
+                sums[row], multiplier, temperature, slopes, keys[lane], values[lane], start + t, window, plain,
+                first_head, head_step, WEIGHTS, query, scaled, dots, weights, weight_bytes, partial, starts,
+                mixed[row],
+            )  # fmt: skip

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from llmzip.compilation import compiled, inlined
+from llmzip.compilation import compiled, inlined, prefetch
 from llmzip.logistic import PROBABILITY_BITS, SQUASH, STRETCH, STRETCH_MAX
 
 ONE = 1 << PROBABILITY_BITS
@@ -136,23 +132,6 @@ def follow_tag(in_tag, tag, byte, letter):
     return in_tag, tag
 
 
-@intrinsic
-def _prefetch(typing_context, array, place):  # type: ignore[no-untyped-def]
-    """Ask for a word of an array that will be read and written soon: counters lie in memory, not in a cache."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        word, byte_pointer = ir.IntType(32), ir.IntType(8).as_pointer()
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte_pointer, word, word, word]), "llvm.prefetch.p0"
-        )
-        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), byte_pointer)
-        builder.call(function, [pointer, word(1), word(3), word(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate
-
-
 @inlined
 def first_slot(bucket_mask, hashed):
     """Index of the bucket that a hash asks for first; the other one lies in the same 64 bytes."""
@@ -165,14 +144,14 @@ def ask_for_slots(counters, bucket_mask, contexts, partial, hashes):
     :func:`find_slot` needs them."""
     for i in range(contexts.size):
         hashes[i] = hash_pair(contexts[i] + i, partial)
-        _prefetch(counters, first_slot(bucket_mask, hashes[i]))  # type: ignore[call-arg]
+        prefetch(counters, first_slot(bucket_mask, hashes[i]))  # type: ignore[call-arg]
 
 
 @inlined
 def prefetch_row(table, row):
     """Ask for a row of adaptive maps before :func:`interpolate` needs it."""
-    _prefetch(table, row * SSE_BUCKETS)  # type: ignore[call-arg]
-    _prefetch(table, row * SSE_BUCKETS + SSE_BUCKETS - 1)  # type: ignore[call-arg]
+    prefetch(table, row * SSE_BUCKETS)  # type: ignore[call-arg]
+    prefetch(table, row * SSE_BUCKETS + SSE_BUCKETS - 1)  # type: ignore[call-arg]
 
 
 @compiled

@@ -1,8 +1,12 @@
-"""Exact matrix products of int8: plain loops, and dot-product instructions (VNNI, AVX2) where there are some."""
+"""Exact matrix products of int8: dot-product instructions (VNNI, AVX2) over tiles where there are some, plain loops.
+
+A tile holds ``TILE`` outputs, their inputs in groups of four: a vector register takes four inputs of each of several
+outputs, so that sums need no adding across a register, and a whole tile is one stream through memory.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numba
@@ -13,13 +17,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from llmzip.compilation import compiled
+
+TILE = 32
+"""Outputs of a tile."""
+GROUP = 4
+"""Inputs that one instruction multiplies and adds."""
 UNSIGNED_OFFSET = 128
-"""VNNI multiplies unsigned by signed bytes: inputs are moved up by this, and sums corrected by rows' offsets."""
-SLICE = 64
-"""Dot-product instructions take the inputs of a product in slices of so many bytes."""
-_OUTPUTS = 4
-_PREFETCH_BYTES = 1536
-"""A matrix is asked for at least so far ahead of its use: weights do not fit the nearer caches."""
+"""The instructions multiply unsigned by signed bytes: inputs are moved up by this, and sums start lower for it."""
+_TILE_BYTES = TILE * GROUP
+_PREFETCH_BYTES = 2048
+"""A tile is asked for so far ahead of its use: weights do not fit the nearer caches."""
 _CACHED_ROWS = 64
 """So many rows of inputs stay in cache while all weights pass."""
 
@@ -41,14 +49,32 @@ _FEATURES = _cpu_features()
 _AVX512_VNNI = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512vl"))
 VNNI = _AVX512_VNNI or bool(_FEATURES.get("avxvnni"))
 AVX2 = bool(_FEATURES.get("avx2"))
+DOT_PRODUCTS = VNNI or AVX2
+"""Whether there are instructions to multiply by tiles with."""
 _VECTOR_WORDS = 16 if _AVX512_VNNI else 8
-_ROWS = 4 if _AVX512_VNNI else 2
-"""Rows of inputs at once: with four outputs each as many sums as registers hold."""
+_MOST_ROWS = 8 if _AVX512_VNNI else 2
+"""Rows of inputs at once: with the outputs of a tile each as many sums as registers hold."""
 
 
-def row_offsets(weight: NDArray[np.int8]) -> NDArray[np.int32]:
-    """What inputs moved up by 128 add to each output of ``weight`` ``[..., out, in]``, int32 ``[..., out]``."""
-    return UNSIGNED_OFFSET * weight.sum(-1, dtype=np.int32)
+class Matrices(NamedTuple):
+    """``L`` matrices of one shape."""
+
+    rows: NDArray[np.int8]
+    """``[L, out, in]``"""
+    tiles: NDArray[np.int8]
+    """``[L, out / TILE, in / GROUP, TILE, GROUP]``; no tiles where outputs or inputs leave a rest."""
+    starts: NDArray[np.int32]
+    """``[L, out]``, where sums over inputs that are moved up by 128 start."""
+
+
+def with_tiles(rows: NDArray[np.int8]) -> Matrices:
+    """Matrices ``[L, out, in]`` ready for :func:`multiply`."""
+    count, outputs, inputs = rows.shape
+    tiled = np.zeros((count, 0, 0, TILE, GROUP), np.int8)
+    if DOT_PRODUCTS and outputs % TILE == 0 and inputs % GROUP == 0:
+        groups = np.ascontiguousarray(rows).view(np.int32).reshape(count, outputs // TILE, TILE, inputs // GROUP)
+        tiled = np.ascontiguousarray(groups.swapaxes(2, 3)).view(np.int8).reshape(*groups.shape[:2], -1, TILE, GROUP)
+    return Matrices(rows, tiled, -UNSIGNED_OFFSET * rows.sum(-1, dtype=np.int32))
 
 
 @njit(cache=True, nogil=True)
@@ -65,183 +91,188 @@ def product(inputs, weight, first, after, out):
                 out[r, o] = total
 
 
-def _dot_products(rows: int, unsigned_outputs: bool = False) -> Any:
-    """An intrinsic for ``rows`` rows of inputs and four of outputs, written as LLVM IR: numba has no such instruction.
+def _tile_products(rows: int, unsigned_tiles: bool = False, small: bool = False, from_starts: bool = False) -> Any:
+    """An intrinsic for ``rows`` rows of inputs and one tile, written as LLVM IR: numba has no such instruction.
 
-    Its arguments: matrix ``[outputs, in]``, o, inputs ``[rows, in]``, r, start, end, corrections int32 ``[outputs]``,
-    out int32 ``[rows, outputs]``, all C-contiguous; the sums go from ``start`` to ``end`` of ``in``, which differ by a
-    multiple of ``SLICE``. One of matrix and inputs is uint8, the other int8, as ``unsigned_outputs`` says.
+    Its arguments: tiles, the tile's place among their bytes, inputs ``[rows, in]``, the first row, groups to start at
+    and to end before, starts int32 ``[out]``, out int32 ``[rows, out]``, the tile's first output. One of tiles and
+    inputs is uint8, the other int8, as ``unsigned_tiles`` says.
+
+    Args:
+        small: the signed ones are at most ``SMALL_WEIGHT``.
+        from_starts: whether sums begin with ``starts``; else with zero.
     """
 
     @intrinsic
-    def dot_products(typing_context, matrix, o, inputs, r, start, end, corrections, out):  # type: ignore[no-untyped-def]
+    def tile_products(typing_context, tiles, place, inputs, row, first, after, starts, out, output):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            matrix_type, _, inputs_type, _, _, _, corrections_type, out_type = signature.args
-            matrix_array = context.make_array(matrix_type)(context, builder, arguments[0])
+            tiles_type, _, inputs_type, _, _, _, starts_type, out_type, _ = signature.args
+            tiles_data = context.make_array(tiles_type)(context, builder, arguments[0]).data
             inputs_array = context.make_array(inputs_type)(context, builder, arguments[2])
-            corrections_array = context.make_array(corrections_type)(context, builder, arguments[6])
+            starts_data = context.make_array(starts_type)(context, builder, arguments[6]).data
             out_array = context.make_array(out_type)(context, builder, arguments[7])
-            first_output, first_row, first, after = (arguments[i] for i in (1, 3, 4, 5))
-            matrix_stride = cgutils.unpack_tuple(builder, matrix_array.shape)[1]
+            place, first_row, first, after, output = (arguments[i] for i in (1, 3, 4, 5, 8))
             inputs_stride = cgutils.unpack_tuple(builder, inputs_array.shape)[1]
             outputs = cgutils.unpack_tuple(builder, out_array.shape)[1]
             words = _VECTOR_WORDS
-            word, vector = ir.IntType(32), ir.VectorType(ir.IntType(32), words)
-            quarter = ir.VectorType(word, 4)
+            byte, half, word = (ir.IntType(bits) for bits in (8, 16, 32))
+            vector, halves = ir.VectorType(word, words), ir.VectorType(half, 2 * words)
+            vectors = range(TILE // words)
 
             def declared(name, kind, arguments):  # type: ignore[no-untyped-def]
                 return cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, arguments), name)
 
-            def add_products(total, unsigned, signed):  # type: ignore[no-untyped-def]
-                if VNNI:
-                    name = f"llvm.x86.avx512.vpdpbusd.{32 * words}"
-                    return builder.call(declared(name, vector, [vector] * 3), [total, unsigned, signed])
-                bytes_32, halves = ir.VectorType(ir.IntType(8), 32), ir.VectorType(ir.IntType(16), 16)
-                pairs = builder.call(
-                    declared("llvm.x86.avx2.pmadd.ub.sw", halves, [bytes_32] * 2),
-                    [builder.bitcast(part, bytes_32) for part in (unsigned, signed)],
-                )
-                fours = builder.call(
-                    declared("llvm.x86.avx2.pmadd.wd", vector, [halves] * 2), [pairs, ir.Constant(halves, [1] * 16)]
-                )
-                return builder.add(total, fours)
+            def constant(value: int) -> ir.Constant:
+                return ir.Constant(first.type, value)
 
-            byte_pointer = ir.IntType(8).as_pointer()
-            prefetch = declared("llvm.prefetch.p0", ir.VoidType(), [byte_pointer, word, word, word])
+            def same(kind, value):  # type: ignore[no-untyped-def]
+                return ir.Constant(kind, [value] * kind.count)
 
             def address(data, offset, kind):  # type: ignore[no-untyped-def]
                 return builder.bitcast(cgutils.pointer_add(builder, data, offset), kind.as_pointer())
 
-            def constant(value: int) -> ir.Constant:
-                return ir.Constant(first.type, value)
+            def pairs_added(a, b):  # type: ignore[no-untyped-def]
+                return builder.call(declared("llvm.x86.avx2.pmadd.wd", vector, [halves] * 2), [a, b])
 
-            def row_starts(at, count, stride):  # type: ignore[no-untyped-def]
-                return [builder.mul(builder.add(at, constant(i)), stride) for i in range(count)]
+            def prepared(bytes_of_words, unsigned):  # type: ignore[no-untyped-def]
+                """What instructions take: the bytes as they are, or for AVX2 even and odd ones in 16 bits."""
+                if VNNI or small:
+                    return [bytes_of_words]
+                both = builder.bitcast(bytes_of_words, halves)
+                eight = same(halves, 8)
+                if unsigned:
+                    return [builder.and_(both, same(halves, 255)), builder.lshr(both, eight)]
+                return [builder.ashr(builder.shl(both, eight), eight), builder.ashr(both, eight)]
 
-            sums = [[cgutils.alloca_once(builder, vector) for _ in range(_OUTPUTS)] for _ in range(rows)]
-            for row in sums:
-                for place in row:
-                    builder.store(ir.Constant(vector, [0] * words), place)
-            matrix_starts = row_starts(first_output, _OUTPUTS, matrix_stride)
-            next_outputs = builder.mul(matrix_stride, constant(_OUTPUTS))
-            is_near = builder.icmp_signed("<", next_outputs, constant(_PREFETCH_BYTES))
-            distance = builder.select(is_near, constant(_PREFETCH_BYTES), next_outputs)
-            input_starts = row_starts(first_row, rows, inputs_stride)
-            with cgutils.for_range_slice(builder, first, after, constant(4 * words), inc=True) as (k, _):
-                loaded = [
-                    builder.load(address(inputs_array.data, builder.add(at, k), vector), align=1) for at in input_starts
-                ]
-                for i, at in enumerate(matrix_starts):
-                    ahead = builder.add(builder.add(at, k), distance)
-                    pointer = cgutils.pointer_add(builder, matrix_array.data, ahead, byte_pointer)
+            def add_products(total, unsigned, signed):  # type: ignore[no-untyped-def]
+                if VNNI:
+                    name = f"llvm.x86.avx512.vpdpbusd.{32 * words}"
+                    return builder.call(declared(name, vector, [vector] * 3), [total, *unsigned, *signed])
+                if small:
+                    bytes_32 = ir.VectorType(byte, 32)
+                    pairs = builder.call(
+                        declared("llvm.x86.avx2.pmadd.ub.sw", halves, [bytes_32] * 2),
+                        [builder.bitcast(part, bytes_32) for part in (*unsigned, *signed)],
+                    )
+                    return builder.add(total, pairs_added(pairs, same(halves, 1)))
+                for a, b in zip(unsigned, signed, strict=True):
+                    total = builder.add(total, pairs_added(a, b))
+                return total
+
+            sums = [[cgutils.alloca_once(builder, vector) for _ in vectors] for _ in range(rows)]
+            for i in vectors:
+                begin = ir.Constant(vector, [0] * words)
+                if from_starts:
+                    at = builder.mul(builder.add(output, constant(i * words)), constant(4))
+                    begin = builder.load(address(starts_data, at, vector), align=4)
+                for row_sums in sums:
+                    builder.store(begin, row_sums[i])
+            input_starts = [builder.mul(builder.add(first_row, constant(j)), inputs_stride) for j in range(rows)]
+            prefetch = declared("llvm.prefetch.p0", ir.VoidType(), [byte.as_pointer(), word, word, word])
+            with cgutils.for_range_slice(builder, first, after, constant(1), inc=True) as (group, _):
+                group_place = builder.add(place, builder.mul(group, constant(_TILE_BYTES)))
+                for line in range(0, _TILE_BYTES, 64):
+                    ahead = builder.add(group_place, constant(_PREFETCH_BYTES + line))
+                    pointer = cgutils.pointer_add(builder, tiles_data, ahead, byte.as_pointer())
                     builder.call(prefetch, [pointer, *(word(value) for value in (0, 3, 1))])
-                    weights = builder.load(address(matrix_array.data, builder.add(at, k), vector), align=1)
-                    for j in range(rows):
-                        place = sums[j][i]
-                        pair = [weights, loaded[j]] if unsigned_outputs else [loaded[j], weights]
-                        builder.store(add_products(builder.load(place), *pair), place)
-
-            def shuffled(a, b, lanes):  # type: ignore[no-untyped-def]
-                return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(word, len(lanes)), lanes))
-
-            def halved(a):  # type: ignore[no-untyped-def]
-                size = a.type.count
-                low, high = list(range(size // 2)), list(range(size // 2, size))
-                return builder.add(shuffled(a, a, low), shuffled(a, a, high))
-
-            def add_pairs(a, b):  # type: ignore[no-untyped-def]
-                even = shuffled(a, b, [0, 2, 8, 10, 4, 6, 12, 14])
-                odd = shuffled(a, b, [1, 3, 9, 11, 5, 7, 13, 15])
-                return builder.add(even, odd)
-
-            correction_at = builder.mul(first_output, constant(4))
-            correction = builder.load(address(corrections_array.data, correction_at, quarter), align=4)
-            for j in range(rows):
-                a, b, c, d = (builder.load(place) for place in sums[j])
-                if words == 16:
-                    a, b, c, d = (halved(part) for part in (a, b, c, d))
-                total = halved(add_pairs(add_pairs(a, b), add_pairs(c, d)))
-                place = builder.add(builder.mul(builder.add(first_row, constant(j)), outputs), first_output)
-                builder.store(
-                    builder.sub(total, correction),
-                    address(out_array.data, builder.mul(place, constant(4)), quarter),
-                    align=4,
-                )
+                of_tile = []
+                for i in vectors:
+                    at = builder.add(group_place, constant(4 * words * i))
+                    loaded = builder.load(address(tiles_data, at, vector), align=1)
+                    of_tile.append(prepared(loaded, unsigned_tiles))
+                for j, start in enumerate(input_starts):
+                    at = builder.add(start, builder.mul(group, constant(GROUP)))
+                    four = builder.load(address(inputs_array.data, at, word), align=1)
+                    single = builder.insert_element(ir.Constant(vector, ir.Undefined), four, word(0))
+                    spread = builder.shuffle_vector(single, single, ir.Constant(vector, [0] * words))
+                    of_row = prepared(spread, not unsigned_tiles)
+                    for i, matrix in enumerate(of_tile):
+                        pair = (matrix, of_row) if unsigned_tiles else (of_row, matrix)
+                        builder.store(add_products(builder.load(sums[j][i]), *pair), sums[j][i])
+            for j, row_sums in enumerate(sums):
+                row_start = builder.mul(builder.add(first_row, constant(j)), outputs)
+                for i, total in enumerate(row_sums):
+                    at = builder.add(builder.add(row_start, output), constant(i * words))
+                    pointer = address(out_array.data, builder.mul(at, constant(4)), vector)
+                    builder.store(builder.load(total), pointer, align=4)
             return context.get_dummy_value()
 
-        spans = [types.intp] * 2
-        return types.void(matrix, types.intp, inputs, types.intp, *spans, corrections, out), generate
+        size = types.intp
+        return types.void(tiles, size, inputs, size, size, size, starts, out, size), generate
 
-    return dot_products
-
-
-_dot_one_row = _dot_products(1)
-_dot_two_rows = _dot_products(2)
-_dot_four_rows = _dot_products(_ROWS)
-_dot_unsigned = _dot_products(1, unsigned_outputs=True)
+    return tile_products
 
 
-@njit(cache=True, nogil=True)
-def _product_by_dots(inputs, weight, offsets, first, after, out):
-    rows, length = inputs.shape
-    moved = np.empty(inputs.shape, np.uint8)
-    for r in range(rows):
-        for k in range(length):
-            moved[r, k] = np.uint8(inputs[r, k] + UNSIGNED_OFFSET)
-    for row in range(0, rows, _CACHED_ROWS):
-        row_after = min(row + _CACHED_ROWS, rows)
-        whole = row_after - (row_after - row) % _ROWS
-        for o in range(first, after, _OUTPUTS):
-            for r in range(row, whole, _ROWS):
-                _dot_four_rows(weight, o, moved, r, 0, length, offsets, out)
-            for r in range(whole, row_after):
-                _dot_one_row(weight, o, moved, r, 0, length, offsets, out)
-
-
-@njit(cache=True, nogil=True)
-def plain_dots(matrix, vectors, first, after, start, end, none, out):
-    """``out[r, o] = sum_k matrix[o, k] vectors[r, k]`` for ``first <= o < after`` and ``start <= k < end``.
-
-    Args:
-        matrix, vectors: one uint8, the other int8.
-        none: zeros, int32 ``[outputs]``.
-    """
-    for o in range(first, after):
-        for r in range(vectors.shape[0]):
+@compiled
+def plain_tiles(tiles, place, inputs, row, first, after, starts, out, output):
+    """The sums of one row of inputs and one tile, from zero; ``starts`` is not read. Arguments as those of
+    :func:`_tile_products`, ``tiles`` with one axis."""
+    for o in range(TILE):
+        out[row, output + o] = 0
+    for group in range(first, after):
+        for o in range(TILE):
             total = np.int32(0)
-            for k in range(start, end):
-                total += np.int32(matrix[o, k]) * np.int32(vectors[r, k])
-            out[r, o] = total
+            for k in range(GROUP):
+                factor = np.int32(tiles[place + (group * TILE + o) * GROUP + k])
+                total += factor * np.int32(inputs[row, group * GROUP + k])
+            out[row, output + o] += total
 
 
-if VNNI:
+if DOT_PRODUCTS:
+    _eight_rows, _four_rows, _two_rows, _one_row = (_tile_products(rows, from_starts=True) for rows in (8, 4, 2, 1))
+    _two_rows_small, _one_row_small = (_tile_products(rows, small=True, from_starts=True) for rows in (2, 1))
+    unsigned_tile = _tile_products(1, unsigned_tiles=True)
+    """One uint8 tile and one int8 row of inputs."""
+    signed_tile = _tile_products(2)
+    """One int8 tile and two uint8 rows of inputs."""
 
-    @njit(cache=True, nogil=True)
-    def unsigned_dots(matrix, vector, first, after, start, end, none, out):
-        """:func:`plain_dots` of a uint8 matrix and one int8 vector; all limits multiples of 4, slices of ``SLICE``."""
-        for o in range(first, after, _OUTPUTS):
-            _dot_unsigned(matrix, o, vector, 0, start, end, none, out)
-
-    @njit(cache=True, nogil=True)
-    def signed_dots(matrix, vectors, first, after, start, end, none, out):
-        """:func:`plain_dots` of an int8 matrix and two uint8 vectors; limits as for :func:`unsigned_dots`."""
-        for o in range(first, after, _OUTPUTS):
-            _dot_two_rows(matrix, o, vectors, 0, start, end, none, out)
+    @compiled
+    def _product_by_tiles(moved, tiles, at, starts, small, first, after, out):
+        rows, groups = moved.shape[0], tiles.shape[2]
+        for row in range(0, rows, _CACHED_ROWS):
+            row_after = min(row + _CACHED_ROWS, rows)
+            for output in range(first, after, TILE):
+                place = (at * tiles.shape[1] + output // TILE) * groups * _TILE_BYTES
+                r = row
+                while r < row_after:
+                    left = row_after - r
+                    if _MOST_ROWS >= 8 and left >= 8:
+                        _eight_rows(tiles, place, moved, r, 0, groups, starts, out, output)
+                        r += 8
+                    elif _MOST_ROWS >= 4 and left >= 4:
+                        _four_rows(tiles, place, moved, r, 0, groups, starts, out, output)
+                        r += 4
+                    elif left >= 2:
+                        if small:
+                            _two_rows_small(tiles, place, moved, r, 0, groups, starts, out, output)
+                        else:
+                            _two_rows(tiles, place, moved, r, 0, groups, starts, out, output)
+                        r += 2
+                    else:
+                        if small:
+                            _one_row_small(tiles, place, moved, r, 0, groups, starts, out, output)
+                        else:
+                            _one_row(tiles, place, moved, r, 0, groups, starts, out, output)
+                        r += 1
 
 else:
-    unsigned_dots = signed_dots = plain_dots
+    unsigned_tile = signed_tile = plain_tiles
+
+    @compiled
+    def _product_by_tiles(moved, tiles, at, starts, small, first, after, out):
+        """There are no tiles then."""
 
 
 @njit(cache=True, nogil=True)
-def multiply(inputs, weight, offsets, way, first, after, out):
-    """:func:`product` in one of the ways above, with ``offsets`` from :func:`row_offsets`; all arrays C-contiguous."""
-    if (
-        (VNNI or (AVX2 and way == FASTEST_FOR_SMALL_WEIGHTS))
-        and way != PLAIN
-        and weight.shape[1] % SLICE == 0
-        and first % _OUTPUTS == 0
-        and after % _OUTPUTS == 0
-    ):
-        _product_by_dots(inputs, weight, offsets, first, after, out)
+def multiply(inputs, matrices, at, way, first, after, out):
+    """:func:`product` by matrix ``at`` in one of the ways above, all arrays C-contiguous; ``first`` and ``after`` are
+    multiples of ``TILE`` if there are tiles."""
+    if way != PLAIN and matrices.tiles.shape[1] > 0:
+        moved = np.empty(inputs.shape, np.uint8)
+        for r in range(inputs.shape[0]):
+            for k in range(inputs.shape[1]):
+                moved[r, k] = np.uint8(inputs[r, k] + UNSIGNED_OFFSET)
+        small = way == FASTEST_FOR_SMALL_WEIGHTS
+        _product_by_tiles(moved, matrices.tiles, at, matrices.starts[at], small, first, after, out)
     else:
-        product(inputs, weight, first, after, out)
+        product(inputs, matrices.rows[at], first, after, out)

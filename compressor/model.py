@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import row_offsets
+from llmzip.integer_product import Matrices, with_tiles
 from llmzip.mixing import LearnedState, new_learned_state
 from llmzip.network import (
     Embedding,
@@ -166,9 +166,9 @@ class Model:
     def second_core(self, kernel: str | None, state: StackState, buffers: StepBuffers) -> SecondCore:
         """A second core for the decoder and the head."""
         stack = self.decoder
-        weight, multiplier, bias = self.head
+        _, multiplier, bias = self.head
         return SecondCore(
-            stack.weights, stack.offsets, (weight, self.head_offsets, multiplier, bias), state, stack.config.window,
+            stack.weights, stack.matrices, (self.head_matrix, multiplier, bias), state, stack.config.window,
             self._way(kernel), buffers,
         )  # fmt: skip
 
@@ -177,8 +177,9 @@ class Model:
         return self.decoder.way_to_multiply(kernel)
 
     @cached_property
-    def head_offsets(self) -> NDArray[np.int32]:
-        return row_offsets(self.head[0])
+    def head_matrix(self) -> Matrices:
+        """The head's weight, the only one of its :class:`Matrices`."""
+        return with_tiles(self.head[0][None])
 
     def _frequencies(
         self, states: NDArray[np.int16], kernel: str | None, buffers: StepBuffers, control: NDArray[np.int64]
@@ -186,7 +187,7 @@ class Model:
         weight, multiplier, bias = self.head
         if kernel != "blas":
             sums = buffers.logits
-            multiply_shared(states, weight, self.head_offsets, self._way(kernel), sums, control, HEAD, 0)
+            multiply_shared(states, self.head_matrix, self._way(kernel), sums, control, HEAD, 0)
         else:
             if self._float_head is None:
                 self._float_head = float_matrix(weight)

@@ -7,6 +7,7 @@ run either as float32 BLAS, exact because their sums stay below 2^24, or compile
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +23,10 @@ from llmzip.architecture import (
     StackConfig,
     largest_weight,
 )
-from llmzip.attention import attend_heads
+from llmzip.attention import attend_heads, groups_of, tiles_of
 from llmzip.compilation import compiled
 from llmzip.convolution import convolve_lanes
 from llmzip.fixed_point import (
-    EXP_COARSE,
-    EXP_FINE,
     MULTIPLIER_BITS,
     RESIDUAL_MAX,
     clip_symmetric,
@@ -37,10 +36,12 @@ from llmzip.fixed_point import (
 from llmzip.integer_product import (
     FASTEST,
     FASTEST_FOR_SMALL_WEIGHTS,
+    GROUP,
     PLAIN,
-    SLICE,
     SMALL_WEIGHT,
-    row_offsets,
+    TILE,
+    Matrices,
+    with_tiles,
 )
 from llmzip.second_core import (
     DOWN,
@@ -83,13 +84,14 @@ class StackWeights(NamedTuple):
     """``[L]``, an attention layer's index among its kind; -1 for a convolution layer."""
 
 
-class ProductOffsets(NamedTuple):
-    """:func:`row_offsets` of a stack's matrices, int32 ``[L, out]``."""
+class StackMatrices(NamedTuple):
+    """A stack's matrices, ready to multiply by."""
 
-    in_offset: NDArray[np.int32]
-    out_offset: NDArray[np.int32]
-    up_offset: NDArray[np.int32]
-    down_offset: NDArray[np.int32]
+    to_inner: Matrices
+    """To gates and values of a convolution, or queries, keys and values."""
+    from_inner: Matrices
+    up: Matrices
+    down: Matrices
 
 
 class Embedding(NamedTuple):
@@ -118,9 +120,9 @@ class StackState(NamedTuple):
     tails: NDArray[np.int32]
     """``[L, n, t - 1, d]``, last inputs of each convolution."""
     keys: NDArray[np.uint8]
-    """``[attention layers, n, heads, capacity, head width]``, moved up by 128."""
+    """``[attention layers, n, heads, tiles of positions, groups of head width, TILE, GROUP]``, moved up by 128."""
     values: NDArray[np.int8]
-    """``[attention layers, n, heads, head width, capacity]``"""
+    """``[attention layers, n, heads, tiles of head width, groups of positions, TILE, GROUP]``"""
     length: NDArray[np.int64]
     """``[1]``, positions in the attention cache."""
     last_tokens: NDArray[np.int32]
@@ -181,50 +183,35 @@ def _square_relu(sums, multiplier, quantised):
 
 
 @njit(cache=True, nogil=True)
-def _run_layers_compiled(weights, offsets, way, state, window, lanes, steps, x, buffers, control, coarse, fine):
+def _run_layers_compiled(weights, matrices, way, state, window, lanes, steps, x, buffers, control):
     """All layers over ``x`` (int32 residual stream); ``buffers.quantised`` holds each product's input in turn."""
     quantised, tall_quantised = buffers.quantised, buffers.tall_quantised
     wide, narrow, tall = buffers.wide, buffers.narrow, buffers.tall
     start = state.length[0]
     for layer in range(weights.cache_slot.size):
-        multiply_shared(
-            quantised, weights.in_weight[layer], offsets.in_offset[layer], way, wide, control, IN, layer
-        )  # fmt: skip
+        multiply_shared(quantised, matrices.to_inner, way, wide, control, IN, layer)
         if weights.cache_slot[layer] >= 0:
-            attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer, coarse, fine)
+            attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer)
             for r in range(lanes * steps):
                 normalise_row(buffers.mixed[r], ACTIVATION_STEPS_PER_RMS, quantised[r])
         else:
             convolve_shared(weights, state, lanes, steps, buffers, control, layer)
-        multiply_shared(
-            quantised, weights.out_weight[layer], offsets.out_offset[layer], way, narrow, control, OUT, layer
-        )  # fmt: skip
+        multiply_shared(quantised, matrices.from_inner, way, narrow, control, OUT, layer)
         _add_to_residual(narrow, weights.out_multiplier[layer], x, quantised)
-        multiply_shared(
-            quantised, weights.up_weight[layer], offsets.up_offset[layer], way, tall, control, UP, layer
-        )  # fmt: skip
+        multiply_shared(quantised, matrices.up, way, tall, control, UP, layer)
         _square_relu(tall, weights.up_multiplier[layer], tall_quantised)
-        multiply_shared(
-            tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], way, narrow, control, DOWN, layer
-        )  # fmt: skip
+        multiply_shared(tall_quantised, matrices.down, way, narrow, control, DOWN, layer)
         _add_to_residual(narrow, weights.down_multiplier[layer], x, quantised)
     state.length[0] = start + steps
 
 
-@compiled
-def _drop_old_positions(state, kept):
-    start = state.length[0] - kept
-    layers, lanes, heads, _, head_width = state.keys.shape
-    for layer in range(layers):
-        for lane in range(lanes):
-            for h in range(heads):
-                for p in range(kept):
-                    for i in range(head_width):
-                        state.keys[layer, lane, h, p, i] = state.keys[layer, lane, h, start + p, i]
-                for i in range(head_width):
-                    for p in range(kept):
-                        state.values[layer, lane, h, i, p] = state.values[layer, lane, h, i, start + p]
-    state.length[0] = kept
+def _drop_old_positions(state: StackState, kept: int) -> None:
+    """Make room in the attention cache by whole tiles of positions, so that at least the last ``kept`` stay."""
+    tiles = (int(state.length[0]) - kept) // TILE
+    groups = tiles * TILE // GROUP
+    state.keys[:, :, :, : state.keys.shape[3] - tiles] = state.keys[:, :, :, tiles:]
+    state.values[:, :, :, :, : state.values.shape[4] - groups] = state.values[:, :, :, :, groups:]
+    state.length[0] -= tiles * TILE
 
 
 class Stack:
@@ -233,11 +220,14 @@ class Stack:
     def __init__(self, config: StackConfig, weights: StackWeights, weight_bits: int) -> None:
         self.config = config
         self.weights = weights
-        self.offsets = ProductOffsets(
-            *(row_offsets(w) for w in (weights.in_weight, weights.out_weight, weights.up_weight, weights.down_weight))
-        )
         self._fastest = FASTEST_FOR_SMALL_WEIGHTS if largest_weight(weight_bits) <= SMALL_WEIGHT else FASTEST
         self._float_weights: list[list[NDArray[np.float32]]] | None = None
+
+    @cached_property
+    def matrices(self) -> StackMatrices:
+        weights = self.weights
+        rows = weights.in_weight, weights.out_weight, weights.up_weight, weights.down_weight
+        return StackMatrices(*map(with_tiles, rows))
 
     def way_to_multiply(self, kernel: str | None) -> int:
         """How a kernel that is not ``"blas"`` multiplies."""
@@ -246,12 +236,13 @@ class Stack:
     def new_state(self, lanes: int, longest_call: int) -> StackState:
         """State of ``lanes`` fresh lanes for calls of at most ``longest_call`` positions."""
         config, layers = self.config, len(self.config.layers)
-        capacity = -(-(config.window - 1 + max(longest_call, 128)) // SLICE) * SLICE
+        tiles = tiles_of(config.window - 1 + TILE + max(longest_call, 128))
         cache = (config.layers.count("a"), lanes, config.heads)
+        of_head = tiles_of(config.head_width), groups_of(config.head_width)
         return StackState(
             np.zeros((layers, lanes, config.kernel - 1, config.width), np.int32),
-            np.zeros((*cache, capacity, config.head_width), np.uint8),
-            np.zeros((*cache, config.head_width, capacity), np.int8),
+            np.zeros((*cache, tiles, of_head[1], TILE, GROUP), np.uint8),
+            np.zeros((*cache, of_head[0], tiles * TILE // GROUP, TILE, GROUP), np.int8),
             np.zeros(1, np.int64),
             np.zeros((lanes, 2), np.int32),
         )
@@ -278,13 +269,13 @@ class Stack:
         x = np.empty((tokens.size, self.config.width), np.int32)
         buffers = buffers or new_buffers(tokens.size, self.config.width, self.config.hidden, 0)
         quantised = buffers.quantised
-        if state.length[0] + steps > state.keys.shape[3]:
+        if state.length[0] + steps > state.keys.shape[3] * TILE:
             _drop_old_positions(state, self.config.window - 1)
         _embed(tokens, state.last_tokens, side, embeddings, x, quantised)
         if kernel != "blas":
             _run_layers_compiled(
-                self.weights, self.offsets, self.way_to_multiply(kernel), state, self.config.window, lanes, steps, x,
-                buffers, control, EXP_COARSE, EXP_FINE,
+                self.weights, self.matrices, self.way_to_multiply(kernel), state, self.config.window, lanes, steps, x,
+                buffers, control,
             )  # fmt: skip
         else:
             self._run_layers_blas(state, lanes, steps, x, quantised)
@@ -307,8 +298,7 @@ class Stack:
             if slot >= 0:
                 attend_heads(
                     sums, multiplier, weights.temperature[layer], weights.slopes, state.keys[slot],
-                    state.values[slot], start, self.config.window, PLAIN, lanes, steps, 0, 1, EXP_COARSE, EXP_FINE,
-                    mixed,
+                    state.values[slot], start, self.config.window, PLAIN, lanes, steps, 0, 1, mixed,
                 )  # fmt: skip
                 for row, out in zip(mixed, quantised, strict=True):
                     normalise_row(row, ACTIVATION_STEPS_PER_RMS, out)

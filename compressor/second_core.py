@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from llmzip.attention import attend_heads
 from llmzip.convolution import convolve_lanes
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import multiply
+from llmzip.integer_product import TILE, Matrices, multiply
 from llmzip.softmax import token_frequencies
 
 # Places in the control words; each has a cache line of its own.
@@ -111,40 +111,39 @@ def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> StepBuff
 
 @njit(cache=True, nogil=True)
 def _first_half(outputs):
-    return outputs // 8 * 4
+    return outputs // (2 * TILE) * TILE
 
 
 @njit(cache=True, nogil=True)
-def multiply_shared(inputs, weight, offsets, way, out, control, kind, layer):
+def multiply_shared(inputs, matrices, way, out, control, kind, layer):
     """:func:`llmzip.integer_product.multiply`, half of it by the second core where that is ready."""
-    outputs = weight.shape[0]
+    outputs = matrices.rows.shape[1]
     if not _is_ready(control):
-        multiply(inputs, weight, offsets, way, 0, outputs, out)
+        multiply(inputs, matrices, layer, way, 0, outputs, out)
         return
     _start(control, kind, layer)
-    multiply(inputs, weight, offsets, way, 0, _first_half(outputs), out)
+    multiply(inputs, matrices, layer, way, 0, _first_half(outputs), out)
     _wait(control)
 
 
 @njit(cache=True, nogil=True)
-def _attend_from(first_head, head_step, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine):
+def _attend_from(first_head, head_step, weights, state, window, way, lanes, steps, buffers, layer):
     slot = weights.cache_slot[layer]
     attend_heads(
         buffers.wide, weights.in_multiplier[layer], weights.temperature[layer], weights.slopes, state.keys[slot],
-        state.values[slot], state.length[0], window, way, lanes, steps, first_head, head_step, coarse, fine,
-        buffers.mixed,
+        state.values[slot], state.length[0], window, way, lanes, steps, first_head, head_step, buffers.mixed,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer, coarse, fine):
+def attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer):
     """Attention of one layer from ``buffers.wide`` to ``buffers.mixed``, odd heads by the second core where that is
     ready."""
     if not _is_ready(control):
-        _attend_from(0, 1, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
+        _attend_from(0, 1, weights, state, window, way, lanes, steps, buffers, layer)
         return
     _start(control, ATTEND, layer)
-    _attend_from(0, 2, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
+    _attend_from(0, 2, weights, state, window, way, lanes, steps, buffers, layer)
     _wait(control)
 
 
@@ -205,13 +204,14 @@ def _wait(control):
 
 
 @njit(cache=True, nogil=True)
-def _multiply_rest(inputs, weight, offsets, way, out):
-    multiply(inputs, weight, offsets, way, _first_half(weight.shape[0]), weight.shape[0], out)
+def _multiply_rest(inputs, matrices, layer, way, out):
+    outputs = matrices.rows.shape[1]
+    multiply(inputs, matrices, layer, way, _first_half(outputs), outputs, out)
 
 
 @njit(cache=True, nogil=True)
-def _serve(weights, offsets, head, state, window, way, buffers, control, coarse, fine):
-    head_weight, head_offsets, head_multiplier, bias = head
+def _serve(weights, matrices, head, state, window, way, buffers, control, coarse, fine):
+    head_matrix, head_multiplier, bias = head
     lanes = state.keys.shape[1]
     steps = buffers.wide.shape[0] // lanes
     last = control[NEXT_JOB]
@@ -229,24 +229,22 @@ def _serve(weights, offsets, head, state, window, way, buffers, control, coarse,
         last, spins = job, 0
         kind, layer = job % _KINDS, job % _JOBS // _KINDS
         if kind == IN:
-            _multiply_rest(buffers.quantised, weights.in_weight[layer], offsets.in_offset[layer], way, buffers.wide)
+            _multiply_rest(buffers.quantised, matrices.to_inner, layer, way, buffers.wide)
         elif kind == OUT:
-            _multiply_rest(buffers.quantised, weights.out_weight[layer], offsets.out_offset[layer], way, buffers.narrow)
+            _multiply_rest(buffers.quantised, matrices.from_inner, layer, way, buffers.narrow)
         elif kind == UP:
-            _multiply_rest(buffers.quantised, weights.up_weight[layer], offsets.up_offset[layer], way, buffers.tall)
+            _multiply_rest(buffers.quantised, matrices.up, layer, way, buffers.tall)
         elif kind == DOWN:
-            _multiply_rest(
-                buffers.tall_quantised, weights.down_weight[layer], offsets.down_offset[layer], way, buffers.narrow
-            )
+            _multiply_rest(buffers.tall_quantised, matrices.down, layer, way, buffers.narrow)
         elif kind == HEAD:
-            _multiply_rest(buffers.quantised, head_weight, head_offsets, way, buffers.logits)
+            _multiply_rest(buffers.quantised, head_matrix, 0, way, buffers.logits)
         elif kind == CONVOLVE:
             _convolve_from(lanes // 2, lanes, weights, state, steps, buffers, layer)
         elif kind == SOFTMAX:
             half = lanes * steps // 2
             token_frequencies(buffers.logits[half:], head_multiplier, bias, coarse, fine, buffers.cumulative[half:])
         else:
-            _attend_from(1, 2, weights, state, window, way, lanes, steps, buffers, layer, coarse, fine)
+            _attend_from(1, 2, weights, state, window, way, lanes, steps, buffers, layer)
         _store(control, DONE_JOB, job)
 
 
@@ -254,19 +252,19 @@ class SecondCore:
     """A thread that shares the work of one stack and its head; a context manager.
 
     Args:
-        weights, offsets, state, window: the stack's, as ``llmzip.network`` has them.
-        head: its weight int8 ``[V, d]``, offsets of the product, multiplier and output bias int32 ``[V]``.
+        weights, matrices, state, window: the stack's, as ``llmzip.network`` has them.
+        head: its one matrix, multiplier and output bias int32 ``[V]``.
         way: how to multiply, as ``llmzip.integer_product`` has it.
         buffers: what products and attention read and write.
     """
 
     def __init__(
-        self, weights: Any, offsets: Any, head: tuple[NDArray, NDArray, NDArray, NDArray], state: Any, window: int,
-        way: int, buffers: StepBuffers,
+        self, weights: Any, matrices: Any, head: tuple[Matrices, NDArray, NDArray], state: Any, window: int, way: int,
+        buffers: StepBuffers,
     ) -> None:  # fmt: skip
         self.control = np.zeros(CONTROL_WORDS, np.int64)
         self._arguments = (
-            weights, offsets, head, state, window, way, buffers, self.control, EXP_COARSE, EXP_FINE,
+            weights, matrices, head, state, window, way, buffers, self.control, EXP_COARSE, EXP_FINE,
         )  # fmt: skip
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve_while_open, daemon=True)

@@ -14,24 +14,37 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from llmzip.integer_product import (
+    DOT_PRODUCTS,
     FASTEST,
     FASTEST_FOR_SMALL_WEIGHTS,
+    GROUP,
     PLAIN,
-    SLICE,
     SMALL_WEIGHT,
+    TILE,
     multiply,
-    plain_dots,
-    row_offsets,
-    signed_dots,
-    unsigned_dots,
+    plain_tiles,
+    signed_tile,
+    unsigned_tile,
+    with_tiles,
 )
+
+
+@njit
+def multiply_signed(tiles, place, inputs, first, after, none, out):  # type: ignore[no-untyped-def]
+    signed_tile(tiles, place, inputs, 0, first, after, none, out, TILE)
+
+
+@njit
+def multiply_unsigned(tiles, place, inputs, first, after, none, out):  # type: ignore[no-untyped-def]
+    unsigned_tile(tiles, place, inputs, 0, first, after, none, out, TILE)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(1, 11), st.integers(1, 40), st.sampled_from([1, 16, 32, 64, 128, 256, 1024]),
+    st.integers(1, 19), st.sampled_from([1, 31, 32, 40, 64, 96, 160]), st.sampled_from([1, 4, 18, 32, 128, 1024]),
     st.sampled_from([31, SMALL_WEIGHT, 127]), st.integers(0, 2**32),
 )  # fmt: skip
 def test_products_equal_numpy(rows: int, outputs: int, length: int, largest: int, seed: int) -> None:
@@ -39,10 +52,11 @@ def test_products_equal_numpy(rows: int, outputs: int, length: int, largest: int
     weight = random.integers(-largest, largest + 1, (outputs, length)).astype(np.int8)
     inputs = random.integers(-127, 128, (rows, length)).astype(np.int16)
     expected = inputs.astype(np.int32) @ weight.astype(np.int32).T
-    first = int(random.integers(outputs // 4 + 1)) * 4
+    first = int(random.integers(outputs // TILE + 1)) * TILE
+    matrices = with_tiles(np.stack([np.zeros_like(weight), weight]))
     for way in (PLAIN, FASTEST, FASTEST_FOR_SMALL_WEIGHTS) if largest <= SMALL_WEIGHT else (PLAIN, FASTEST):
         out = np.full((rows, outputs), 7, np.int32)
-        multiply(inputs, weight, row_offsets(weight), way, first, outputs, out)
+        multiply(inputs, matrices, 1, way, first, outputs, out)
         assert np.array_equal(out[:, first:], expected[:, first:])
         assert (out[:, :first] == 7).all()
 
@@ -50,9 +64,9 @@ def test_products_equal_numpy(rows: int, outputs: int, length: int, largest: int
 def test_extreme_values_do_not_saturate() -> None:
     for way, largest in ((PLAIN, 127), (FASTEST, 127), (FASTEST_FOR_SMALL_WEIGHTS, SMALL_WEIGHT)):
         for value, weight_value in itertools.product((-127, 127), (-largest, largest)):
-            weight, inputs = np.full((4, 1024), weight_value, np.int8), np.full((4, 1024), value, np.int16)
-            out = np.empty((4, 4), np.int32)
-            multiply(inputs, weight, row_offsets(weight), way, 0, 4, out)
+            weight, inputs = np.full((1, TILE, 1024), weight_value, np.int8), np.full((4, 1024), value, np.int16)
+            out = np.empty((4, TILE), np.int32)
+            multiply(inputs, with_tiles(weight), 0, way, 0, TILE, out)
             assert (out == 1024 * value * weight_value).all()
 
 
@@ -71,21 +85,27 @@ def test_older_cpus_give_the_same(features: str) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32))
-def test_dots_of_part_of_a_matrix_equal_numpy(seed: int) -> None:
+@given(st.integers(1, 40), st.integers(0, 2**32))
+def test_tiles_of_keys_and_values_equal_numpy(groups: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    outputs, length = 4 * int(random.integers(1, 9)), SLICE * int(random.integers(1, 5))
-    first, start = 4 * int(random.integers(outputs // 4)), SLICE * int(random.integers(length // SLICE))
-    none = np.zeros(outputs, np.int32)
-    signed = random.integers(-127, 128, (outputs, length)).astype(np.int8)
-    unsigned = random.integers(0, 256, (2, length)).astype(np.uint8)
+    first = int(random.integers(groups))
+    none = np.zeros(0, np.int32)
     for matrix, vectors, fast in (
-        (signed, unsigned, signed_dots),
-        ((signed.astype(np.int16) + 128).astype(np.uint8), signed[:1], unsigned_dots),
-    ):
-        expected = vectors[:, start:].astype(np.int32) @ matrix[first:, start:].astype(np.int32).T
-        for function in (plain_dots, fast):
-            out = np.full((len(vectors), outputs), 7, np.int32)
-            function(matrix, vectors, first, outputs, start, length, none, out)
-            assert np.array_equal(out[:, first:], expected)
-            assert (out[:, :first] == 7).all()
+        (random.integers(-127, 128, (TILE, groups * GROUP)).astype(np.int8),
+         random.integers(0, 256, (2, groups * GROUP)).astype(np.uint8), multiply_signed),
+        (random.integers(0, 256, (TILE, groups * GROUP)).astype(np.uint8),
+         random.integers(-127, 128, (1, groups * GROUP)).astype(np.int8), multiply_unsigned),
+    ):  # fmt: skip
+        expected = vectors[:, first * GROUP :].astype(np.int32) @ matrix[:, first * GROUP :].astype(np.int32).T
+        another = np.zeros_like(matrix)  # the tile lies behind another one
+        both = np.stack([tile.reshape(TILE, groups, GROUP).swapaxes(0, 1) for tile in (another, matrix)]).reshape(-1)
+        out = np.full((len(vectors), 3 * TILE), 7, np.int32)
+        for row in range(len(vectors)):
+            plain_tiles(both, matrix.size, vectors, row, first, groups, none, out, TILE)
+        assert np.array_equal(out[:, TILE : 2 * TILE], expected)
+        if DOT_PRODUCTS:
+            out[:] = 7
+            fast(both, matrix.size, vectors, first, groups, none, out)
+            assert np.array_equal(out[:, TILE : 2 * TILE], expected)
+            assert (out[:, :TILE] == 7).all()
+            assert (out[:, 2 * TILE :] == 7).all()
