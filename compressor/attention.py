@@ -125,7 +125,7 @@ def _ask_for_newest(keys, values, here, first_head, head_step):
 @compiled
 def _attend(
     row, multiplier, temperature, slopes, keys, values, here, window, plain, first_head, head_step, table, query,
-    scaled, dots, weights, weight_bytes, partial, starts, out,
+    scaled, dots, weights, weight_bytes, partial, means, starts, out,
 ):  # fmt: skip
     """:func:`attend_heads` for one position ``here`` of one lane."""
     heads, value_tiles = values.shape[:2]
@@ -180,9 +180,11 @@ def _attend(
             else:
                 signed_tile(all_values, place, weight_bytes, 0, group, group_after, starts, partial, tile * TILE)
         for i in range(head_width):
-            out[low + i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
-        weight_sum += _add_best_values(scores, best, values[h], first, out[low : low + head_width])
-        _divide(out[low : low + head_width], weight_sum)
+            means[i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
+        weight_sum += _add_best_values(scores, best, values[h], first, means)
+        _divide(means, weight_sum)
+        for i in range(head_width):
+            out[low + i] = np.int32(means[i])
 
 
 @njit(cache=True, nogil=True)
@@ -197,7 +199,7 @@ def attend_heads(
         temperature, slopes: int64 ``[heads]``, as ``llmzip.network.StackWeights`` has them.
         keys, values: the layer's part of the cache, as ``llmzip.network.StackState`` has it; new ones are added.
         start: positions in the cache before.
-        mixed: int64 ``[lanes * steps, d]``, receives the heads' means of values.
+        mixed: int32 ``[lanes * steps, d]``, receives the heads' means of values.
     """
     _, heads, key_tiles, key_groups = keys.shape[:4]
     head_width, capacity = mixed.shape[1] // heads, key_tiles * TILE
@@ -207,6 +209,7 @@ def attend_heads(
     weights = np.empty(capacity, np.uint16)
     weight_bytes = np.empty((2, capacity), np.uint8)  # high and low
     partial = np.empty((2, values.shape[2] * TILE), np.int32)
+    means = np.empty(head_width, np.int64)
     starts = np.empty(0, np.int32)
     plain = way == PLAIN or not DOT_PRODUCTS
     _ask_for_newest(keys[0], values[0], start, first_head, head_step)
@@ -217,6 +220,6 @@ def attend_heads(
             row = lane * steps + t
             _attend(
                 sums[row], multiplier, temperature, slopes, keys[lane], values[lane], start + t, window, plain,
-                first_head, head_step, WEIGHTS, query, scaled, dots, weights, weight_bytes, partial, starts,
-                mixed[row],
+                first_head, head_step, WEIGHTS, query, scaled, dots, weights, weight_bytes, partial, means,
+                starts, mixed[row],
             )  # fmt: skip

@@ -63,12 +63,29 @@ def rescale_sum(total, multiplier):
 
 
 @compiled
+def sum_of_squares(row):
+    total = np.int64(0)
+    for i in range(row.size):
+        total += np.int64(row[i]) * np.int64(row[i])
+    return total
+
+
+@compiled
+def inverse_rms(square_sum, size, steps_per_rms):
+    """What makes steps of ``size`` integers, with 36 fraction bits, if their squares have this sum."""
+    root = integer_sqrt(square_sum << 8) + 1
+    return (integer_sqrt(np.int64(steps_per_rms * steps_per_rms * size) << 16) << 32) // root
+
+
+@inlined
+def normalised(value, inverse):
+    """An integer times :func:`inverse_rms`, rounded, of int8 range."""
+    return clip_symmetric((np.int64(value) * inverse + (1 << 35)) >> 36, INT8_MAX)
+
+
+@compiled
 def normalise_row(row, steps_per_rms, out):
     """RMS-normalise integers and round to int8 multiples of ``1 / steps_per_rms``."""
-    square_sum = np.int64(0)
+    inverse = inverse_rms(sum_of_squares(row), row.size, steps_per_rms)
     for i in range(row.size):
-        square_sum += np.int64(row[i]) * np.int64(row[i])
-    root = integer_sqrt(square_sum << 8) + 1
-    inverse = (integer_sqrt(np.int64(steps_per_rms * steps_per_rms * row.size) << 16) << 32) // root
-    for i in range(row.size):
-        out[i] = clip_symmetric((np.int64(row[i]) * inverse + (1 << 35)) >> 36, INT8_MAX)
+        out[i] = normalised(row[i], inverse)

@@ -12,7 +12,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -77,17 +77,16 @@ def with_tiles(rows: NDArray[np.int8]) -> Matrices:
     return Matrices(rows, tiled, -UNSIGNED_OFFSET * rows.sum(-1, dtype=np.int32))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def product(inputs, weight, first, after, out):
-    """``out[r, o] = sum_k inputs[r, k] weight[o, k]`` for ``first <= o < after``; int16 (of int8 range) times int8 to
-    int32."""
+    """``out[r, o] = sum_k (inputs[r, k] - 128) weight[o, k]`` for ``first <= o < after``; uint8 times int8 to int32."""
     for row in range(0, inputs.shape[0], _CACHED_ROWS):
         row_after = min(row + _CACHED_ROWS, inputs.shape[0])
         for o in range(first, after):
             for r in range(row, row_after):
                 total = np.int32(0)
                 for k in range(weight.shape[1]):
-                    total += np.int32(weight[o, k]) * np.int32(inputs[r, k])
+                    total += np.int32(weight[o, k]) * (np.int32(inputs[r, k]) - UNSIGNED_OFFSET)
                 out[r, o] = total
 
 
@@ -227,8 +226,8 @@ if DOT_PRODUCTS:
     """One int8 tile and two uint8 rows of inputs."""
 
     @compiled
-    def _product_by_tiles(moved, tiles, at, starts, small, first, after, out):
-        rows, groups = moved.shape[0], tiles.shape[2]
+    def _product_by_tiles(inputs, tiles, at, starts, small, first, after, out):
+        rows, groups = inputs.shape[0], tiles.shape[2]
         for row in range(0, rows, _CACHED_ROWS):
             row_after = min(row + _CACHED_ROWS, rows)
             for output in range(first, after, TILE):
@@ -237,42 +236,38 @@ if DOT_PRODUCTS:
                 while r < row_after:
                     left = row_after - r
                     if _MOST_ROWS >= 8 and left >= 8:
-                        _eight_rows(tiles, place, moved, r, 0, groups, starts, out, output)
+                        _eight_rows(tiles, place, inputs, r, 0, groups, starts, out, output)
                         r += 8
                     elif _MOST_ROWS >= 4 and left >= 4:
-                        _four_rows(tiles, place, moved, r, 0, groups, starts, out, output)
+                        _four_rows(tiles, place, inputs, r, 0, groups, starts, out, output)
                         r += 4
                     elif left >= 2:
                         if small:
-                            _two_rows_small(tiles, place, moved, r, 0, groups, starts, out, output)
+                            _two_rows_small(tiles, place, inputs, r, 0, groups, starts, out, output)
                         else:
-                            _two_rows(tiles, place, moved, r, 0, groups, starts, out, output)
+                            _two_rows(tiles, place, inputs, r, 0, groups, starts, out, output)
                         r += 2
                     else:
                         if small:
-                            _one_row_small(tiles, place, moved, r, 0, groups, starts, out, output)
+                            _one_row_small(tiles, place, inputs, r, 0, groups, starts, out, output)
                         else:
-                            _one_row(tiles, place, moved, r, 0, groups, starts, out, output)
+                            _one_row(tiles, place, inputs, r, 0, groups, starts, out, output)
                         r += 1
 
 else:
     unsigned_tile = signed_tile = plain_tiles
 
     @compiled
-    def _product_by_tiles(moved, tiles, at, starts, small, first, after, out):
+    def _product_by_tiles(inputs, tiles, at, starts, small, first, after, out):
         """There are no tiles then."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def multiply(inputs, matrices, at, way, first, after, out):
     """:func:`product` by matrix ``at`` in one of the ways above, all arrays C-contiguous; ``first`` and ``after`` are
     multiples of ``TILE`` if there are tiles."""
     if way != PLAIN and matrices.tiles.shape[1] > 0:
-        moved = np.empty(inputs.shape, np.uint8)
-        for r in range(inputs.shape[0]):
-            for k in range(inputs.shape[1]):
-                moved[r, k] = np.uint8(inputs[r, k] + UNSIGNED_OFFSET)
         small = way == FASTEST_FOR_SMALL_WEIGHTS
-        _product_by_tiles(moved, matrices.tiles, at, matrices.starts[at], small, first, after, out)
+        _product_by_tiles(inputs, matrices.tiles, at, matrices.starts[at], small, first, after, out)
     else:
         product(inputs, matrices.rows[at], first, after, out)

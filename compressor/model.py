@@ -16,19 +16,10 @@ from numpy.typing import NDArray
 
 from llmzip.architecture import INT8_MAX, ModelConfig
 from llmzip.errors import LlmzError
-from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import Matrices, with_tiles
+from llmzip.integer_product import UNSIGNED_OFFSET, with_tiles
 from llmzip.mixing import LearnedState, new_learned_state
-from llmzip.network import (
-    Embedding,
-    Embeddings,
-    Stack,
-    StackState,
-    StackWeights,
-    float_matrix,
-    rescale,
-)
-from llmzip.second_core import HEAD, NO_HELPER, SecondCore, StepBuffers, multiply_shared, new_buffers, softmax_shared
+from llmzip.network import Embedding, Embeddings, Head, Stack, StackWeights, StepBuffers, new_buffers, rescale
+from llmzip.second_core import NO_HELPER, SecondCore
 from llmzip.tokenizer import Tokenizer
 
 MAGIC = b"LLMZMDL1"
@@ -80,7 +71,6 @@ class Model:
     Attributes:
         fingerprint: 8 bytes, a hash of the whole model file (weights, vocabulary and shape).
         tensors: all arrays of the file by name.
-        head: weight int8 ``[V, d]``, multiplier int32 ``[V]``, output bias int32 ``[V]``.
         down, up: weight and multiplier of the matrices to the stored numbers, and from them.
     """
 
@@ -116,7 +106,7 @@ class Model:
                 part: StackWeights(**{field: tensors[f"{part}.{field}"] for field in StackWeights._fields})
                 for part in ("decoder", "encoder")
             }
-            self.head = tensors["head_weight"], tensors["head_multiplier"], tensors["output_bias"]
+            self._head = tensors["head_weight"], tensors["head_multiplier"], tensors["output_bias"]
             self.down = tensors["down_weight"], tensors["down_multiplier"]
             self.up = tensors["up_weight"], tensors["up_multiplier"]
             self.side_frequencies: NDArray[np.int32] = tensors["side_frequencies"]
@@ -127,7 +117,6 @@ class Model:
             raise LlmzError(f"not a model file of this version: {error}") from error
         self.decoder = Stack(self.config.decoder, stacks["decoder"], self.config.weight_bits)
         self.encoder = Stack(self.config.encoder, stacks["encoder"], self.config.weight_bits)
-        self._float_head: NDArray[np.float32] | None = None
         self.start_token = int(self.tokenizer.encode(b"\0")[0])
 
     @staticmethod
@@ -146,7 +135,7 @@ class Model:
         """Read ``tokens`` (at most one attention window) and return the side information, int8 ``[side_numbers]``."""
         no_side = np.zeros(self.config.encoder.width, np.int32)
         state = self.encoder.new_state(1, tokens.size)
-        states = self.encoder.run(tokens[None], self.embeddings["encoder"], no_side, state, None)
+        states = self.encoder.states(tokens[None], self.embeddings["encoder"], no_side, state, None)
         weight, multiplier = self.down
         numbers = rescale(weight.astype(np.int64) @ states[-1].astype(np.int64), multiplier)
         return np.clip(numbers, -INT8_MAX, INT8_MAX).astype(np.int8)
@@ -163,37 +152,10 @@ class Model:
     ) -> Predictor:  # fmt: skip
         return Predictor(self, lanes, longest_call, side, kernel, helped)
 
-    def second_core(self, kernel: str | None, state: StackState, buffers: StepBuffers) -> SecondCore:
-        """A second core for the decoder and the head."""
-        stack = self.decoder
-        _, multiplier, bias = self.head
-        return SecondCore(
-            stack.weights, stack.matrices, (self.head_matrix, multiplier, bias), state, stack.config.window,
-            self._way(kernel), buffers,
-        )  # fmt: skip
-
-    def _way(self, kernel: str | None) -> int:
-        """How to multiply by the head, whose weights have as many bits as the decoder's."""
-        return self.decoder.way_to_multiply(kernel)
-
     @cached_property
-    def head_matrix(self) -> Matrices:
-        """The head's weight, the only one of its :class:`Matrices`."""
-        return with_tiles(self.head[0][None])
-
-    def _frequencies(
-        self, states: NDArray[np.int16], kernel: str | None, buffers: StepBuffers, control: NDArray[np.int64]
-    ) -> NDArray[np.int32]:
-        weight, multiplier, bias = self.head
-        if kernel != "blas":
-            sums = buffers.logits
-            multiply_shared(states, self.head_matrix, self._way(kernel), sums, control, HEAD, 0)
-        else:
-            if self._float_head is None:
-                self._float_head = float_matrix(weight)
-            sums = (states.astype(np.float32) @ self._float_head).astype(np.int32)
-        softmax_shared(sums, multiplier, bias, EXP_COARSE, EXP_FINE, buffers.cumulative, control)
-        return buffers.cumulative
+    def head(self) -> Head:
+        weight, multiplier, bias = self._head
+        return Head(with_tiles(weight[None]), multiplier, bias)
 
 
 class Predictor:
@@ -214,15 +176,15 @@ class Predictor:
         self._side = model.side_vector(side)
         self._kernel = kernel
         self._helper: SecondCore | None = None
-        self._shared: tuple[StepBuffers, NDArray[np.int64]] | None = None
+        self._buffers: StepBuffers | None = None
         if helped and kernel != "blas":
-            buffers = self._new_buffers(lanes * longest_call)
-            self._helper = model.second_core(kernel, self._state, buffers)
-            self._shared = buffers, self._helper.control
+            self._buffers = self._new_buffers(lanes, longest_call)
+            self._helper = model.decoder.second_core(
+                model.embeddings["decoder"], self._side, model.head, self._state, kernel, self._buffers
+            )
 
-    def _new_buffers(self, rows: int) -> StepBuffers:
-        config = self._model.config
-        return new_buffers(rows, config.decoder.width, config.decoder.hidden, config.vocabulary)
+    def _new_buffers(self, lanes: int, steps: int) -> StepBuffers:
+        return new_buffers(lanes, steps, self._model.config.decoder, self._model.config.vocabulary)
 
     def __enter__(self) -> Predictor:
         if self._helper:
@@ -236,22 +198,27 @@ class Predictor:
     def __call__(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Feed ``tokens`` int32 ``[lanes, steps]``; return what follows each, cumulative ``[lanes * steps, V + 1]``,
         where a second core helps in memory that the next call uses again."""
-        return self.states_and_frequencies(tokens)[1]
+        return self._evaluate(tokens).cumulative
 
     def states_and_frequencies(self, tokens: NDArray[np.int32]) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
         """What :meth:`states` and a call return."""
-        buffers, control = self._shared or (self._new_buffers(tokens.size), NO_HELPER)
-        states = self._run(tokens, buffers, control)
-        return states, self._model._frequencies(states, self._kernel, buffers, control)
+        buffers = self._evaluate(tokens)
+        return buffers.inputs.astype(np.int16) - UNSIGNED_OFFSET, buffers.cumulative
+
+    def _evaluate(self, tokens: NDArray[np.int32]) -> StepBuffers:
+        buffers = self._buffers or self._new_buffers(*tokens.shape)
+        control = self._helper.control if self._helper else NO_HELPER
+        model = self._model
+        model.decoder.evaluate(
+            tokens, model.embeddings["decoder"], self._side, model.head, self._state, self._kernel, buffers, control
+        )
+        return buffers
 
     def states(self, tokens: NDArray[np.int32]) -> NDArray[np.int16]:
         """As a call, without the head: hidden states int16 ``[lanes * steps, d]`` in steps of
         ``1 / ACTIVATION_STEPS_PER_RMS``."""
-        return self._run(tokens, *(self._shared or (self._new_buffers(tokens.size), NO_HELPER)))
-
-    def _run(self, tokens: NDArray[np.int32], buffers: StepBuffers, control: NDArray[np.int64]) -> NDArray[np.int16]:
-        embeddings = self._model.embeddings["decoder"]
-        return self._model.decoder.run(tokens, embeddings, self._side, self._state, self._kernel, buffers, control)
+        model = self._model
+        return model.decoder.states(tokens, model.embeddings["decoder"], self._side, self._state, self._kernel)
 
 
 def code_lengths(cumulative: NDArray[np.int32], tokens: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -1,38 +1,32 @@
 """A second core for a step of few lanes, whose weights pass too fast for one core's memory path.
 
-A thread in compiled code waits for the next product, attention, convolution or softmax. It computes the last half of a
-product's outputs, every second head, or the last half of the lanes, while the caller computes the others. Integers, so
-it does not matter who computes what.
+A thread in compiled code waits for the next step. Both cores then run the same code, each for its own channels, hidden
+units, heads and tokens, and meet where one needs what the other has computed. Integers, so it does not matter who
+computes what.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from llmzip.attention import attend_heads
-from llmzip.convolution import convolve_lanes
-from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import TILE, Matrices, multiply
-from llmzip.softmax import token_frequencies
+from llmzip.compilation import compiled
 
 # Places in the control words; each has a cache line of its own.
-NEXT_JOB, DONE_JOB, READY, STOP, LATE = range(0, 40, 8)
-CONTROL_WORDS = 40
-IN, OUT, UP, DOWN, HEAD, ATTEND, CONVOLVE, SOFTMAX = range(8)
-_KINDS = 8
-_JOBS = 1 << 12
-_SPINS_PER_JOB = 1 << 16
-"""Turns of the waiting loop, some 20 microseconds, that a job may take on average beyond the caller's own half."""
+STEP, READY, STOP, LATE, FIRST_MEETING, SECOND_MEETING = range(0, 48, 8)
+CONTROL_WORDS = 48
+_SPINS_PER_MEETING = 1 << 16
+"""Turns of the waiting loop, some 20 microseconds, that a meeting may take on average."""
 _SPINS_TO_YIELD = 1 << 14
 _LATE_LIMIT = 1 << 28
 """After so many turns too many the second core is taken to be busy, and the caller goes on alone for a while."""
@@ -75,204 +69,89 @@ def _yield_core(typing_context):  # type: ignore[no-untyped-def]
 _load, _store = _atomic(False), _atomic(True)
 
 
-class StepBuffers(NamedTuple):
-    """What products and attention of a step read and write, ``r`` rows, width ``d``, hidden ``h``, ``V`` tokens."""
-
-    quantised: NDArray[np.int16]
-    """``[r, d]``"""
-    tall_quantised: NDArray[np.int16]
-    """``[r, h]``"""
-    wide: NDArray[np.int32]
-    """``[r, 3 d]``"""
-    narrow: NDArray[np.int32]
-    """``[r, d]``"""
-    tall: NDArray[np.int32]
-    """``[r, h]``"""
-    logits: NDArray[np.int32]
-    """``[r, V]``"""
-    mixed: NDArray[np.int64]
-    """``[r, d]``"""
-    cumulative: NDArray[np.int32]
-    """``[r, V + 1]``"""
+@compiled
+def share_of(size, unit, part, parts):
+    """First and end of what ``part`` of ``parts`` (1 or 2) computes of ``size`` values; a multiple of ``unit`` parts
+    them."""
+    half = size // (2 * unit) * unit
+    if parts == 1:
+        return 0, size
+    if part == 0:
+        return 0, half
+    return half, size
 
 
-def new_buffers(rows: int, width: int, hidden: int, vocabulary: int) -> StepBuffers:
-    return StepBuffers(
-        np.zeros((rows, width), np.int16),
-        np.zeros((rows, hidden), np.int16),
-        np.zeros((rows, 3 * width), np.int32),
-        np.zeros((rows, width), np.int32),
-        np.zeros((rows, hidden), np.int32),
-        np.zeros((rows, vocabulary), np.int32),
-        np.zeros((rows, width), np.int64),
-        np.zeros((rows, vocabulary + 1), np.int32),
-    )
-
-
-@njit(cache=True, nogil=True)
-def _first_half(outputs):
-    return outputs // (2 * TILE) * TILE
-
-
-@njit(cache=True, nogil=True)
-def multiply_shared(inputs, matrices, way, out, control, kind, layer):
-    """:func:`llmzip.integer_product.multiply`, half of it by the second core where that is ready."""
-    outputs = matrices.rows.shape[1]
-    if not _is_ready(control):
-        multiply(inputs, matrices, layer, way, 0, outputs, out)
+@compiled
+def meet(control, part, parts):
+    """Wait until both parts have come here; what each has written before, the other sees afterwards."""
+    if parts == 1:
         return
-    _start(control, kind, layer)
-    multiply(inputs, matrices, layer, way, 0, _first_half(outputs), out)
-    _wait(control)
-
-
-@njit(cache=True, nogil=True)
-def _attend_from(first_head, head_step, weights, state, window, way, lanes, steps, buffers, layer):
-    slot = weights.cache_slot[layer]
-    attend_heads(
-        buffers.wide, weights.in_multiplier[layer], weights.temperature[layer], weights.slopes, state.keys[slot],
-        state.values[slot], state.length[0], window, way, lanes, steps, first_head, head_step, buffers.mixed,
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def attend_shared(weights, state, window, way, lanes, steps, buffers, control, layer):
-    """Attention of one layer from ``buffers.wide`` to ``buffers.mixed``, odd heads by the second core where that is
-    ready."""
-    if not _is_ready(control):
-        _attend_from(0, 1, weights, state, window, way, lanes, steps, buffers, layer)
-        return
-    _start(control, ATTEND, layer)
-    _attend_from(0, 2, weights, state, window, way, lanes, steps, buffers, layer)
-    _wait(control)
-
-
-@njit(cache=True, nogil=True)
-def _convolve_from(first_lane, lane_after, weights, state, steps, buffers, layer):
-    convolve_lanes(
-        buffers.wide, weights.in_multiplier[layer], weights.taps[layer], state.tails[layer], first_lane, lane_after,
-        steps, buffers.quantised,
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def convolve_shared(weights, state, lanes, steps, buffers, control, layer):
-    """Convolution of one layer from ``buffers.wide`` to ``buffers.quantised``, the last half of the lanes by the second
-    core where that is ready."""
-    if lanes < 2 or not _is_ready(control):
-        _convolve_from(0, lanes, weights, state, steps, buffers, layer)
-        return
-    _start(control, CONVOLVE, layer)
-    _convolve_from(0, lanes // 2, weights, state, steps, buffers, layer)
-    _wait(control)
-
-
-@njit(cache=True, nogil=True)
-def softmax_shared(sums, multiplier, bias, coarse, fine, cumulative, control):
-    """:func:`llmzip.softmax.token_frequencies`, the last half of the rows by the second core where that is ready."""
-    rows = sums.shape[0]
-    if rows < 2 or not _is_ready(control):
-        token_frequencies(sums, multiplier, bias, coarse, fine, cumulative)
-        return
-    _start(control, SOFTMAX, 0)
-    token_frequencies(sums[: rows // 2], multiplier, bias, coarse, fine, cumulative[: rows // 2])
-    _wait(control)
-
-
-@njit(cache=True, nogil=True)
-def _is_ready(control):
-    return control.size > 0 and _load(control, READY, 0) != 0
-
-
-@njit(cache=True, nogil=True)
-def _start(control, kind, layer):
-    _store(control, NEXT_JOB, (control[NEXT_JOB] // _JOBS + 1) * _JOBS + layer * _KINDS + kind)
-
-
-@njit(cache=True, nogil=True)
-def _wait(control):
-    job = control[NEXT_JOB]
+    mine, other = (FIRST_MEETING, SECOND_MEETING) if part == 0 else (SECOND_MEETING, FIRST_MEETING)
+    meeting = control[mine] + 1
+    _store(control, mine, meeting)
     spins = 0
-    while _load(control, DONE_JOB, 0) != job:
+    while _load(control, other, 0) < meeting:
         spins += 1
         if spins % _SPINS_TO_YIELD == 0:
             _yield_core()  # type: ignore[call-arg]
-    control[LATE] = max(0, control[LATE] + spins - _SPINS_PER_JOB)
+    if part == 0:
+        control[LATE] = max(0, control[LATE] + spins - _SPINS_PER_MEETING)
+
+
+@compiled
+def start_step(control):
+    """Call the second core to a step where it is ready; returns the number of parts that compute."""
+    if control.size == 0 or _load(control, READY, 0) == 0:
+        return 1
     if control[LATE] >= _LATE_LIMIT:
         _store(control, READY, 0)
         _store(control, STOP, 1)
+        return 1
+    _store(control, STEP, control[STEP] + 1)
+    return 2
 
 
-@njit(cache=True, nogil=True)
-def _multiply_rest(inputs, matrices, layer, way, out):
-    outputs = matrices.rows.shape[1]
-    multiply(inputs, matrices, layer, way, _first_half(outputs), outputs, out)
-
-
-@njit(cache=True, nogil=True)
-def _serve(weights, matrices, head, state, window, way, buffers, control, coarse, fine):
-    head_matrix, head_multiplier, bias = head
-    lanes = state.keys.shape[1]
-    steps = buffers.wide.shape[0] // lanes
-    last = control[NEXT_JOB]
-    spins = 0
+@compiled
+def begin_service(control):
+    """Make the second core ready; returns the last step that it has no part in."""
+    last = control[STEP]
+    control[SECOND_MEETING] = control[FIRST_MEETING]
     _store(control, READY, 1)
+    return last
+
+
+@compiled
+def next_step(control, last):
+    """Wait for the step after ``last``; returns its number, or ``last`` when there will be none."""
+    spins = 0
     while True:
-        job = _load(control, NEXT_JOB, 0)
-        if job == last:
-            if _load(control, STOP, 0) != 0:
-                return
-            spins += 1
-            if spins % _SPINS_TO_YIELD == 0:
-                _yield_core()  # type: ignore[call-arg]
-            continue
-        last, spins = job, 0
-        kind, layer = job % _KINDS, job % _JOBS // _KINDS
-        if kind == IN:
-            _multiply_rest(buffers.quantised, matrices.to_inner, layer, way, buffers.wide)
-        elif kind == OUT:
-            _multiply_rest(buffers.quantised, matrices.from_inner, layer, way, buffers.narrow)
-        elif kind == UP:
-            _multiply_rest(buffers.quantised, matrices.up, layer, way, buffers.tall)
-        elif kind == DOWN:
-            _multiply_rest(buffers.tall_quantised, matrices.down, layer, way, buffers.narrow)
-        elif kind == HEAD:
-            _multiply_rest(buffers.quantised, head_matrix, 0, way, buffers.logits)
-        elif kind == CONVOLVE:
-            _convolve_from(lanes // 2, lanes, weights, state, steps, buffers, layer)
-        elif kind == SOFTMAX:
-            half = lanes * steps // 2
-            token_frequencies(buffers.logits[half:], head_multiplier, bias, coarse, fine, buffers.cumulative[half:])
-        else:
-            _attend_from(1, 2, weights, state, window, way, lanes, steps, buffers, layer)
-        _store(control, DONE_JOB, job)
+        step = _load(control, STEP, 0)
+        if step != last:
+            return step
+        if _load(control, STOP, 0) != 0:
+            return last
+        spins += 1
+        if spins % _SPINS_TO_YIELD == 0:
+            _yield_core()  # type: ignore[call-arg]
 
 
 class SecondCore:
-    """A thread that shares the work of one stack and its head; a context manager.
+    """A thread that takes part in steps; a context manager.
 
     Args:
-        weights, matrices, state, window: the stack's, as ``llmzip.network`` has them.
-        head: its one matrix, multiplier and output bias int32 ``[V]``.
-        way: how to multiply, as ``llmzip.integer_product`` has it.
-        buffers: what products and attention read and write.
+        serve: computes the second part of steps, with these control words, until it is told to stop.
     """
 
-    def __init__(
-        self, weights: Any, matrices: Any, head: tuple[Matrices, NDArray, NDArray], state: Any, window: int, way: int,
-        buffers: StepBuffers,
-    ) -> None:  # fmt: skip
+    def __init__(self, serve: Callable[[NDArray[np.int64]], None]) -> None:
         self.control = np.zeros(CONTROL_WORDS, np.int64)
-        self._arguments = (
-            weights, matrices, head, state, window, way, buffers, self.control, EXP_COARSE, EXP_FINE,
-        )  # fmt: skip
+        self._serve = serve
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve_while_open, daemon=True)
 
     def _serve_while_open(self) -> None:
         while not self._closing.is_set():
             self.control[STOP] = self.control[LATE] = 0
-            _serve(*self._arguments)
+            self._serve(self.control)
             self._closing.wait(_PAUSE_SECONDS)
 
     def __enter__(self) -> SecondCore:

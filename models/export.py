@@ -183,7 +183,9 @@ def import_model(model: Model) -> dict[str, Tensor]:
             else:
                 units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
                 state[f"{mixer}.temperature"] = torch.from_numpy(weights.temperature[layer] / units).float()
-    head_weight, head_multiplier, bias = model.head
+    head_weight, head_multiplier, bias = (
+        model.tensors[name] for name in ("head_weight", "head_multiplier", "output_bias")
+    )
     put("head.weight", (head_weight, head_multiplier), ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
     put("down.weight", model.down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
     put("up.weight", model.up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llmzip.model import Model, pack_model
-from llmzip.second_core import DONE_JOB, LATE, NEXT_JOB, READY
+from llmzip.second_core import FIRST_MEETING, LATE, READY, SECOND_MEETING
 
 GOLDEN_FREQUENCIES = "cff08eeae83a5aaf1a937bf5f3c66233d92c2119864cb2a63aa2dc1c525834b1"
 
@@ -180,7 +180,7 @@ def test_encoder_kernels_agree(tiny: Model) -> None:
     first = tiny.encode_side(tokens)
     state = tiny.encoder.new_state(1, 64)
     none = np.zeros(tiny.config.encoder.width, np.int32)
-    states = tiny.encoder.run(tokens[None], tiny.embeddings["encoder"], none, state, "compiled")
+    states = tiny.encoder.states(tokens[None], tiny.embeddings["encoder"], none, state, "compiled")
     sums = tiny.tensors["down_weight"].astype(np.int64) @ states[-1].astype(np.int64)
     numbers = (sums * tiny.tensors["down_multiplier"] + 2**23) >> 24
     assert np.array_equal(first, np.clip(numbers, -127, 127))
@@ -202,4 +202,4 @@ def test_a_helper_on_a_second_core_changes_nothing(tiny: Model, kernel: str | No
             if step == 50:  # as if its core had been taken away for long
                 control[LATE] = 1 << 40
             assert np.array_equal(predictor(np.ascontiguousarray(tokens[:, step : step + 1])), expected[:, step])
-        assert control[DONE_JOB] == control[NEXT_JOB] > 0
+        assert control[SECOND_MEETING] == control[FIRST_MEETING] > 0
