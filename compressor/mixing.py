@@ -261,8 +261,8 @@ def _code_token(
         if lane[POSITION] >= history.size:
             return -1
         byte, low, high = _code_byte(
-            token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch,
-            rates, coder, coded, stretch, squash, counter_stretch, counter_rates,
+            token, low, high, depth, cumulative, lane, history, token_bytes, vocabulary[4], learned, adaptive,
+            scratch, rates, coder, coded, stretch, squash, counter_stretch, counter_rates,
         )  # fmt: skip
         node = np.int64(children[node, byte])
         depth += 1
@@ -313,8 +313,8 @@ def _exclude_impossible(last_node, cumulative, vocabulary, excluded):
 
 @compiled
 def _code_byte(
-    token, low, high, depth, cumulative, lane, history, token_bytes, learned, adaptive, scratch, rates,
-    coder, coded, stretch, squash, counter_stretch, counter_rates,
+    token, low, high, depth, cumulative, lane, history, token_bytes, first_byte_starts, learned, adaptive, scratch,
+    rates, coder, coded, stretch, squash, counter_stretch, counter_rates,
 ):  # fmt: skip
     counters, slots, positions = adaptive.counters, scratch.slots, scratch.positions
     bucket_mask = (1 << adaptive.table_bits[0]) - 1
@@ -337,7 +337,8 @@ def _code_byte(
         for i in range(CONTEXTS):
             positions[i] = slots[i] + within
         # The network: tokens that go on with a 1 bit, of those that are left.
-        boundary = lower_bound(token_bytes, low, high, depth, ((partial << 1) | 1) << shift & 0xFF)
+        upper = ((partial << 1) | 1) << shift & 0xFF
+        boundary = first_byte_starts[upper] if depth == 0 else lower_bound(token_bytes, low, high, depth, upper)
         total = np.int64(cumulative[high]) - np.int64(cumulative[low])
         ones = np.int64(cumulative[high]) - np.int64(cumulative[boundary])
         if depth == 0:
