@@ -61,6 +61,16 @@ def _scale_scores(scores, offset, scale, slope):
 
 
 @compiled
+def _best_score(dots, offset, scale, slope):
+    """The best of what :func:`_scale_scores` makes of dot products, which stay."""
+    farthest = dots.size - 1
+    best = -(1 << 31)
+    for p in range(dots.size):
+        best = max(best, (((np.int64(dots[p]) - offset) * scale + (1 << 15)) >> 16) - slope * (farthest - p))
+    return best
+
+
+@compiled
 def _soften(scores, best, table, weights, high_bytes, low_bytes):
     """Scores to weights of 16 bits, and these to their bytes; returns the sum of all."""
     total = np.int64(0)
@@ -138,10 +148,6 @@ def _attend(
     for h in range(first_head, heads, head_step):
         low = h * head_width
         scale, slope = temperature[h], slopes[h]
-        reach = window
-        if slope > 0:  # farther back, weights are 0 whatever the scores
-            reach = min(window, (2 * (largest_dot * abs(scale) >> 16) + _NATS_TO_NOTHING) // slope + 2)
-        first = max(0, here + 1 - reach)
         for i in range(head_width):
             scaled[i] = clip_symmetric(rescale_sum(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
         normalise_row(scaled[:head_width], ACTIVATION_STEPS_PER_RMS, query[0])
@@ -158,19 +164,28 @@ def _attend(
             value = (rescale_sum(row[j], multiplier[j]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
             value = clip_symmetric(value, INT8_MAX)
             values[h, i // TILE, here // GROUP, i % TILE, here % GROUP] = np.int8(value)
-        for tile in range(first // TILE, tile_after):
-            place = (h * keys.shape[1] + tile) * key_groups * (TILE * GROUP)
+        first, first_tile = max(0, here + 1 - window), tile_after
+        while first_tile > first // TILE:
+            first_tile -= 1
+            place = (h * keys.shape[1] + first_tile) * key_groups * (TILE * GROUP)
             if plain:
-                plain_tiles(all_keys, place, query, 0, 0, key_groups, starts, dots, tile * TILE)
+                plain_tiles(all_keys, place, query, 0, 0, key_groups, starts, dots, first_tile * TILE)
             else:
-                unsigned_tile(all_keys, place, query, 0, 0, key_groups, starts, dots, tile * TILE)
+                unsigned_tile(all_keys, place, query, 0, 0, key_groups, starts, dots, first_tile * TILE)
+            if slope > 0 and first_tile == tile_after - 1:
+                near = max(first, first_tile * TILE)
+                nearest = dots[0, near : here + 1]
+                best = np.int64(_best_score(nearest, UNSIGNED_OFFSET * query_sum, scale, slope))
+                # So far back that even the largest score there can be makes a weight of 0.
+                reach = ((largest_dot * abs(scale) >> 16) + 1 - best + _NATS_TO_NOTHING) // slope + 1
+                first = max(first, min(near, here + 1 - reach))
         scores = dots[0, first : here + 1]
-        best = _scale_scores(scores, UNSIGNED_OFFSET * query_sum, scale, slope)
+        best_score = _scale_scores(scores, UNSIGNED_OFFSET * query_sum, scale, slope)
         group, group_after = first // GROUP, here // GROUP + 1
         weight_bytes[:, group * GROUP : first] = 0
         weight_bytes[:, here + 1 : group_after * GROUP] = 0
         weight_sum = _soften(
-            scores, best, table, weights, weight_bytes[0, first : here + 1], weight_bytes[1, first : here + 1]
+            scores, best_score, table, weights, weight_bytes[0, first : here + 1], weight_bytes[1, first : here + 1]
         )
         for tile in range(value_tiles):
             place = (h * value_tiles + tile) * value_groups * (TILE * GROUP)
@@ -181,7 +196,7 @@ def _attend(
                 signed_tile(all_values, place, weight_bytes, 0, group, group_after, starts, partial, tile * TILE)
         for i in range(head_width):
             means[i] = (np.int64(partial[0, i]) << 8) + np.int64(partial[1, i])
-        weight_sum += _add_best_values(scores, best, values[h], first, means)
+        weight_sum += _add_best_values(scores, best_score, values[h], first, means)
         _divide(means, weight_sum)
         for i in range(head_width):
             out[low + i] = np.int32(means[i])
