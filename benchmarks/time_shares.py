@@ -1,7 +1,7 @@
 """Where the time of mixed mode goes: ``python -m llmzip.benchmarks.time_shares FILE``.
 
 Restores FILE once as a whole, then runs each part of a decoding step alone on one core, on random states and a full
-attention window; decoding shares products and attention between two cores, compression runs on chunks of positions.
+attention window; decoding shares all but mixing between two cores, compression runs on chunks of positions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import click
 import numpy as np
 
 from llmzip import mixed_coding, network
+from llmzip.attention import attend_heads
 from llmzip.benchmarks.machine import machine_line
+from llmzip.convolution import convolve_lanes
 from llmzip.fixed_point import EXP_COARSE, EXP_FINE
 from llmzip.integer_product import multiply
 from llmzip.lane_network import known_frequencies, lane_groups
@@ -22,8 +24,7 @@ from llmzip.lanes import LaneLayout
 from llmzip.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.model import Model, load_model
 from llmzip.progress import SILENT
-from llmzip.second_core import NO_HELPER, attend_shared, convolve_shared, new_buffers
-from llmzip.softmax import token_frequencies
+from llmzip.second_core import NO_HELPER
 
 REPETITIONS = 200
 
@@ -41,49 +42,65 @@ def _median_microseconds(function: Callable[[], object]) -> float:
 def step_parts(model: Model, lanes: int) -> dict[str, float]:
     """Microseconds of each part of the network in a decoding step of ``lanes`` tokens, on one core."""
     random = np.random.default_rng(0)
-    stack, config = model.decoder, model.config.decoder
+    stack, config, head = model.decoder, model.config.decoder, model.head
     weights, matrices, way = stack.weights, stack.matrices, stack.way_to_multiply(None)
-    buffers = new_buffers(lanes, config.width, config.hidden, model.config.vocabulary)
-    buffers.quantised[:] = random.integers(-40, 40, buffers.quantised.shape)
-    buffers.tall_quantised[:] = random.integers(-40, 40, buffers.tall_quantised.shape)
+    buffers = network.new_buffers(lanes, 1, config, model.config.vocabulary)
+    buffers.inputs[:] = random.integers(88, 168, buffers.inputs.shape)
+    buffers.tall_inputs[:] = random.integers(88, 168, buffers.tall_inputs.shape)
     state = stack.new_state(lanes, 1)
     state.keys[:] = random.integers(100, 156, state.keys.shape)
     state.values[:] = random.integers(-30, 30, state.values.shape)
     state.length[0] = config.window
-    residual = np.zeros((lanes, config.width), np.int32)
-    _, head_multiplier, bias = model.head
     layers = range(len(config.layers))
     convolutions = [layer for layer in layers if config.layers[layer] == "c"]
     attentions = [layer for layer in layers if config.layers[layer] == "a"]
+    square_sums = buffers.shared[0, 0]
 
     def products() -> None:
         for layer in layers:
             for inputs, matrix, out in (
-                (buffers.quantised, matrices.to_inner, buffers.wide),
-                (buffers.quantised, matrices.from_inner, buffers.narrow),
-                (buffers.quantised, matrices.up, buffers.tall),
-                (buffers.tall_quantised, matrices.down, buffers.narrow),
+                (buffers.inputs, matrices.to_inner, buffers.wide),
+                (buffers.inputs, matrices.from_inner, buffers.narrow),
+                (buffers.inputs, matrices.up, buffers.tall),
+                (buffers.tall_inputs, matrices.down, buffers.narrow),
             ):
                 multiply(inputs, matrix, layer, way, 0, out.shape[1], out)
-        multiply(buffers.quantised, model.head_matrix, 0, way, 0, model.config.vocabulary, buffers.logits)
+        multiply(buffers.inputs, head.matrix, 0, way, 0, model.config.vocabulary, buffers.logits)
 
     def attention() -> None:
         for layer in attentions:
-            attend_shared(weights, state, config.window, way, lanes, 1, buffers, NO_HELPER, layer)
+            slot = weights.cache_slot[layer]
+            attend_heads(
+                buffers.wide, weights.in_multiplier[layer], weights.temperature[layer], weights.slopes,
+                state.keys[slot], state.values[slot], state.length[0], config.window, way, lanes, 1, 0, 1,
+                buffers.inner,
+            )  # fmt: skip
 
     def convolution() -> None:
         for layer in convolutions:
-            convolve_shared(weights, state, lanes, 1, buffers, NO_HELPER, layer)
+            convolve_lanes(
+                buffers.wide, weights.in_multiplier[layer], weights.taps[layer], state.tails[layer], 0, config.width,
+                lanes, 1, buffers.inner,
+            )  # fmt: skip
 
     def norms() -> None:
+        normalise = network._normalise
         for layer in layers:
+            normalise(buffers.inner, 0, config.width, 16, buffers.inputs, buffers.shared, NO_HELPER, 0, 1)
             for multiplier in (weights.out_multiplier[layer], weights.down_multiplier[layer]):
-                network._add_to_residual(buffers.narrow, multiplier, residual, buffers.quantised)
-            network._square_relu(buffers.tall, weights.up_multiplier[layer], buffers.tall_quantised)
+                network._add_to_residual(buffers.narrow, multiplier, 0, config.width, buffers.residual, square_sums)
+                normalise(buffers.residual, 0, config.width, 16, buffers.inputs, buffers.shared, NO_HELPER, 0, 1)
+            network._square_relu(buffers.tall, weights.up_multiplier[layer], 0, config.hidden, square_sums)
+            normalise(buffers.tall, 0, config.hidden, 8, buffers.tall_inputs, buffers.shared, NO_HELPER, 0, 1)
 
     def softmax() -> None:
-        token_frequencies(buffers.logits, head_multiplier, bias, EXP_COARSE, EXP_FINE, buffers.cumulative)
+        buffers.logits[:] = logits
+        network._frequencies(
+            buffers.logits, head, buffers.cumulative, buffers.shared, NO_HELPER, EXP_COARSE, EXP_FINE, 0, 1
+        )
 
+    products()
+    logits = buffers.logits.copy()
     parts = (products, attention, convolution, norms, softmax)
     return {part.__name__: _median_microseconds(part) for part in parts}
 

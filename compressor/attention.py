@@ -133,6 +133,23 @@ def _ask_for_newest(keys, values, here, first_head, head_step):
 
 
 @compiled
+def _normalise_sums(row, multiplier, first, scaled, out):
+    """Sums of a product from ``first`` on, normalised; ``scaled`` is working memory."""
+    sums, factors = row[first : first + scaled.size], multiplier[first : first + scaled.size]
+    for i in range(scaled.size):
+        scaled[i] = clip_symmetric(rescale_sum(sums[i], factors[i]), RESIDUAL_MAX)
+    normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, out)
+
+
+@compiled
+def _round_values(row, multiplier, first, out):
+    sums, factors = row[first : first + out.size], multiplier[first : first + out.size]
+    for i in range(out.size):
+        value = (rescale_sum(sums[i], factors[i]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
+        out[i] = clip_symmetric(value, INT8_MAX)
+
+
+@compiled
 def _attend(
     row, multiplier, temperature, slopes, keys, values, here, window, plain, first_head, head_step, table, query,
     scaled, dots, weights, weight_bytes, partial, means, starts, out,
@@ -148,22 +165,19 @@ def _attend(
     for h in range(first_head, heads, head_step):
         low = h * head_width
         scale, slope = temperature[h], slopes[h]
-        for i in range(head_width):
-            scaled[i] = clip_symmetric(rescale_sum(row[low + i], multiplier[low + i]), RESIDUAL_MAX)
-        normalise_row(scaled[:head_width], ACTIVATION_STEPS_PER_RMS, query[0])
+        _normalise_sums(row, multiplier, low, scaled, query[0])
         query_sum = np.int64(0)
         for i in range(head_width):
             query_sum += np.int64(query[0, i])
+        _normalise_sums(row, multiplier, width + low, scaled, scaled)
+        key_place = ((h * keys.shape[1] + here // TILE) * key_groups * TILE + here % TILE) * GROUP
         for i in range(head_width):
-            j = width + low + i
-            scaled[i] = clip_symmetric(rescale_sum(row[j], multiplier[j]), RESIDUAL_MAX)
-        normalise_row(scaled, ACTIVATION_STEPS_PER_RMS, scaled)
+            all_keys[key_place + i // GROUP * (TILE * GROUP) + i % GROUP] = np.uint8(scaled[i] + UNSIGNED_OFFSET)
+        _round_values(row, multiplier, 2 * width + low, scaled)
+        value_place = h * value_tiles * value_groups + here // GROUP
         for i in range(head_width):
-            keys[h, here // TILE, i // GROUP, here % TILE, i % GROUP] = np.uint8(scaled[i] + UNSIGNED_OFFSET)
-            j = 2 * width + low + i
-            value = (rescale_sum(row[j], multiplier[j]) + (1 << (_VALUE_SHIFT - 1))) >> _VALUE_SHIFT
-            value = clip_symmetric(value, INT8_MAX)
-            values[h, i // TILE, here // GROUP, i % TILE, here % GROUP] = np.int8(value)
+            group_place = (value_place + i // TILE * value_groups) * (TILE * GROUP)
+            all_values[group_place + i % TILE * GROUP + here % GROUP] = np.int8(scaled[i])
         first, first_tile = max(0, here + 1 - window), tile_after
         while first_tile > first // TILE:
             first_tile -= 1
