@@ -29,7 +29,7 @@ from llmzip.errors import LlmzError, TruncatedError
 from llmzip.lanes import LaneLayout
 from llmzip.layout import LONGEST_TEXT, Layout, read_layout, take_out_layout
 from llmzip.mixed_coding import MAX_BUCKET_BITS, MIN_BUCKET_BITS, MixedCoder, bucket_bits_for
-from llmzip.model import Model, code_lengths
+from llmzip.model import Model, network_code_lengths
 from llmzip.progress import SILENT, Progress
 from llmzip.repeats import MAX_DISTANCE, Piece, RepeatFinder, RepeatWindow
 from llmzip.settings import Settings
@@ -145,34 +145,36 @@ class BlockEncoder:
     def _encode_new(self, plain: bytes) -> Block:
         packed = _lzma_compress(plain, self._settings.context_mode)
         choices = [_Choice(Method.STORED, 0, plain), _Choice(Method.LZMA, 0, packed)]
-        tried: set[Method] = set()
+        tried = None
         if _all_but_vanishes(plain, packed):
             self._progress.advance(len(plain))
         else:
-            layout, text = take_out_layout(plain, self.sample_bits if self._model else None) or (None, plain)
-            coded = self._encode_with_model(self._model, text, len(packed)) if self._model else None
-            if coded is None:
-                if self._model:  # which takes it for no text
-                    layout, text = None, plain
-                coded = self._encode_with_contexts(text)
-            tried.add(coded.method)
-            choices.append(coded.laid_out(layout, len(text)) if layout else coded)
+            tried, coded = self._encode_with_adaptive_models(plain, len(packed))
+            choices.append(coded)
         best = min(choices, key=_Choice.size)
         parameter = best.parameter
         if best.method in (Method.STORED, Method.LZMA):
             parameter = self._restart(tried)
         return seal(Block(best.method, parameter, len(plain), b"", best.payload or b""), self._header, plain)
 
-    def _restart(self, tried: set[Method]) -> int:
+    def _encode_with_adaptive_models(self, plain: bytes, bound: int) -> tuple[Method, _Choice]:
+        """The method that codes the text of a block, and the block with what layout was taken out of the text."""
+        sample_bits = self.sample_bits if self._model else None
+        layout, text = take_out_layout(plain, sample_bits) or (None, plain)
+        coded = self._encode_with_model(self._model, text, bound) if self._model else self._encode_with_contexts(text)
+        if coded is None:  # the model takes it for no text
+            layout, coded = None, self._encode_with_contexts(plain)
+        return coded.method, coded.laid_out(layout, len(text)) if layout else coded
+
+    def _restart(self, tried: Method | None) -> int:
         """Give up models that have learned from a block which the decoder will not see through them."""
-        restarts = 0
-        if any(method.is_mixed for method in tried):
-            self._mixed = None
-            restarts |= RESTART_MIXED
-        if Method.CONTEXT in tried:
+        if tried is Method.CONTEXT:
             self._context = None
-            restarts |= RESTART_CONTEXT
-        return restarts
+            return RESTART_CONTEXT
+        if tried and tried.is_mixed:
+            self._mixed = None
+            return RESTART_MIXED
+        return 0
 
     def _encode_with_model(self, model: Model, plain: bytes, bound: int) -> _Choice | None:
         """None for what does not look like text."""
@@ -249,9 +251,7 @@ def _bits_by_network(model: Model, parts: list[NDArray[np.int32]]) -> float:
     """Bits of runs of tokens by the network alone, each from a cold start."""
     longest = max(map(len, parts))
     targets = np.stack([np.pad(part, (0, longest - len(part))) for part in parts])
-    first = np.full((len(parts), 1), model.start_token, np.int32)
-    cumulative = model.predictor(len(parts), longest, None)(np.concatenate([first, targets[:, :-1]], 1))
-    lengths = code_lengths(cumulative, targets.ravel()).reshape(targets.shape)
+    lengths = network_code_lengths(model, targets)
     return float(sum(row[: len(part)].sum() for row, part in zip(lengths, parts, strict=True)))
 
 

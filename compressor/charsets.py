@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,25 +46,31 @@ def from_utf8(text: bytes, charset: int) -> bytes:
     return text.decode("utf-8", "surrogatepass").encode(CHARSETS[charset], "surrogatepass")
 
 
-def find_charset(plain: bytes, sample_bits: SampleBits | None) -> int | None:
-    """The charset that ``plain`` is better read in, or None for UTF-8, ASCII and what is no text.
+def find_charset(plain: bytes, sample_bits: SampleBits | None) -> tuple[int, bytes] | None:
+    """The charset that ``plain`` is better read in and its text in UTF-8; None for UTF-8, ASCII and what is no text.
 
     Args:
         sample_bits: tells charsets of one byte a letter apart; without it they are not looked for.
     """
     values = np.frombuffer(plain, np.uint8)
     if len(plain) >= 2 and len(plain) % 2 == 0 and (found := _find_utf_16(values)) is not None:
-        return found
+        text = to_utf8(plain, found)
+        return None if text is None else (found, text)
     if not sample_bits or (values >= 128).sum() < _FEWEST_HIGH_BYTES or (values == 0).any() or _is_utf8(plain):
         return None
     parts = sample(plain)
-    best, least = None, _WORTHWHILE * sample_bits(parts)
+    enough = _WORTHWHILE * sample_bits(parts)
+    for bits, charset in sorted(_bits_by_charset(parts, sample_bits)):
+        if bits < enough and (text := to_utf8(plain, charset)) is not None:
+            return charset, text
+    return None
+
+
+def _bits_by_charset(parts: list[bytes], sample_bits: SampleBits) -> Iterator[tuple[float, int]]:
     for charset in range(_FIRST_OF_ONE_BYTE, len(CHARSETS)):
-        if to_utf8(plain, charset) is not None:
-            bits = sample_bits([to_utf8(part, charset) or part for part in parts])
-            if bits < least:
-                best, least = charset, bits
-    return best
+        read = [to_utf8(part, charset) for part in parts]
+        if None not in read:
+            yield sample_bits([text or b"" for text in read]), charset
 
 
 def _find_utf_16(values: NDArray[np.uint8]) -> int | None:

@@ -7,6 +7,7 @@ mixed mode's time. What these decorators compile must therefore not make arrays,
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
@@ -14,6 +15,25 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+
+def _discard_stale_kernels() -> None:
+    """Empty the package's cache of kernels where any of its modules has changed: numba looks at a kernel's own module
+    only, not at those whose functions were compiled into it."""
+    folder = Path(__file__).parent
+    sources = ((path.name, path.stat()) for path in sorted(folder.glob("*.py")))
+    state = "".join(f"{name} {status.st_mtime_ns} {status.st_size}\n" for name, status in sources)
+    kept = folder / "__pycache__" / "kernels.txt"
+    try:
+        if kept.exists() and kept.read_text() == state:
+            return
+        for kernel in kept.parent.glob("*.nb[ic]"):
+            kernel.unlink(missing_ok=True)
+        kept.write_text(state)
+    except OSError:  # nobody may write there: numba then keeps kernels elsewhere
+        return
+
+
+_discard_stale_kernels()
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
 
 compiled = njit(**_OPTIONS)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.bit_models import clip
-from llmzip.charsets import CHARSETS, SampleBits, find_charset, from_utf8, sample, to_utf8
+from llmzip.charsets import CHARSETS, SampleBits, find_charset, from_utf8, sample
 from llmzip.compilation import compiled
 from llmzip.container import MAX_BLOCK_BYTES, Reader, pack_varint
 from llmzip.errors import LlmzError
@@ -338,11 +338,10 @@ def take_out_layout(plain: bytes, sample_bits: SampleBits | None = None) -> tupl
     """
     flags = width = 0
     bare_line_ends = exceptions = np.zeros(0, np.int64)
-    charset = find_charset(plain, sample_bits)
-    in_utf8 = None if charset is None else to_utf8(plain, charset)
-    if in_utf8 is not None:
+    charset, in_utf8 = find_charset(plain, sample_bits) or (None, plain)
+    if charset is not None:
         flags |= CHARSET
-    text = np.frombuffer(bytearray(in_utf8 or plain), np.uint8)
+    text = np.frombuffer(bytearray(in_utf8), np.uint8)
     line_ends = np.flatnonzero(text == _NEWLINE)
     if line_ends.size >= _FEWEST_LINES:
         behind_return = (line_ends > 0) & (text[line_ends - 1] == _RETURN)

@@ -227,6 +227,21 @@ def code_lengths(cumulative: NDArray[np.int32], tokens: NDArray[np.integer]) -> 
     return -np.log2((cumulative[rows, tokens + 1] - cumulative[rows, tokens]) / cumulative[:, -1])
 
 
+def inputs_of(model: Model, targets: NDArray[np.int32]) -> NDArray[np.int32]:
+    """What the network reads before each of ``targets`` ``[rows, length]``: the start token, then those before."""
+    first = np.full((len(targets), 1), model.start_token, np.int32)
+    return np.concatenate([first, targets[:, :-1]], 1)
+
+
+def network_code_lengths(
+    model: Model, targets: NDArray[np.int32], side: NDArray[np.int8] | None = None
+) -> NDArray[np.float64]:
+    """Ideal bits of ``targets`` ``[rows, length]`` by the network alone, each row from a cold start."""
+    rows, length = targets.shape
+    cumulative = model.predictor(rows, length, side)(inputs_of(model, targets))
+    return code_lengths(cumulative, targets.ravel()).reshape(targets.shape)
+
+
 @lru_cache(maxsize=4)
 def load_model(path: str | None = None) -> Model:
     """Load a model file, or the model that ships in the package.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmzip.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
 from llmzip.errors import LlmzError
-from llmzip.model import Model, code_lengths
+from llmzip.model import Model, inputs_of, network_code_lengths
 
 NULL_SIDE = b"\0"
 TRIAL_TOKENS = 512
@@ -68,16 +68,12 @@ class SideTrial:
         first, last = (0, 0) if self._whole else (tokens.size // 4, 3 * tokens.size // 4 - length)
         starts = np.linspace(first, last, 1 if self._whole else parts).astype(np.int64)
         self._targets = np.stack([tokens[start : start + length] for start in starts])
-        beginning = np.full((len(starts), 1), model.start_token, np.int32)
-        self._inputs = np.concatenate([beginning, self._targets[:, :-1]], 1)
         self._cold = 0 if self._whole else COLD_TOKENS
         self._weight = tokens.size / self._targets[:, self._cold :].size
 
     def bits(self, side: NDArray[np.int8] | None) -> float:
         """Bits of the whole block by the network alone, estimated on the parts behind their start, and of ``side``."""
-        rows, length = self._inputs.shape
-        cumulative = self._model.predictor(rows, length, side)(self._inputs)
-        lengths = code_lengths(cumulative, self._targets.ravel()).reshape(rows, length)
+        lengths = network_code_lengths(self._model, self._targets, side)
         return float(lengths[:, self._cold :].sum()) * self._weight + 8 * len(pack_side(self._model, side))
 
     def read(self) -> NDArray[np.int8]:
@@ -93,7 +89,8 @@ class SideTrial:
             from llmzip.models.refine_side import refine_by_gradient
 
             steps = effort * GRADIENT_STEPS
-            return refine_by_gradient(self._model, self._inputs, self._targets, self._cold, side, steps, self._weight)
+            inputs = inputs_of(self._model, self._targets)
+            return refine_by_gradient(self._model, inputs, self._targets, self._cold, side, steps, self._weight)
         return self.search(side, effort * SEARCH_STEPS)
 
     def search(self, side: NDArray[np.int8], steps: int) -> NDArray[np.int8]:

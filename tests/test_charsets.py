@@ -36,7 +36,8 @@ def test_charsets_are_found_and_pay(text: str, charset: str, shipped: Model) -> 
     encoder = BlockEncoder(Header(bytes(4), True, False), shipped, Settings())
     found = find_charset(plain, encoder.sample_bits)
     assert found is not None
-    assert CHARSETS[found] == charset
+    assert CHARSETS[found[0]] == charset
+    assert found[1] == text.encode()
     packed = compress(plain)
     assert decompress(packed) == plain
     assert describe(io.BytesIO(packed))["laid_out_blocks"] == 1
