@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from numpy.typing import NDArray
 
 from llmzip.integer_product import (
     DOT_PRODUCTS,
@@ -24,12 +25,17 @@ from llmzip.integer_product import (
     PLAIN,
     SMALL_WEIGHT,
     TILE,
+    UNSIGNED_OFFSET,
     multiply,
     plain_tiles,
     signed_tile,
     unsigned_tile,
     with_tiles,
 )
+
+
+def moved_up(inputs: NDArray[np.int16]) -> NDArray[np.uint8]:
+    return (inputs + UNSIGNED_OFFSET).astype(np.uint8)
 
 
 @njit
@@ -56,7 +62,7 @@ def test_products_equal_numpy(rows: int, outputs: int, length: int, largest: int
     matrices = with_tiles(np.stack([np.zeros_like(weight), weight]))
     for way in (PLAIN, FASTEST, FASTEST_FOR_SMALL_WEIGHTS) if largest <= SMALL_WEIGHT else (PLAIN, FASTEST):
         out = np.full((rows, outputs), 7, np.int32)
-        multiply(inputs, matrices, 1, way, first, outputs, out)
+        multiply(moved_up(inputs), matrices, 1, way, first, outputs, out)
         assert np.array_equal(out[:, first:], expected[:, first:])
         assert (out[:, :first] == 7).all()
 
@@ -66,7 +72,7 @@ def test_extreme_values_do_not_saturate() -> None:
         for value, weight_value in itertools.product((-127, 127), (-largest, largest)):
             weight, inputs = np.full((1, TILE, 1024), weight_value, np.int8), np.full((4, 1024), value, np.int16)
             out = np.empty((4, TILE), np.int32)
-            multiply(inputs, with_tiles(weight), 0, way, 0, TILE, out)
+            multiply(moved_up(inputs), with_tiles(weight), 0, way, 0, TILE, out)
             assert (out == 1024 * value * weight_value).all()
 
 
