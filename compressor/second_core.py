@@ -27,10 +27,10 @@ STEP, READY, STOP, LATE, FIRST_MEETING, SECOND_MEETING = range(0, 48, 8)
 CONTROL_WORDS = 48
 _SPINS_PER_MEETING = 1 << 16
 """Turns of the waiting loop, some 20 microseconds, that a meeting may take on average."""
-_SPINS_TO_YIELD = 1 << 14
-_LATE_LIMIT = 1 << 28
+_SPINS_TO_YIELD = 1 << 11
+_LATE_LIMIT = 1 << 25
 """After so many turns too many the second core is taken to be busy, and the caller goes on alone for a while."""
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 1.0
 
 
 def _atomic(store: bool) -> Any:
