@@ -53,7 +53,8 @@ def load_corpus(
     domains = []
     separator = int(tokenizer.encode(b"\0")[0])
     for name, path in domain_files(folder).items():
-        cached = cache / f"{folder.name}-{name}.npz" if cache else None
+        suffix = "-both-line-ends" if vary_line_ends else ""
+        cached = cache / f"{folder.name}-{name}{suffix}.npz" if cache else None
         if cached and cached.exists():
             with np.load(cached) as saved:
                 tokens, text_bytes = saved["tokens"], int(saved["text_bytes"])

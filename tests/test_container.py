@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from llmzip.container import pack_varint
 from llmzip.errors import LlmzError
+from llmzip.inspection import describe
 from llmzip.settings import Settings
 from llmzip.streams import compress, decompress
 from tests.conftest import TINY_PATH
@@ -29,8 +32,11 @@ def archive(request: pytest.FixtureRequest, text: bytes) -> tuple[bytes, bytes]:
         plain = bytes((i * 7919) % 256 for i in range(100))
         return plain, compress(plain)
     if request.param == "laid out":
-        plain = text[:250].replace(b" ", b"\r\n")
-        return plain, compress(plain, SETTINGS[request.param])
+        plain = b"\r\n".join([word for word in text.split() if len(word) < 5][:20])
+        assert len(plain) < 128  # damage must not make megabytes of it
+        packed = compress(plain, SETTINGS[request.param])
+        assert describe(io.BytesIO(packed))["laid_out_blocks"] == 1
+        return plain, packed
     return text[:250], compress(text[:250], SETTINGS[request.param])
 
 
