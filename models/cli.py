@@ -59,7 +59,7 @@ def main(
     """
     packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).vocabulary
     tokenizer = Tokenizer.from_bytes(packed)
-    training = load_corpus(corpus / "train", tokenizer, run / "tokens", vary_line_ends=True)
+    training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
     options = TrainingOptions(
         steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile,

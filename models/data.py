@@ -31,21 +31,8 @@ class Domain:
         return cls(name, 1.0, tokens.astype(np.uint16), text_bytes, np.zeros(0, np.int64))
 
 
-def with_both_line_ends(text: bytes) -> bytes:
-    """Every second document with LF in place of CR LF: block coding may take out the CR of a file that has them
-    (:mod:`llmzip.layout`), and books come with either."""
-    documents = text.split(b"\0")
-    documents[1::2] = [document.replace(b"\r\n", b"\n") for document in documents[1::2]]
-    return b"\0".join(documents)
-
-
-def load_corpus(
-    folder: Path, tokenizer: Tokenizer, cache: Path | None = None, vary_line_ends: bool = False
-) -> list[Domain]:
+def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -> list[Domain]:
     """Tokenise every domain of ``folder``; token streams are kept in ``cache`` when given.
-
-    Args:
-        vary_line_ends: read :func:`with_both_line_ends`.
 
     Raises:
         FileNotFoundError: the folder holds no text.
@@ -53,15 +40,12 @@ def load_corpus(
     domains = []
     separator = int(tokenizer.encode(b"\0")[0])
     for name, path in domain_files(folder).items():
-        suffix = "-both-line-ends" if vary_line_ends else ""
-        cached = cache / f"{folder.name}-{name}{suffix}.npz" if cache else None
+        cached = cache / f"{folder.name}-{name}.npz" if cache else None
         if cached and cached.exists():
             with np.load(cached) as saved:
                 tokens, text_bytes = saved["tokens"], int(saved["text_bytes"])
         else:
             text = read_domain(path)
-            if vary_line_ends:
-                text = with_both_line_ends(text)
             tokens, text_bytes = tokenizer.encode(text).astype(np.uint16), len(text)
             if cached:
                 cached.parent.mkdir(parents=True, exist_ok=True)

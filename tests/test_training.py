@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 
 from llmzip.architecture import ModelConfig  # noqa: E402
 from llmzip.model import Model  # noqa: E402
-from llmzip.models.data import BatchSampler, Domain, load_corpus, with_both_line_ends  # noqa: E402
+from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
 from llmzip.models.export import export_model, import_model, restore_network  # noqa: E402
 from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
@@ -289,7 +289,3 @@ def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     packed = compress(data, settings)
     assert packed[5:9] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
     assert decompress(packed, str(exported)) == data
-
-
-def test_every_second_document_is_read_with_the_other_line_ends() -> None:
-    assert with_both_line_ends(b"a\r\nb\0c\r\nd\ne\0f\r\n") == b"a\r\nb\0c\nd\ne\0f\r\n"
