@@ -12,8 +12,10 @@ from pathlib import Path
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from llmzip import mixed_coding, network
+from llmzip.architecture import ACTIVATION_STEPS_PER_RMS, GATE_STEPS_PER_RMS
 from llmzip.attention import attend_heads
 from llmzip.benchmarks.machine import machine_line
 from llmzip.convolution import convolve_lanes
@@ -83,15 +85,17 @@ def step_parts(model: Model, lanes: int) -> dict[str, float]:
                 lanes, 1, buffers.inner,
             )  # fmt: skip
 
+    def normalise(values: NDArray[np.int32], steps_per_rms: int, inputs: NDArray[np.uint8]) -> None:
+        network._normalise(values, 0, values.shape[1], steps_per_rms, inputs, buffers.shared, NO_HELPER, 0, 1)
+
     def norms() -> None:
-        normalise = network._normalise
         for layer in layers:
-            normalise(buffers.inner, 0, config.width, 16, buffers.inputs, buffers.shared, NO_HELPER, 0, 1)
+            normalise(buffers.inner, ACTIVATION_STEPS_PER_RMS, buffers.inputs)
             for multiplier in (weights.out_multiplier[layer], weights.down_multiplier[layer]):
                 network._add_to_residual(buffers.narrow, multiplier, 0, config.width, buffers.residual, square_sums)
-                normalise(buffers.residual, 0, config.width, 16, buffers.inputs, buffers.shared, NO_HELPER, 0, 1)
+                normalise(buffers.residual, ACTIVATION_STEPS_PER_RMS, buffers.inputs)
             network._square_relu(buffers.tall, weights.up_multiplier[layer], 0, config.hidden, square_sums)
-            normalise(buffers.tall, 0, config.hidden, 8, buffers.tall_inputs, buffers.shared, NO_HELPER, 0, 1)
+            normalise(buffers.tall, GATE_STEPS_PER_RMS, buffers.tall_inputs)
 
     def softmax() -> None:
         buffers.logits[:] = logits

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from llmzip.architecture import ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS, INT8_MAX
-from llmzip.compilation import compiled, prefetch
+from llmzip.compilation import compiled, inlined, prefetch
 from llmzip.fixed_point import (
     EXP_COARSE,
     EXP_COARSE_BITS,
@@ -48,13 +48,18 @@ def groups_of(size: int) -> int:
     return -(-size // GROUP)
 
 
+@inlined
+def _score(dot, offset, scale, slope, distance):
+    return (((np.int64(dot) - offset) * scale + (1 << 15)) >> 16) - slope * distance
+
+
 @compiled
 def _scale_scores(scores, offset, scale, slope):
     """Dot products less ``offset`` to scores, the last position's the nearest; returns the best."""
     farthest = scores.size - 1
     best = np.int32(-(1 << 31))
     for p in range(scores.size):
-        score = np.int32((((np.int64(scores[p]) - offset) * scale + (1 << 15)) >> 16) - slope * (farthest - p))
+        score = np.int32(_score(scores[p], offset, scale, slope, farthest - p))
         scores[p] = score
         best = max(best, score)
     return best
@@ -66,7 +71,7 @@ def _best_score(dots, offset, scale, slope):
     farthest = dots.size - 1
     best = -(1 << 31)
     for p in range(dots.size):
-        best = max(best, (((np.int64(dots[p]) - offset) * scale + (1 << 15)) >> 16) - slope * (farthest - p))
+        best = max(best, _score(dots[p], offset, scale, slope, farthest - p))
     return best
 
 

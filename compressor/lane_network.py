@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.model import Model
+from llmzip.model import Model, inputs_of
 from llmzip.settings import available_cores
 
 CHUNK_ROWS = 256
@@ -49,7 +49,7 @@ def known_frequencies(
     lanes, steps = grid.shape
     chunk = max(1, CHUNK_ROWS * len(groups) // lanes)
     predictors = [model.predictor(lanes // len(groups), chunk, side, kernel) for _ in groups]
-    inputs = np.concatenate([np.full((lanes, 1), model.start_token, np.int32), grid[:, :-1]], 1)
+    inputs = inputs_of(model, grid)
     with ThreadPoolExecutor(len(groups)) as pool:
 
         def predict(start: int) -> list[Future[NDArray[np.int32]]]:

@@ -270,8 +270,8 @@ def _normalise(values, first, after, steps_per_rms, inputs, shared, control, par
 
 @njit(cache=True, nogil=True)
 def _attend(weights, matrices, way, state, window, lanes, steps, buffers, layer, part, parts):
-    """Attention of the part's heads, from ``buffers.inputs`` to ``buffers.inner``; returns their first channel and the
-    one behind the last, of all heads if one part has all."""
+    """Attention of the part's heads, every second one, from ``buffers.inputs`` to ``buffers.inner``; the last part has
+    all where heads are no whole tiles."""
     width, heads = buffers.inner.shape[1], weights.temperature.shape[1]
     first_head, head_step = np.int64(0), np.int64(1)
     if parts == 2 and width // heads % TILE == 0:
@@ -431,7 +431,7 @@ class Stack:
             np.zeros((lanes, 2), np.int32),
         )
 
-    def make_room(self, state: StackState, steps: int) -> None:
+    def _make_room(self, state: StackState, steps: int) -> None:
         """Drop positions that no window reaches where ``steps`` further ones would not fit."""
         if state.length[0] + steps > state.keys.shape[3] * TILE:
             _drop_old_positions(state, self.config.window - 1)
@@ -447,7 +447,7 @@ class Stack:
             kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``.
         """
         lanes, steps = tokens.shape
-        self.make_room(state, steps)
+        self._make_room(state, steps)
         buffers = new_buffers(lanes, steps, self.config, 0)
         buffers.tokens[:] = tokens
         if kernel == "blas":
@@ -469,7 +469,7 @@ class Stack:
         Args:
             control: a second core's, which shares ``buffers``.
         """
-        self.make_room(state, tokens.shape[1])
+        self._make_room(state, tokens.shape[1])
         buffers.tokens[:] = tokens
         if kernel == "blas":
             self._run_layers_blas(state, embeddings, side, buffers)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmzip.architecture import ACTIVATION_STEPS_PER_RMS
 from llmzip.errors import LlmzError
-from llmzip.model import Model, code_lengths, load_model
+from llmzip.model import Model, code_lengths, inputs_of, load_model
 from llmzip.progress import SILENT, Progress
 
 CALL_TOKENS = 256
@@ -51,10 +51,10 @@ class TokenEntropies(NamedTuple):
 
 
 def _inputs(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
-    inputs = np.concatenate([[model.start_token], tokens[:-1]]).astype(np.int32)
+    inputs = inputs_of(model, tokens[None])
     for start in range(0, tokens.size, CALL_TOKENS):
         part = slice(start, start + CALL_TOKENS)
-        yield part, np.ascontiguousarray(inputs[None, part])
+        yield part, np.ascontiguousarray(inputs[:, part])
 
 
 def predictions(
