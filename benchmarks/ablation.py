@@ -15,11 +15,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip import mixed_coding, mixing
+from llmzip.mixing import mixed_coding
+from llmzip.mixing import mixing
 from llmzip.benchmarks.machine import machine_line
-from llmzip.lane_network import known_frequencies
-from llmzip.mixed_coding import RATES, MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model
+from llmzip.network.lanes import known_frequencies
+from llmzip.mixing.mixed_coding import RATES, MixedCoder, bucket_bits_for
+from llmzip.network.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.prime import PRIMING_RATES, sample_pieces
 from llmzip.progress import SILENT
@@ -52,7 +53,7 @@ PARTS = (
 )
 LEFT_OUT = "rates[3]"
 SUBSTITUTIONS = (
-    ("from llmzip.compilation import compiled, inlined", "from numba import njit as compiled, njit as inlined"),
+    ("from llmzip.network.compilation import compiled, inlined", "from numba import njit as compiled, njit as inlined"),
     ("if count == 0:", f"if count == 0 or i + 1 == {LEFT_OUT}:"),
     (
         "    length_set = ",
@@ -85,7 +86,7 @@ _remembered: dict[bytes, list[list[NDArray[np.int32]]]] = {}
 def remembered_frequencies(
     model: Model, grid: NDArray[np.int32], groups: list[slice], side: NDArray[np.int8] | None, kernel: str | None
 ) -> Iterator[list[NDArray[np.int32]]]:
-    """:func:`llmzip.lane_network.known_frequencies`, computed once for each piece of text."""
+    """:func:`llmzip.network.lanes.known_frequencies`, computed once for each piece of text."""
     key = grid.tobytes()
     if key not in _remembered:
         steps = known_frequencies(model, grid, groups, side, kernel)

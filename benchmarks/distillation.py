@@ -17,7 +17,7 @@ from torch import Tensor
 
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.scaling import LENGTH, SEQUENCES, operations_per_token, shaped
-from llmzip.model import load_model
+from llmzip.network.model import load_model
 from llmzip.models.data import BatchSampler, Domain, load_corpus
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder

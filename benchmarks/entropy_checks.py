@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from llmzip.architecture import ModelConfig, StackConfig
+from llmzip.network.architecture import ModelConfig, StackConfig
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer, program_peers
 from llmzip.models import estimators

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.model import code_lengths, load_model
+from llmzip.network.model import code_lengths, load_model
 from llmzip.models.data import load_corpus, validation_windows
 from llmzip.models.export import restore_network
 from llmzip.models.train import LN2

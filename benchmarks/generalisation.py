@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from llmzip.architecture import ModelConfig, StackConfig
+from llmzip.network.architecture import ModelConfig, StackConfig
 from llmzip.benchmarks.machine import machine_line
 from llmzip.models.data import Domain, load_corpus
 from llmzip.models.domains import domain_files

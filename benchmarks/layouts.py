@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.block_coding import BlockEncoder
-from llmzip.charsets import CHARSETS
-from llmzip.container import Header
-from llmzip.layout import CHARSET, CRLF, REFLOWED, TEXT_CRLF, Layout, take_out_layout
-from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model
+from llmzip.blocks.choice import BlockEncoder
+from llmzip.text.charsets import CHARSETS
+from llmzip.format.container import Header
+from llmzip.text.line_breaks import CHARSET, CRLF, REFLOWED, TEXT_CRLF, Layout, take_out_layout
+from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
+from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
 from llmzip.settings import Settings
 

@@ -15,9 +15,9 @@ import click
 import numpy as np
 import torch
 
-from llmzip.architecture import DEFAULT_CONFIG, ModelConfig
+from llmzip.network.architecture import DEFAULT_CONFIG, ModelConfig
 from llmzip.benchmarks.machine import machine_line
-from llmzip.model import load_model
+from llmzip.network.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.export import export_model
 from llmzip.models.measures import POWER_LAW_POINTS, fit_power_law

@@ -14,19 +14,20 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip import mixed_coding, network
-from llmzip.architecture import ACTIVATION_STEPS_PER_RMS, GATE_STEPS_PER_RMS
-from llmzip.attention import attend_heads
+from llmzip.mixing import mixed_coding
+from llmzip.network import stack
+from llmzip.network.architecture import ACTIVATION_STEPS_PER_RMS, GATE_STEPS_PER_RMS
+from llmzip.network.attention import attend_heads
 from llmzip.benchmarks.machine import machine_line
-from llmzip.convolution import convolve_lanes
-from llmzip.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.integer_product import multiply
-from llmzip.lane_network import known_frequencies, lane_groups
-from llmzip.lanes import LaneLayout
-from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model
+from llmzip.network.convolution import convolve_lanes
+from llmzip.network.fixed_point import EXP_COARSE, EXP_FINE
+from llmzip.network.integer_product import multiply
+from llmzip.network.lanes import known_frequencies, lane_groups
+from llmzip.network.lane_layout import LaneLayout
+from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
+from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
-from llmzip.second_core import NO_HELPER
+from llmzip.network.second_core import NO_HELPER
 
 REPETITIONS = 200
 

@@ -11,11 +11,11 @@ import click
 import numpy as np
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, code_lengths, load_model
+from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
+from llmzip.network.model import Model, code_lengths, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.progress import SILENT
-from llmzip.token_entropy import predictions
+from llmzip.entropy import predictions
 
 
 def network_bits(model: Model, plain: bytes) -> float:

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from llmzip.errors import LlmzError
     from llmzip.files import Compressor, Decompressor, LlmzFile, compress, decompress, open
-    from llmzip.token_entropy import TokenEntropies, entropy
+    from llmzip.entropy import TokenEntropies, entropy
 
 _HOME = {
     "LlmzError": "llmzip.errors",
@@ -19,8 +19,8 @@ _HOME = {
     "LlmzFile": "llmzip.files",
     "compress": "llmzip.files",
     "decompress": "llmzip.files",
-    "TokenEntropies": "llmzip.token_entropy",
-    "entropy": "llmzip.token_entropy",
+    "TokenEntropies": "llmzip.entropy",
+    "entropy": "llmzip.entropy",
     "open": "llmzip.files",
 }
 __all__ = [

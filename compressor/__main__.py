@@ -1,5 +1,5 @@
 """``python -m llmzip``."""
 
-from llmzip.cli import main
+from llmzip.cli.commands import main
 
 main(prog_name="llmzip")

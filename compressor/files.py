@@ -7,8 +7,8 @@ import io
 import os
 from typing import IO, Any, BinaryIO, cast
 
-from llmzip.block_coding import BlockDecoder, BlockEncoder
-from llmzip.container import (
+from llmzip.blocks.choice import BlockDecoder, BlockEncoder
+from llmzip.format.container import (
     FINGERPRINT_BYTES,
     Header,
     Index,
@@ -19,7 +19,7 @@ from llmzip.container import (
     read_header,
 )
 from llmzip.errors import LlmzError, TruncatedError
-from llmzip.model import load_model
+from llmzip.network.model import load_model
 from llmzip.settings import DEFAULT_LEVEL, Settings
 from llmzip.streams import NO_MODEL, decompress, iterate_plain, member_model
 from llmzip.streams import compress as _compress

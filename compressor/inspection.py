@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, BinaryIO
 
-from llmzip.container import Method, Reader, read_header
+from llmzip.format.container import Method, Reader, read_header
 from llmzip.errors import LlmzError
 from llmzip.streams import NO_MODEL, member_blocks
 

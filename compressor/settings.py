@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from llmzip.container import MAX_LANES
+from llmzip.format.container import MAX_LANES
 
 DEFAULT_LEVEL = 6
 CONTEXT_MODE_LEVELS = range(1, 2)

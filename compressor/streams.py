@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from llmzip.block_coding import BlockDecoder, BlockEncoder, is_repetitive, seal_all
-from llmzip.container import (
+from llmzip.blocks.choice import BlockDecoder, BlockEncoder, is_repetitive, seal_all
+from llmzip.format.container import (
     FINGERPRINT_BYTES,
     MAX_BLOCK_BYTES,
     Block,
@@ -23,7 +23,7 @@ from llmzip.container import (
     read_header,
 )
 from llmzip.errors import LlmzError
-from llmzip.model import Model, find_model, load_model
+from llmzip.network.model import Model, find_model, load_model
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import INDEPENDENT_ABOVE_BYTES, Settings
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
-from llmzip.tokenizer import Tokenizer
+from llmzip.network.tokenizer import Tokenizer
 
 DOCUMENT_START_SHARE = 0.2
 """Share of training sequences that begin at a document's start, as files do."""

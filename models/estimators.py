@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from llmzip.model import Model
+from llmzip.network.model import Model
 from llmzip.models.data import Domain
 from llmzip.models.export import restore_network
 from llmzip.models.train import LN2
@@ -134,7 +134,7 @@ def gradient_times_input(
 
 
 def encoder_estimate(name: str, model: Model, tokens: NDArray[np.integer]) -> NDArray[np.float64]:
-    """One of :data:`llmzip.cli.ENCODER_ESTIMATORS` for ``tokens`` ``[T]``: ``shift`` in bits, the others 0 .. 1."""
+    """One of :data:`llmzip.cli.commands.ENCODER_ESTIMATORS` for ``tokens`` ``[T]``: ``shift`` in bits, the others 0 .. 1."""
     network, start, window = restore_network(model), model.start_token, model.config.encoder.window
     if name == "shift":
         return shift_difference(network, tokens, start)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llmzip.architecture import (
+from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
     GATE_STEPS_PER_RMS,
     HIDDEN_BITS,
@@ -22,10 +22,10 @@ from llmzip.architecture import (
     StackConfig,
     largest_weight,
 )
-from llmzip.fixed_point import MULTIPLIER_BITS
-from llmzip.model import Model, load_model, pack_model
+from llmzip.network.fixed_point import MULTIPLIER_BITS
+from llmzip.network.model import Model, load_model, pack_model
 from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
-from llmzip.network import EMBEDDING_MULTIPLIER_BITS
+from llmzip.network.stack import EMBEDDING_MULTIPLIER_BITS
 
 SIDE_BITS = int(math.log2(SIDE_STEPS_PER_UNIT))
 SIDE_FREQUENCY_TOTAL = 1 << 20

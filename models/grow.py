@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from llmzip.architecture import ModelConfig
+from llmzip.network.architecture import ModelConfig
 from llmzip.models.network import EncoderAugmentedDecoder
 
 COPY_NOISE = 0.5

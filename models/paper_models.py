@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmzip.architecture import StackConfig
+from llmzip.network.architecture import StackConfig
 from llmzip.models.network import Stack, rms_normalise
 
 DECODERS = ("transformer", "mixer", "hybrid")

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from llmzip import mixing
-from llmzip.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.model import Model, load_model, with_tensors
+from llmzip.mixing import mixing
+from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
+from llmzip.network.model import Model, load_model, with_tensors
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.progress import SILENT
 

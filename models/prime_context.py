@@ -15,8 +15,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from llmzip import context_coding, context_mixing
-from llmzip.model import Model, load_model
+from llmzip.mixing import context_coding
+from llmzip.mixing import context_mixing
+from llmzip.network.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.prime import sample_pieces
 from llmzip.progress import SILENT

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llmzip.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
-from llmzip.model import Model
+from llmzip.network.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
+from llmzip.network.model import Model
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.train import LN2

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from llmzip.model import load_model, with_tensors
+from llmzip.network.model import load_model, with_tensors
 from llmzip.models.data import BatchSampler, Domain
 from llmzip.models.estimators import EncoderAugmented, surprisal
 from llmzip.models.export import restore_network
 from llmzip.models.prime import sample_pieces
-from llmzip.token_entropy import SecondOrderModel
+from llmzip.entropy import SecondOrderModel
 
 HIDDEN = 32
 STEPS = 1500

@@ -1,7 +1,7 @@
 """Train the byte-level vocabulary: ``python -m llmzip.models.train_tokenizer CORPUS OUT.vocab``.
 
 Byte-pair merges are learned with ``tokenizers`` on a sample weighted by domain. Only the byte strings of the tokens
-are kept: the run time segments by longest match (see ``llmzip.tokenizer``), which needs no merge order.
+are kept: the run time segments by longest match (see ``llmzip.network.tokenizer``), which needs no merge order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
-from llmzip.tokenizer import Tokenizer
+from llmzip.network.tokenizer import Tokenizer
 
 SAMPLE_BYTES = 60_000_000
 PIECE_BYTES = 100_000
@@ -56,7 +56,7 @@ def learn_vocabulary(corpus: Path, size: int, sample_bytes: int = SAMPLE_BYTES) 
 
 
 def pack_vocabulary(vocabulary: list[bytes]) -> bytes:
-    """The vocabulary as :meth:`llmzip.tokenizer.Tokenizer.from_bytes` reads it."""
+    """The vocabulary as :meth:`llmzip.network.tokenizer.Tokenizer.from_bytes` reads it."""
     return b"".join(bytes([len(token)]) + token for token in vocabulary)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmzip.model import Model, load_model
+from llmzip.network.model import Model, load_model
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY_PATH = str(GOLDEN / "tiny.llmzmodel")

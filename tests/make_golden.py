@@ -12,7 +12,7 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
-from llmzip.container import VERSION
+from llmzip.format.container import VERSION
 from llmzip.settings import Settings
 from llmzip.streams import compress
 

@@ -1,0 +1,22 @@
+"""The native core: one extension module against Python's stable interface."""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+CORE = Path("compressor/core")
+
+setup(
+    ext_modules=[
+        Extension(
+            "llmzip.core._native",
+            sources=sorted(str(path) for path in CORE.glob("*.c")),
+            depends=sorted(str(path) for path in [*CORE.glob("*.h"), *CORE.glob("*.inc")]),
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],
+            py_limited_api=True,
+            extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra"],
+            extra_link_args=["-pthread"],
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

@@ -1,0 +1,291 @@
+"""Training: torch against integers, resuming, several processes, and what the model file keeps."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+torch = pytest.importorskip("torch")
+
+from llmzip.network.architecture import ModelConfig  # noqa: E402
+from llmzip.network.model import Model  # noqa: E402
+from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
+from llmzip.models.export import export_model, import_model, restore_network  # noqa: E402
+from llmzip.models.export import main as export_command  # noqa: E402
+from llmzip.models.grow import grow, layer_sources  # noqa: E402
+from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
+from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+from tests.conftest import TINY_PATH  # noqa: E402
+
+OPTIONS = TrainingOptions(
+    12, 4, sequences=4, length=32, warmup_steps=4, compile=False, evaluate_every=100, checkpoint_minutes=0
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "first.txt").write_bytes(text)
+    (folder / "second.txt").write_bytes(b"\0".join(text[i : i + 300] for i in range(0, 3000, 300)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def domains(corpus: Path, tiny: Model) -> list[Domain]:
+    return load_corpus(corpus, tiny.tokenizer)
+
+
+def run(tiny: Model, domains: list[Domain], folder: Path, options: TrainingOptions) -> EncoderAugmentedDecoder:
+    lengths = tiny.tokenizer.token_lengths
+    return train(tiny.config, options, folder, domains, domains, lengths, progress=False)
+
+
+def float_model(tiny: Model) -> EncoderAugmentedDecoder:
+    network = EncoderAugmentedDecoder(tiny.config)
+    network.load_state_dict(import_model(tiny))
+    return network.eval()
+
+
+def test_integer_model_is_within_half_a_percent_of_the_float_model(tiny: Model, text: bytes) -> None:
+    tokens = tiny.tokenizer.encode(text)[:60]
+    inputs = np.concatenate([[tiny.start_token], tokens[:-1]]).astype(np.int32)
+    side = tiny.encode_side(tokens)
+    for numbers in (None, side):
+        cumulative = tiny.predictor(1, 64, numbers)(inputs[None])
+        rows = np.arange(tokens.size)
+        integer_bits = -np.log2((cumulative[rows, tokens + 1] - cumulative[rows, tokens]) / cumulative[:, -1]).sum()
+        with torch.no_grad():
+            z = None if numbers is None else torch.from_numpy(numbers[None].astype(np.float32)) / 8
+            network = float_model(tiny)
+            logits = network.logits(network.hidden_states(torch.from_numpy(inputs[None]).long(), z))
+            losses = torch.nn.functional.cross_entropy(logits[0], torch.from_numpy(tokens).long(), reduction="sum")
+        assert integer_bits == pytest.approx(float(losses) / np.log(2), rel=0.005)
+
+
+def test_encoder_in_torch_reads_what_the_integer_encoder_reads(tiny: Model, text: bytes) -> None:
+    tokens = tiny.tokenizer.encode(text)[:64]
+    with torch.no_grad():
+        numbers = float_model(tiny).encode(torch.from_numpy(tokens[None]).long())[0].numpy() * 8
+    assert np.abs(tiny.encode_side(tokens) - numbers).max() <= 1.5
+
+
+def test_export_of_an_import_is_the_same_network(tiny: Model) -> None:
+    again = Model(export_model(float_model(tiny), tiny.vocabulary))
+    for name, tensor in again.tensors.items():
+        if name == "side_frequencies":
+            continue
+        difference = np.abs(tensor.astype(np.int64) - tiny.tensors[name])
+        assert difference.max() <= max(2, 1e-6 * np.abs(tiny.tensors[name].astype(np.int64)).max()), name
+
+
+@pytest.mark.parametrize(("bits", "largest"), [(8, 127), (6, 31), (4, 7)])
+def test_quantised_weights_are_multiples(bits: int, largest: int) -> None:
+    weight = torch.randn(5, 40)
+    rounded = quantised_weight(weight, bits)
+    scale = weight.abs().amax(-1, keepdim=True) / largest
+    assert torch.allclose((rounded / scale).round(), rounded / scale, atol=1e-3)
+    assert (rounded - weight).abs().max() <= scale.max() / 2 + 1e-6
+
+
+def test_loss_in_chunks_has_the_gradients_of_plain_cross_entropy(tiny: Model) -> None:
+    tokens = torch.randint(0, 512, (2, 41), generator=torch.Generator().manual_seed(1))
+    gradients = []
+    for chunked in (True, False):
+        network = float_model(tiny)
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        if chunked:
+            losses, _ = network(inputs, targets)
+        else:
+            logits = network.logits(network.hidden_states(inputs))
+            losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        losses.mean().backward()
+        gradients.append({n: p.grad for n, p in network.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], rtol=1e-3, atol=1e-5), name
+
+
+def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -> None:
+    small = tiny.config
+    decoder = replace(small.decoder, width=48, hidden=96, heads=3, layers=small.decoder.layers.replace("a", "ca"))
+    large = replace(small, decoder=decoder, bigram_bits=5, bigram_width=32, trigram_bits=4, weight_bits=6)
+    tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None]).long()
+    losses = []
+    for config in (small, large, replace(large, weight_bits=8)):
+        network = EncoderAugmentedDecoder(config)
+        if config is not small:
+            network.load_state_dict(grow(import_model(tiny), small, config))
+        else:
+            network.load_state_dict(import_model(tiny))
+        with torch.no_grad():
+            losses.append(float(network(tokens[:, :-1], tokens[:, 1:])[0].mean()))
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[2] == pytest.approx(losses[0], rel=0.1)
+    assert layer_sources("ca", "ccaca") == [None, None, None, 0, 1]
+    with pytest.raises(ValueError, match="subsequence"):
+        layer_sources("caa", "cca")
+
+
+def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny_with_ngrams: Model, text: bytes) -> None:
+    small = tiny_with_ngrams.config
+    large = replace(small, bigram_bits=small.bigram_bits + 1, trigram_bits=small.trigram_bits + 2)
+    state = import_model(tiny_with_ngrams)
+    tokens = torch.from_numpy(tiny_with_ngrams.tokenizer.encode(text)[None, :300]).long()
+    logits = []
+    for config, weights in ((small, state), (large, grow(state, small, large))):
+        network = EncoderAugmentedDecoder(config)
+        network.load_state_dict(weights)
+        with torch.no_grad():
+            logits.append(network.logits(network.hidden_states(tokens)))
+    assert torch.allclose(*logits, atol=1e-5)
+
+
+def test_causal_model_does_not_see_the_future(tiny: Model) -> None:
+    network = float_model(tiny)
+    tokens = torch.randint(0, 512, (1, 40))
+    changed = tokens.clone()
+    changed[0, 25:] = torch.randint(0, 512, (15,))
+    with torch.no_grad():
+        a, b = network.logits(network.hidden_states(tokens)), network.logits(network.hidden_states(changed))
+    assert torch.equal(a[0, :25], b[0, :25])
+    assert not torch.equal(a[0, 25:], b[0, 25:])
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
+    unbroken = run(tiny, domains, tmp_path / "a", OPTIONS)
+    run(tiny, domains, tmp_path / "b", replace(OPTIONS, steps=8, cooldown_steps=0))
+    resumed = run(tiny, domains, tmp_path / "b", OPTIONS)
+    for (name, a), b in zip(unbroken.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6), name
+
+
+def test_training_lowers_the_loss(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=100, cooldown_steps=20, evaluate_every=5)
+    run(tiny, domains, tmp_path, options)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    bits = [row["bits_per_byte"] for row in rows if "bits_per_byte" in row]
+    assert bits[-1] < 0.8 * bits[0]
+
+
+def test_learning_rate_schedule() -> None:
+    options = TrainingOptions(100, 20, warmup_steps=10)
+    factors = [learning_rate_factor(step, options) for step in range(101)]
+    assert factors[0] == 0.1
+    assert factors[10:81] == [1.0] * 71
+    assert factors[100] == 0
+    assert all(a > b for a, b in itertools.pairwise(factors[80:]))
+
+
+def test_batches_depend_on_seed_and_step_alone(domains: list[Domain]) -> None:
+    a, b = BatchSampler(domains, 16, 3), BatchSampler(domains, 16, 3)
+    b.batch(4, 2)
+    assert np.array_equal(a.batch(7, 5), b.batch(7, 5))
+    assert not np.array_equal(a.batch(7, 5), a.batch(8, 5))
+
+
+WORKER = """
+import os
+import sys
+import time
+from pathlib import Path
+from llmzip.network.model import load_model
+from llmzip.models.data import load_corpus
+from llmzip.models.train import TrainingOptions, train
+model = load_model(sys.argv[1])
+domains = load_corpus(Path(sys.argv[2]), model.tokenizer)
+options = TrainingOptions(
+    int(sys.argv[4]), 2, sequences=4, length=32, compile=False, evaluate_every=1000, checkpoint_minutes=0,
+    side_share=0.0,
+)
+Path(sys.argv[3] + "." + os.environ["RANK"]).write_text(str(os.getpid()))
+train(model.config, options, Path(sys.argv[3]), domains, domains, model.tokenizer.token_lengths, progress=False)
+"""
+
+
+def distributed(corpus: Path, folder: Path, workers: int, steps: int) -> list[str]:
+    """The command that trains in ``folder`` with so many workers, each leaving its process id beside it."""
+    script = folder.parent / "worker.py"
+    script.write_text(WORKER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+    return [*command, str(script), TINY_PATH, str(corpus), str(folder), str(steps)]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    weights = [torch.load(folder / "checkpoint.pt", weights_only=True)["model"] for folder in (one, other)]
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=2e-3), name
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one(corpus: Path, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        subprocess.run(distributed(corpus, tmp_path / str(workers), workers, 4), check=True, timeout=300)
+    assert_same_weights(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_is_killed_goes_on_with_another_number_of_workers(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    broken = subprocess.Popen(distributed(corpus, folder, 2, 100_000), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not (folder / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(int((tmp_path / "killed.1").read_text()), signal.SIGKILL)
+    assert broken.wait(timeout=200) != 0
+    reached = torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
+    assert reached > 0
+    subprocess.run(distributed(corpus, folder, 1, reached + 4), check=True, timeout=200)
+    subprocess.run(distributed(corpus, tmp_path / "unbroken", 1, reached + 4), check=True, timeout=200)
+    assert_same_weights(folder, tmp_path / "unbroken")
+
+
+def test_model_config_survives_json(tiny: Model) -> None:
+    assert ModelConfig.from_json(tiny.config.to_json()) == tiny.config
+
+
+@pytest.mark.slow
+def test_mean_of_two_checkpoints(tiny: Model, tmp_path: Path) -> None:
+    weights = import_model(tiny)
+    for i, factor in enumerate((0.5, 1.5)):
+        scaled = {name: factor * value for name, value in weights.items()}
+        torch.save({"model": scaled, "config": tiny.config.to_json(), "step": i}, tmp_path / f"{i}.pt")
+    command = [str(tmp_path / "0.pt"), str(tmp_path / "1.pt"), str(tmp_path / "mean"), "--vocabulary-of", TINY_PATH]
+    result = CliRunner().invoke(export_command, command, catch_exceptions=False)
+    assert "step 0, 1" in result.output
+    assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), tiny.vocabulary)
+
+
+def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
+    """From a folder of text to a model file that compresses, starting from the shipped weights."""
+    from llmzip.network.model import load_model
+    from llmzip.settings import Settings
+    from llmzip.streams import compress, decompress
+
+    (tmp_path / "corpus").mkdir()
+    for split in ("train", "valid"):
+        (tmp_path / "corpus" / split).symlink_to(corpus)
+    shipped = str(Path(sys.modules["llmzip"].__file__ or "").parent / "data" / "base.llmzmodel")
+    run_folder = tmp_path / "run"
+    options = ["--steps", "2", "--cooldown-steps", "1", "--sequences", "2", "--length", "32", "--no-compile"]
+    command = [sys.executable, "-m", "llmzip", "train", str(tmp_path / "corpus"), str(run_folder)]
+    subprocess.run([*command, *options, "--start-from", shipped], check=True, timeout=300)
+    exported = tmp_path / "exported.llmzmodel"
+    command = [sys.executable, "-m", "llmzip.models.export", str(run_folder / "checkpoint.pt"), str(exported)]
+    subprocess.run(command, check=True, timeout=300)
+    assert exported.read_bytes() == (run_folder / "model.llmzmodel").read_bytes()
+    data = (corpus / "first.txt").read_bytes()[:1000]
+    settings = Settings(model=str(exported))
+    packed = compress(data, settings)
+    assert packed[5:9] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
+    assert decompress(packed, str(exported)) == data
