@@ -24,9 +24,9 @@ struct llmz_repeat {
 };
 
 /* Write repeats in text[start .. length) of what came before to `out`, in order and disjoint, `room` at most; return how
- * many. hashed: the table knows the chunks that end up to there; base: bytes of the stream before text[0]; table:
- * 2^LLMZ_REPEAT_TABLE_BITS places, zeros at first, then whatever earlier calls left; least and farthest: bounds of a
- * repeat's length and distance, at least LLMZ_REPEAT_CHUNK. Places in the table that lie outside the text are passed over. */
+ * many. hashed: the table knows the chunks that end up to there; base: bytes of the stream before text[0], less than 2^48;
+ * table: 2^LLMZ_REPEAT_TABLE_BITS entries, zeros at first, then whatever earlier calls left; least and farthest: bounds of
+ * a repeat's length and distance, at least LLMZ_REPEAT_CHUNK. Entries that point outside the text are passed over. */
 size_t llmz_find_repeats(const uint8_t *text, size_t length, size_t start, size_t hashed, uint64_t base, uint64_t *table,
                          size_t least, size_t farthest, struct llmz_repeat *out, size_t room);
 

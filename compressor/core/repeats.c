@@ -8,6 +8,9 @@
 #define CHUNK LLMZ_REPEAT_CHUNK
 #define FACTOR UINT64_C(0x2545F4914F6CDD1D)
 #define SPREAD UINT64_C(0x9E3779B97F4A7C15)
+/* An entry of the table: a place, and above it more bits of the hash, for fewer looks at the text in vain. */
+#define PLACE_BITS 48
+#define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
 
 /* How many bytes from `at` on equal those `distance` before, at most `most`. */
 static size_t equal_forwards(const uint8_t *text, size_t at, size_t distance, size_t most)
@@ -46,13 +49,15 @@ size_t llmz_find_repeats(const uint8_t *text, size_t length, size_t start, size_
         size_t end = i + 1;
         if (end - first < CHUNK || end <= hashed)
             continue;
-        uint64_t *slot = table + (hash * SPREAD >> (64 - LLMZ_REPEAT_TABLE_BITS));
+        uint64_t spread = hash * SPREAD, tag = spread << PLACE_BITS;
+        uint64_t *slot = table + (spread >> (64 - LLMZ_REPEAT_TABLE_BITS)), place = *slot ^ tag;
         size_t begin = end - CHUNK;
-        if (*slot >= base + CHUNK && begin >= free_from && end >= next_try && found < room) {
-            size_t distance = end - (size_t)(*slot - base);
+        if (place >> PLACE_BITS == 0 && place >= base + CHUNK && begin >= free_from && end >= next_try && found < room) {
+            size_t distance = end - (size_t)(place - base);
             if (distance >= least && distance <= farthest) {
-                next_try = end + CHUNK / 2;
-                if (equal_forwards(text, begin, distance, CHUNK) == CHUNK) {
+                size_t equal = equal_forwards(text, begin, distance, CHUNK);
+                next_try = end + equal; /* as many places are passed over as were compared: the time stays linear */
+                if (equal == CHUNK) {
                     size_t back = equal_backwards(text, begin, distance, least_of(begin - free_from, begin - distance));
                     begin -= least_of(back, distance - CHUNK);
                     size_t whole = equal_forwards(text, begin, distance, least_of(length - begin, distance));
@@ -64,7 +69,7 @@ size_t llmz_find_repeats(const uint8_t *text, size_t length, size_t start, size_
             }
         }
         if ((end + base) % CHUNK == 0)
-            *slot = end + base;
+            *slot = ((end + base) & PLACE_MASK) | tag;
     }
     return found;
 }
