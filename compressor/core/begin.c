@@ -2,6 +2,10 @@
 
 #include "core.h"
 
+#include "decision.h"
+
 void llmz_begin(void)
 {
+    llmz_make_bit_model_tables();
+    llmz_choose_decision_kernel();
 }
