@@ -35,5 +35,5 @@ def untrained_counter_maps(contexts: int) -> NDArray[np.uint16]:
 
 
 def untrained_match_map() -> NDArray[np.uint16]:
-    """Probabilities of a 1, uint16 ``[MATCH_BUCKETS, 2]`` by length bucket and expected bit, which comes 7 times of 8."""
+    """Probabilities of 1 by length bucket and expected bit, which comes 7 times of 8, uint16 ``[MATCH_BUCKETS, 2]``."""
     return np.tile(np.array([ONE // 8, ONE - ONE // 8], np.uint16), (MATCH_BUCKETS, 1))

@@ -1,4 +1,4 @@
-"""Mixed mode of a block: the network's frequencies feed models that learn from the text and live on from block to block."""
+"""Mixed mode of a block: the network's frequencies and models that learn from the text, which live on between blocks."""
 
 from __future__ import annotations
 
