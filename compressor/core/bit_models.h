@@ -31,8 +31,7 @@ enum {
     LLMZ_STAGE_ROW = 32, /* a row fills 64 bytes; the last ones are unused */
 
     LLMZ_MATCH_BUCKETS = 64,
-    LLMZ_WEIGHT_ONE = 1 << 16,
-    LLMZ_WEIGHT_MAX = (8 << 16) - 1,
+    LLMZ_MIXER_WEIGHT_MAX = (8 << 16) - 1,
 };
 
 extern uint16_t llmz_squash_table[LLMZ_SQUASHED];

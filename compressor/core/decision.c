@@ -2,7 +2,6 @@
 
 #include "decision.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define KERNEL portable
@@ -43,17 +42,19 @@ bool llmz_force_decision_kernel(const char *name)
     return false;
 }
 
-void llmz_choose_decision_kernel(void)
+void llmz_choose_decision_kernel(const char *network_kernel)
 {
-    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
-        if (llmz_force_decision_kernel(kernels[i]->name))
-            return;
+    static const char *const pairs[][2] = {{"amx", "avx512"}, {"avx512", "avx512"}, {"avxvnni", "avx2"}, {"avx2", "avx2"}};
+    llmz_decision_chosen = &llmz_decision_portable;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (!strcmp(pairs[i][0], network_kernel))
+            llmz_force_decision_kernel(pairs[i][1]);
 }
 
 bool llmz_weights_in_range(const int32_t *weights, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (weights[i] < -LLMZ_WEIGHT_MAX || weights[i] > LLMZ_WEIGHT_MAX)
+        if (weights[i] < -LLMZ_MIXER_WEIGHT_MAX || weights[i] > LLMZ_MIXER_WEIGHT_MAX)
             return false;
     return true;
 }

@@ -62,10 +62,10 @@ extern const llmz_decision_kernel llmz_decision_portable;
 extern const llmz_decision_kernel llmz_decision_avx2, llmz_decision_avx512;
 #endif
 
-/* The fastest kernel that this machine has, or the one that is forced by name ("portable", "avx2", "avx512"). */
 extern const llmz_decision_kernel *llmz_decision_chosen;
-void llmz_choose_decision_kernel(void);
-/* False where there is none of that name here. */
+/* Choose the one that goes with the network's kernel of this name. */
+void llmz_choose_decision_kernel(const char *network_kernel);
+/* Choose one by its own name: "portable", "avx2" or "avx512"; false where there is none of that name here. */
 bool llmz_force_decision_kernel(const char *name);
 
 /* Pack probabilities of counter maps with their stretched values. */
@@ -74,7 +74,7 @@ static inline uint32_t llmz_packed_cell(uint32_t probability)
     return (uint32_t)(uint16_t)llmz_stretch(probability) << 16 | probability;
 }
 
-/* Each check of weights that a file brings: |w| <= LLMZ_WEIGHT_MAX. */
+/* Each check of weights that a file brings: |w| <= LLMZ_MIXER_WEIGHT_MAX. */
 bool llmz_weights_in_range(const int32_t *weights, size_t count);
 
 #endif

@@ -1,4 +1,4 @@
-"""Mixed mode of a block: the network's frequencies and models that learn from the text, which live on between blocks."""
+"""Mixed mode of a block: the network's frequencies feed models that learn from the text, block after block."""
 
 from __future__ import annotations
 

@@ -304,7 +304,7 @@ class ContextReference:
     def decode(self, data: bytes, length: int) -> bytes | None:
         coder = Decoder(data)
         text = Text(bytearray(length), 0, [0] * 256, {})
-        match, places = Match(), {}
+        match, places = Match(), dict[int, int]()
         for _ in range(length):
             text.append(self._byte(coder, text, match))
             hashed = hash_pair(1, text.c8 & 0xFFFFFFFFFFFF)
@@ -350,7 +350,7 @@ class ContextReference:
 
             others = [*match_inputs(cells, guess), 0, 256], [row, 48 + c1, 304 + partial]
             bit = self.mixers.decide(
-                [bucket[within] for bucket in buckets], self.mixers.maps, lambda _, o=others: o, partial, True, code
+                [bucket[within] for bucket in buckets], self.mixers.maps, lambda _: others, partial, True, code
             )
             for stage in learn:
                 stage(bit, 6)
