@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
@@ -348,9 +349,10 @@ class ContextReference:
                 learn[:] = learn_1, learn_2
                 return coder.bit(clip((2 * squash(stretched) + p1 + p2 + 2) >> 2, 1, ONE - 1))
 
-            others = [*match_inputs(cells, guess), 0, 256], [row, 48 + c1, 304 + partial]
+            inputs, rows = [*match_inputs(cells, guess), 0, 256], [row, 48 + c1, 304 + partial]
+            others = functools.partial(lambda inputs, rows, known: (inputs, rows), inputs, rows)
             bit = self.mixers.decide(
-                [bucket[within] for bucket in buckets], self.mixers.maps, lambda _: others, partial, True, code
+                [bucket[within] for bucket in buckets], self.mixers.maps, others, partial, True, code
             )
             for stage in learn:
                 stage(bit, 6)
