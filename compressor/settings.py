@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from llmzip.core import available_cores
 from llmzip.format.member import MAX_BLOCK_BYTES, MAX_LANES, Method
 
 DEFAULT_LEVEL = 6
@@ -44,11 +44,6 @@ _LEVELS = {
     9: Level(Method.MIXED, ((1, 1),), 24 << 10),
 }
 """Those that are missing mean the one before."""
-
-
-def available_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

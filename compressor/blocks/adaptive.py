@@ -1,4 +1,4 @@
-"""The models of mixed and of context mode that live on from block to block, for the encoder and the decoder alike."""
+"""What lives on from block to block, for the encoder and the decoder alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from llmzip.network.model import Model
 
 
 class AdaptiveModels:
-    """What the blocks of a member, or an independent block, learn from each other.
+    """What the blocks of a member learn from each other: models of mixed and of context mode, and the end of the last
+    block of tokens. An independent block learns within itself.
 
     Args:
         table_bits: as the member's header says.
@@ -24,7 +25,8 @@ class AdaptiveModels:
         self.threads = threads
         self._mixed: MixedCoder | None = None
         self._context: ContextCoder | None = None
-        self._uses = {Method.MIXED: 0, Method.CONTEXT: 0}
+        self._text_before = b""
+        self._uses = {Method.TOKENS: 0, Method.MIXED: 0, Method.CONTEXT: 0}
         self._spoilt: set[Method] = set()
 
     @property
@@ -51,6 +53,15 @@ class AdaptiveModels:
         if self._context is None:
             self._context = ContextCoder(self._checked_table_bits())
         return self._context
+
+    def text_before(self, fresh: bool) -> bytes:
+        """The end of the last block of tokens; none where the network is to start ``fresh``."""
+        self._note_use(Method.TOKENS)
+        return b"" if fresh else self._text_before
+
+    def keep_text(self, end: bytes) -> None:
+        """Keep the end of a block of tokens for the next."""
+        self._text_before = end
 
     def is_spoilt(self, method: Method) -> bool:
         """Whether a method's models have learned from what a reader will not see through them."""

@@ -64,7 +64,6 @@ class BlockEncoder:
     ) -> None:  # fmt: skip
         self._model = model
         self._settings = settings
-        self._threads = threads
         self._progress = progress
         self._models = AdaptiveModels(table_bits, model, threads)
         self._stream_bytes_left = 0
@@ -111,7 +110,7 @@ class BlockEncoder:
         side = choose_side(model, plain)
         method = self._settings.method
         if method is Method.TOKENS:
-            payload: bytes | None = tokens.encode(model, plain, lane_bytes, side, self._threads, progress)
+            payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, progress)
         else:
             payload = mixed.encode(self._models, plain, lane_bytes, PROFILE, side, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)

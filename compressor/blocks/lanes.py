@@ -1,7 +1,8 @@
 """Lanes: runs of a block's text that the network reads in step.
 
-What a payload of tokens or of mixed mode begins with: a byte (bits 0 to 5: profile; bit 6: adaptive models start
-afresh; bit 7: side information follows), side information, and the plain length of every lane but the last (varints).
+What a payload of tokens or of mixed mode begins with: a byte (bits 0 to 5: profile; bit 6: what lives on between blocks
+starts afresh; bit 7: side information follows), side information, and the plain length of every lane but the last
+(varints).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class LanesHead(NamedTuple):
         lane_bytes: plain length of each lane, at least 1.
         side: side information int8 ``[side_numbers]``, or None.
         profile: the set of contexts, 0 to 63.
-        fresh: the adaptive models forget what they know.
+        fresh: what lives on between blocks starts afresh.
     """
 
     lane_bytes: list[int]

@@ -61,10 +61,10 @@ class BlockDecoder:
             raise DamagedError("a block is longer than its payload allows")
         if method is Method.CONTEXT:
             return context.decode(self._models, payload, plain_length, progress)
-        model, lanes = self._models.model, 1 << parameter
-        limits.check_memory(self._header, model, self._memory_limit, lanes)
+        lanes = 1 << parameter
+        limits.check_memory(self._header, self._models.model, self._memory_limit, lanes)
         if method is Method.TOKENS:
-            return tokens.decode(model, payload, lanes, plain_length, self._models.threads, progress)
+            return tokens.decode(self._models, payload, lanes, plain_length, progress)
         return mixed.decode(self._models, payload, lanes, plain_length, progress)
 
     def _decode_transformed(self, coded: Coded, progress: Progress, depth: int) -> bytes:

@@ -1,7 +1,7 @@
 """Tokens: the network's distribution straight into constriction's range coder, all lanes in step.
 
-Payload: the head of :mod:`llmzip.blocks.lanes` (profile 0, nothing starts afresh), then range-coder words. A lane ends
-where its length is reached.
+Payload: the head of :mod:`llmzip.blocks.lanes` (profile 0), then range-coder words. A lane ends where its length is
+reached. As in mixed mode, all lanes go on from the end of the last such block, if there was one.
 """
 
 from __future__ import annotations
@@ -10,29 +10,40 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.lanes import LanesHead, read_lanes_head
 from llmzip.blocks.side_information import range_coder_words
 from llmzip.errors import DamagedError
+from llmzip.format.member import Method
 from llmzip.format.reader import Reader
-from llmzip.network.model import Model, inputs_of
+from llmzip.network.model import Model, Predictor, code_lengths
 from llmzip.progress import Progress
 
 _CALL_ROWS = 512
 """Rows of one network call while compressing."""
+_TAIL_BYTES = 2048
+"""Of the last block's end, which the network reads before the first token of every lane."""
+
+
+_MOST_BITS_PER_BIT, _MARGIN_BITS = 1.25, 128
+"""Damaged data may go on for ever: reading stops where tokens have taken so many bits more than there are. What was
+coded keeps within a few hundredths, for which the range coder's rounding of probabilities is to blame."""
 
 
 def encode(
-    model: Model, text: bytes, lane_bytes: list[int], side: NDArray[np.int8] | None, threads: int,
-    progress: Progress,
+    models: AdaptiveModels, text: bytes, lane_bytes: list[int], side: NDArray[np.int8] | None, progress: Progress
 ) -> bytes:  # fmt: skip
     """Code ``text`` in lanes of so many bytes."""
+    fresh = models.is_spoilt(Method.TOKENS)
+    before = models.text_before(fresh)
+    model, tokenizer = models.model, models.model.tokenizer
     ends = np.cumsum(lane_bytes).tolist()
-    lanes = [model.tokenizer.encode(text[end - length : end]) for length, end in zip(lane_bytes, ends, strict=True)]
+    lanes = [tokenizer.encode(text[end - length : end]) for length, end in zip(lane_bytes, ends, strict=True)]
     token_counts = np.array([lane.size for lane in lanes])
     grid = np.stack([np.pad(lane, (0, token_counts.max() - lane.size)) for lane in lanes])
-    inputs = inputs_of(model, grid)
     call_steps = max(1, _CALL_ROWS // len(lanes))
-    predictor = model.predictor(len(lanes), call_steps, side, threads)
+    predictor, first = _start(model, before, len(lanes), call_steps, side, models.threads)
+    inputs = np.concatenate([first[:, None], grid[:, :-1]], 1)
     encoder = constriction.stream.queue.RangeEncoder()
     family = constriction.stream.model.Categorical(perfect=False)
     for start in range(0, grid.shape[1], call_steps):
@@ -42,36 +53,39 @@ def encode(
             active = np.flatnonzero(token_counts > start + step)
             tokens = grid[active, start + step]
             encoder.encode(tokens, family, _probabilities(cumulative[active, step]))
-            progress.advance(int(model.tokenizer.token_lengths[tokens].sum()))
-    return LanesHead(lane_bytes, side).to_bytes(model) + encoder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+            progress.advance(int(tokenizer.token_lengths[tokens].sum(dtype=np.int64)))
+    models.keep_text(text[-_TAIL_BYTES:])
+    coded = encoder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+    return LanesHead(lane_bytes, side, fresh=fresh).to_bytes(model) + coded
 
 
-def decode(model: Model, payload: bytes, lanes: int, plain_length: int, threads: int, progress: Progress) -> bytes:
+def decode(models: AdaptiveModels, payload: bytes, lanes: int, plain_length: int, progress: Progress) -> bytes:
     """Undo :func:`encode`.
 
     Raises:
         DamagedError: the payload is no range coder's output.
     """
-    reader = Reader(payload)
+    reader, model = Reader(payload), models.model
     head = read_lanes_head(model, reader, lanes, plain_length)
-    if head.profile or head.fresh:
+    if head.profile:
         raise DamagedError("a block's lanes make no sense")
-    spelling = [
-        token[:length].tobytes()
-        for token, length in zip(model.tokenizer.token_bytes, model.tokenizer.token_lengths, strict=True)
-    ]
-    decoder = constriction.stream.queue.RangeDecoder(range_coder_words(reader.rest()))
+    words = range_coder_words(reader.rest())
+    decoder = constriction.stream.queue.RangeDecoder(words)
     family = constriction.stream.model.Categorical(perfect=False)
-    predictor = model.predictor(lanes, 1, head.side, threads)
-    tokens = np.full(lanes, model.start_token, np.int32)
+    spelling = _spelling(model)
+    predictor, tokens = _start(model, models.text_before(head.fresh), lanes, 1, head.side, models.threads)
     texts = [bytearray() for _ in range(lanes)]
     active = list(range(lanes))
+    bits_left = _MOST_BITS_PER_BIT * 32 * words.size + _MARGIN_BITS
     while active:
-        cumulative = predictor(np.ascontiguousarray(tokens[:, None]))
+        cumulative = predictor(tokens[:, None])[active]
         try:
-            tokens[active] = decoder.decode(family, _probabilities(cumulative[active]))
+            tokens[active] = decoder.decode(family, _probabilities(cumulative))
         except (AssertionError, ValueError) as error:
             raise DamagedError("coded data is damaged") from error
+        bits_left -= float(code_lengths(cumulative, tokens[active]).sum())
+        if bits_left < 0:
+            raise DamagedError("coded data end too early")
         for lane in active:
             token = spelling[tokens[lane]]
             texts[lane] += token
@@ -79,7 +93,34 @@ def decode(model: Model, payload: bytes, lanes: int, plain_length: int, threads:
         active = [lane for lane in active if len(texts[lane]) < head.lane_bytes[lane]]
     if [len(text) for text in texts] != head.lane_bytes:
         raise DamagedError("coded data is damaged")
-    return b"".join(texts)
+    plain = b"".join(texts)
+    models.keep_text(plain[-_TAIL_BYTES:])
+    return plain
+
+
+def _spelling(model: Model) -> list[bytes]:
+    """The bytes of every token."""
+    tokenizer = model.tokenizer
+    return [
+        token[:length].tobytes() for token, length in zip(tokenizer.token_bytes, tokenizer.token_lengths, strict=True)
+    ]
+
+
+def _start(
+    model: Model, before: bytes, lanes: int, call_steps: int, side: NDArray[np.int8] | None, threads: int
+) -> tuple[Predictor, NDArray[np.int32]]:  # fmt: skip
+    """A predictor whose lanes have read the text before but for its last token, and what each lane reads first."""
+    predictor = model.predictor(lanes, call_steps, side, threads)
+    tail = model.tokenizer.encode(before)[1:]  # the first may be the end of one
+    if not tail.size:
+        first = np.full(lanes, model.line_token, np.int32)
+        first[0] = model.start_token
+        return predictor, first
+    if tail.size > 1:
+        reading = model.predictor(1, tail.size - 1, side, threads)
+        reading(tail[None, :-1])
+        predictor.start_from(reading)
+    return predictor, np.full(lanes, tail[-1], np.int32)
 
 
 def _probabilities(cumulative: NDArray[np.int32]) -> NDArray[np.float32]:

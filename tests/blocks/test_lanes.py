@@ -21,7 +21,7 @@ def test_lanes_are_nearly_equal_and_cover_the_text(text: bytes, lanes: int) -> N
     assert len(lengths) == lanes
     assert sum(lengths) == len(text)
     even = len(text) / lanes
-    assert all(1 <= length for length in lengths)
+    assert all(length >= 1 for length in lengths)
     assert all(abs(length - even) <= even / 8 + 2 for length in lengths)
 
 

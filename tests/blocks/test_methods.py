@@ -16,7 +16,7 @@ from llmzip.blocks.transformed import Transformed
 from llmzip.errors import DamagedError, LlmzError
 from llmzip.format.member import Coded, Method
 from llmzip.network.model import Model, load_model
-from llmzip.progress import SILENT
+from llmzip.progress import SILENT, Progress
 from tests.conftest import TINY_PATH
 
 WORDS = st.sampled_from([b"the ", b"cat ", b"<id>", b"42,", b"\n", b"\0", "é".encode(), b"\xff", b"    ", b"aaaa"])
@@ -54,75 +54,79 @@ def test_stored() -> None:
         stored.decode(b"plain", 4)
 
 
-@settings(max_examples=30, deadline=None)
-@given(TEXTS, st.sampled_from([1, 2, 8]))
-def test_tokens(plain: bytes, lanes: int) -> None:
-    model = load_model(TINY_PATH)
-    lanes = min(lanes, 1 << (len(plain).bit_length() - 1))
-    payload = tokens.encode(model, plain, cut_into_lanes(plain, lanes), None, 1, SILENT)
-    assert tokens.decode(model, payload, lanes, len(plain), 1, SILENT) == plain
+def encode(models: AdaptiveModels, method: Method, plain: bytes, lanes: int = 1) -> bytes | None:
+    lane_bytes = cut_into_lanes(plain, lanes)
+    if method is Method.TOKENS:
+        return tokens.encode(models, plain, lane_bytes, None, SILENT)
+    if method is Method.MIXED:
+        return mixed.encode(models, plain, lane_bytes, 0, None, SILENT)
+    return context.encode(models, plain, 0, SILENT)
+
+
+def decode(models: AdaptiveModels, method: Method, payload: bytes, plain_length: int, lanes: int = 1) -> bytes:
+    if method is Method.TOKENS:
+        return tokens.decode(models, payload, lanes, plain_length, SILENT)
+    if method is Method.MIXED:
+        return mixed.decode(models, payload, lanes, plain_length, SILENT)
+    return context.decode(models, payload, plain_length, SILENT)
+
+
+ADAPTIVE = (Method.TOKENS, Method.MIXED, Method.CONTEXT)
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from([1, 2, 8]))
-def test_mixed_and_context_mode_over_several_blocks(blocks: list[bytes], lanes: int) -> None:
+@given(st.lists(st.tuples(TEXTS, st.sampled_from(ADAPTIVE), st.sampled_from([1, 2, 8])), min_size=1, max_size=6))
+def test_methods_over_several_blocks(blocks: list[tuple[bytes, Method, int]]) -> None:
     model = load_model(TINY_PATH)
     writing, reading = (AdaptiveModels(12, model, 1) for _ in range(2))
-    for plain in blocks:
-        lanes = min(lanes, 1 << (len(plain).bit_length() - 1))
-        for method in (Method.MIXED, Method.CONTEXT):
-            uses = writing.uses
-            if method is Method.MIXED:
-                payload = mixed.encode(writing, plain, cut_into_lanes(plain, lanes), 0, None, SILENT)
-            else:
-                payload = context.encode(writing, plain, 0, SILENT)
-            writing.spoil_since(uses, method if payload is not None else Method.STORED)
-            if payload is None:
-                continue
-            if method is Method.MIXED:
-                assert mixed.decode(reading, payload, lanes, len(plain), SILENT) == plain
-            else:
-                assert context.decode(reading, payload, len(plain), SILENT) == plain
+    for plain, method, most_lanes in blocks:
+        lanes = min(most_lanes, 1 << (len(plain).bit_length() - 1))
+        uses = writing.uses
+        payload = encode(writing, method, plain, lanes)
+        writing.spoil_since(uses, Method.STORED if payload is None else method)
+        if payload is not None:
+            assert decode(reading, method, payload, len(plain), lanes) == plain
 
 
-@pytest.mark.parametrize("method", [Method.MIXED, Method.CONTEXT])
+@pytest.mark.parametrize("method", ADAPTIVE)
 def test_models_start_afresh_after_a_block_that_they_lost(tiny: Model, text: bytes, method: Method) -> None:
-    def encode(models: AdaptiveModels, plain: bytes) -> bytes:
-        if method is Method.MIXED:
-            payload = mixed.encode(models, plain, [len(plain)], 0, None, SILENT)
-        else:
-            payload = context.encode(models, plain, 0, SILENT)
+    def coded(models: AdaptiveModels, plain: bytes) -> bytes:
+        payload = encode(models, method, plain)
         assert payload is not None
         return payload
 
-    def decode(models: AdaptiveModels, payload: bytes, length: int) -> bytes:
-        if method is Method.MIXED:
-            return mixed.decode(models, payload, 1, length, SILENT)
-        return context.decode(models, payload, length, SILENT)
-
     writing, reading = (AdaptiveModels(12, tiny, 1) for _ in range(2))
     parts = [text[start : start + 1000] for start in (0, 1000, 2000, 3000)]
-    assert decode(reading, encode(writing, parts[0]), 1000) == parts[0]
+    assert decode(reading, method, coded(writing, parts[0]), 1000) == parts[0]
     uses = writing.uses
-    encode(writing, parts[1])
+    encode(writing, method, parts[1])
     writing.spoil_since(uses, Method.LZMA)
-    after = encode(writing, parts[2])
+    after = coded(writing, parts[2])
     assert after[0] & FRESH
-    assert decode(reading, after, 1000) == parts[2]
-    last = encode(writing, parts[3])
+    assert decode(reading, method, after, 1000) == parts[2]
+    last = coded(writing, parts[3])
     assert not last[0] & FRESH
-    assert decode(reading, last, 1000) == parts[3]
+    assert decode(reading, method, last, 1000) == parts[3]
 
 
 def test_what_a_header_did_not_announce_is_damage(tiny: Model, text: bytes) -> None:
-    payload = mixed.encode(AdaptiveModels(12, tiny, 1), text[:500], [500], 0, None, SILENT)
-    assert payload is not None
-    with pytest.raises(DamagedError, match="needs a model"):
-        mixed.decode(AdaptiveModels(12, None, 1), payload, 1, 500, SILENT)
+    for method in (Method.TOKENS, Method.MIXED):
+        payload = encode(AdaptiveModels(12, tiny, 1), method, text[:500])
+        assert payload is not None
+        with pytest.raises(DamagedError, match="needs a model"):
+            decode(AdaptiveModels(12, None, 1), method, payload, 500)
     with pytest.raises(DamagedError, match="needs tables"):
-        mixed.decode(AdaptiveModels(0, tiny, 1), payload, 1, 500, SILENT)
+        decode(AdaptiveModels(0, tiny, 1), Method.MIXED, payload, 500)
     with pytest.raises(DamagedError, match="needs tables"):
-        context.decode(AdaptiveModels(0, None, 1), b"\0abc", 500, SILENT)
+        decode(AdaptiveModels(0, None, 1), Method.CONTEXT, b"\0abc", 500)
+
+
+def test_tokens_stop_soon_after_the_end_of_their_data(tiny: Model) -> None:
+    for payload in (b"\0", b"\0abcdefgh"):
+        told: list[float] = []
+        with pytest.raises(DamagedError):
+            tokens.decode(AdaptiveModels(0, tiny, 1), payload, 1, 1 << 20, Progress(told.append))
+        assert sum(told) < 1000
 
 
 def test_context_payloads_that_make_no_sense() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmzip.blocks import tokens
+from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.side_information import choose_side, pack_side, read_side
 from llmzip.errors import TruncatedError
 from llmzip.format.reader import Reader
@@ -53,5 +54,7 @@ def test_none_for_what_is_too_short_to_pay(tiny: Model) -> None:
 def test_what_is_chosen_pays_for_itself(tiny: Model, text: bytes, size: int) -> None:
     plain = (text + text)[:size]
     side = choose_side(tiny, plain)
-    chosen, none = (len(tokens.encode(tiny, plain, [size], numbers, 1, SILENT)) for numbers in (side, None))
+    chosen, none = (
+        len(tokens.encode(AdaptiveModels(0, tiny, 1), plain, [size], numbers, SILENT)) for numbers in (side, None)
+    )
     assert chosen <= none * 1.01 + 4
