@@ -70,7 +70,7 @@ class MemberEncoder:
         if not plain:
             return MemberWriter(Header(LEAST_BLOCK_BITS)).finish()
         pieces = self._finder.split(plain)
-        if len(pieces) == 1:
+        if len(pieces) == 1 or is_repetitive(plain):
             return self._encode_alone(plain)
         blocks = self._begin(ends_at=len(plain))
         return blocks.add(plain, pieces) + blocks.finish()

@@ -33,6 +33,8 @@ _CONTEXT_SHARE_OF_LZMA = 0.5
 _CONTEXT_SAMPLE_BYTES = 32 << 10
 _CONTEXT_SAMPLE_SHARE = 0.6
 """Context mode is not smaller than this share of what a sample foretells: it learns over the rest of the block."""
+_NOISE_RATIO = 0.99
+"""Where LZMA's quick setting leaves more than this, and context mode does of a sample, nothing is to be won."""
 _TEXT_SAMPLE_PARTS, _TEXT_SAMPLE_BYTES = 4, 600
 PROFILE = 0
 """The set of contexts that mixed and context mode use."""
@@ -100,7 +102,7 @@ class BlockEncoder:
         found: list[Coded] = []
         if self._model is not None and self._looks_like_text(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
-        if not found or self._context_may_win(plain, quick_size, _size(found)):
+        if self._context_may_win(plain, quick_size, _size(found) if found else None):
             found += _bounded(Method.CONTEXT, 0, plain, context.encode(self._models, plain, PROFILE, progress))
         return found
 
@@ -151,17 +153,21 @@ class BlockEncoder:
         lengths = network_code_lengths(self._model, targets)
         return float(sum(row[: len(piece)].sum() for row, piece in zip(lengths, pieces, strict=True)))
 
-    def _context_may_win(self, plain: bytes, quick_size: int, least: int) -> bool:
-        """Whether context mode may need fewer bytes than ``least``: by LZMA, then by a sample."""
+    def _context_may_win(self, plain: bytes, quick_size: int, network_size: int | None) -> bool:
+        """Whether context mode may need fewer bytes than the network did, if it was asked: by LZMA, then by a sample."""
+        least = len(plain) if network_size is None else network_size
         if _CONTEXT_SHARE_OF_LZMA * quick_size > least:
             return False
-        if len(plain) <= 2 * _CONTEXT_SAMPLE_BYTES:
+        is_noise = quick_size >= _NOISE_RATIO * len(plain)
+        if len(plain) <= 2 * _CONTEXT_SAMPLE_BYTES or (network_size is None and not is_noise):
             return True
         start = len(plain) // 3
         sample = plain[start : start + _CONTEXT_SAMPLE_BYTES]
         coded = ContextCoder(table_bits_for(len(sample))).encode(sample, PROFILE, SILENT)
-        foretold = len(plain) if coded is None else len(coded) / len(sample) * len(plain)
-        return _CONTEXT_SAMPLE_SHARE * foretold < least
+        share = 1.0 if coded is None else len(coded) / len(sample)
+        if is_noise and share >= _NOISE_RATIO:
+            return False
+        return _CONTEXT_SAMPLE_SHARE * share * len(plain) < least
 
 
 class _Told(Progress):

@@ -14,8 +14,8 @@ file cannot keep a reader busy for long."""
 _BUCKET_BYTES = 32
 _MODES = 2
 """Mixed and context mode, each with tables and a history of its own."""
-_LEARNED_BYTES = 4 << 20
-"""Mixers, maps and match tables of one mode."""
+_LEARNED_BYTES = 36 << 20
+"""Mixers, maps, match tables and ends of tokens of one mode."""
 _OTHER_BYTES = 64 << 20
 """The interpreter, its libraries and whatever else is not counted here."""
 

@@ -1,6 +1,7 @@
 """Copies: long repeats of what came before in the member.
 
-Payload: the distance back to what the block repeats (varint), at least the block's plain length and at most 2^26.
+Payload: the distance back to what the block repeats (varint), from 1 to 2^26. It may be less than the block's plain
+length: then the last so many bytes come again and again.
 """
 
 from __future__ import annotations
@@ -105,17 +106,19 @@ class RepeatWindow:
             distance = reader.read_varint(MAX_DISTANCE)
         except TruncatedError as error:
             raise DamagedError("a copy's distance is cut off") from error
-        if reader.position < len(payload) or not plain_length <= distance <= self._bytes:
+        if reader.position < len(payload) or not 1 <= distance <= self._bytes:
             raise DamagedError("a copy points outside the text")
+        length = min(plain_length, distance)
         found: list[bytes | bytearray] = []
         first = self._bytes - distance
         end = self._bytes
         for part in reversed(self._parts):
             begin = end - len(part)
-            low, high = max(first - begin, 0), first + plain_length - begin
+            low, high = max(first - begin, 0), first + length - begin
             if high > 0:
                 found.append(part[low:high])
             if begin <= first:
                 break
             end = begin
-        return b"".join(reversed(found))
+        once = b"".join(reversed(found))
+        return (once * -(-plain_length // length))[:plain_length]

@@ -12,7 +12,7 @@ static PyObject *find_repeats(PyObject *module, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "y*nnKw*nnw*", &text, &start, &hashed, &base, &table, &least, &farthest, &out))
         return NULL;
     PyObject *result = NULL;
-    if (start < 0 || start > text.len || hashed < 0 || hashed > text.len || least < LLMZ_REPEAT_CHUNK || farthest < least ||
+    if (start < 0 || start > text.len || hashed < 0 || hashed > text.len || least < LLMZ_REPEAT_CHUNK || farthest < 0 ||
         (uintptr_t)table.buf % sizeof(uint64_t) || (uintptr_t)out.buf % sizeof(uint64_t) ||
         table.len != (Py_ssize_t)sizeof(uint64_t) << LLMZ_REPEAT_TABLE_BITS || base >> 48) {
         PyErr_SetString(PyExc_ValueError, "find_repeats: sizes do not fit each other");

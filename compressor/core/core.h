@@ -143,15 +143,15 @@ const uint8_t *llmz_context_text(const llmz_context *);
 #define LLMZ_REPEAT_CHUNK 4096
 #define LLMZ_REPEAT_TABLE_BITS 16
 
-/* `length` bytes from `begin` on that equal those `distance` before; length <= distance. */
+/* `length` bytes from `begin` on that equal those `distance` before; the two may overlap. */
 struct llmz_repeat {
     uint64_t begin, length, distance;
 };
 
 /* Write repeats in text[start .. length) of what came before to `out`, in order and disjoint, `room` at most; return how
  * many. hashed: the table knows the chunks that end up to there; base: bytes of the stream before text[0], less than 2^48;
- * table: 2^LLMZ_REPEAT_TABLE_BITS entries, zeros at first, then whatever earlier calls left; least and farthest: bounds of
- * a repeat's length and distance, at least LLMZ_REPEAT_CHUNK. Entries that point outside the text are passed over. */
+ * table: 2^LLMZ_REPEAT_TABLE_BITS entries, zeros at first, then whatever earlier calls left; least: a repeat's
+ * length, at least LLMZ_REPEAT_CHUNK; farthest: its distance at most. Entries that point outside the text are passed over. */
 size_t llmz_find_repeats(const uint8_t *text, size_t length, size_t start, size_t hashed, uint64_t base, uint64_t *table,
                          size_t least, size_t farthest, struct llmz_repeat *out, size_t room);
 

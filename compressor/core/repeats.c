@@ -54,13 +54,13 @@ size_t llmz_find_repeats(const uint8_t *text, size_t length, size_t start, size_
         size_t begin = end - CHUNK;
         if (place >> PLACE_BITS == 0 && place >= base + CHUNK && begin >= free_from && end >= next_try && found < room) {
             size_t distance = end - (size_t)(place - base);
-            if (distance >= least && distance <= farthest) {
+            if (distance > 0 && distance <= farthest) {
                 size_t equal = equal_forwards(text, begin, distance, CHUNK);
                 next_try = end + equal; /* as many places are passed over as were compared: the time stays linear */
                 if (equal == CHUNK) {
-                    size_t back = equal_backwards(text, begin, distance, least_of(begin - free_from, begin - distance));
-                    begin -= least_of(back, distance - CHUNK);
-                    size_t whole = equal_forwards(text, begin, distance, least_of(length - begin, distance));
+                    begin -= equal_backwards(text, begin, distance, least_of(begin - free_from, begin - distance));
+                    size_t whole = equal_forwards(text, begin, distance, length - begin);
+                    next_try = begin + whole > next_try ? begin + whole : next_try;
                     if (whole >= least) {
                         out[found++] = (struct llmz_repeat){begin, whole, distance};
                         free_from = begin + whole;

@@ -6,6 +6,7 @@ Before a file, they read a primer: 62 KB of text of several kinds that the shipp
 from __future__ import annotations
 
 import functools
+import threading
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ SETS, INPUTS = 560, 32
 RATES = (6, 2)
 """Learning rates of the mixers and of the last one."""
 
+_COPYING = threading.Lock()
 _SLICE_BYTES = 1 << 16
 """Bytes between two reports of progress."""
 _LARGEST_KEPT_TABLE = 20
@@ -91,7 +93,8 @@ class ContextCoder:
     def __init__(self, table_bits: int, learned: ContextLearnedState | None = None) -> None:
         self.table_bits = table_bits
         if table_bits <= _LARGEST_KEPT_TABLE:
-            self._core = _native.context_copy(_kept_models(table_bits))
+            with _COPYING:
+                self._core = _native.context_copy(_kept_models(table_bits))
         else:
             self._core = _read_primer(table_bits)
         if learned is not None:

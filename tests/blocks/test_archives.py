@@ -143,8 +143,8 @@ def test_payloads_that_someone_forged(archive: tuple[bytes, bytes], position: in
 
 
 def test_the_model_that_is_missing_is_named_but_not_for_damage(text: bytes) -> None:
-    packed = compress(text[:200], SETTINGS["mixed"])
-    assert describe(io.BytesIO(packed))["models"]
+    packed = compress(text[:400], Settings(model=TINY_PATH, block_bytes=200))
+    assert describe(io.BytesIO(packed))["models"] == [packed[6:10].hex()]
     with pytest.raises(ModelMissingError, match=packed[6:10].hex()):
         decompress(packed)
     with pytest.raises(DamagedError):
@@ -152,9 +152,9 @@ def test_the_model_that_is_missing_is_named_but_not_for_damage(text: bytes) -> N
 
 
 def test_a_model_is_found_by_the_search_path(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = compress(text[:200], SETTINGS["mixed"])
+    packed = compress(text[:400], Settings(model=TINY_PATH, block_bytes=200))
     monkeypatch.setenv("LLMZIP_MODEL_PATH", TINY_PATH.rsplit("/", 1)[0])
-    assert decompress(packed) == text[:200]
+    assert decompress(packed) == text[:400]
 
 
 def test_a_header_says_no_more_than_its_blocks_want() -> None:

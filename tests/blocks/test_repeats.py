@@ -63,10 +63,15 @@ def test_a_repeat_is_found_at_any_alignment_and_over_blocks(shift: int) -> None:
     assert sum(copied) >= len(repeat) - MIN_REPEAT
 
 
-@pytest.mark.parametrize("size", [40 * CHUNK, 1 << 20])
-def test_constant_and_short_period_text_is_left_to_other_methods(size: int) -> None:
-    for unit in (b"\0", b"a line that repeats\n"):
-        assert RepeatFinder().split(unit * (size // len(unit))) == [Piece(size // len(unit) * len(unit), 0)]
+@pytest.mark.parametrize("unit", [b"\0", b"a line that repeats\n", random_bytes(9999)])
+def test_what_comes_again_and_again_is_one_copy_that_overlaps_itself(unit: bytes) -> None:
+    text = unit * ((1 << 20) // len(unit))
+    finder = RepeatFinder()
+    pieces = finder.split(text)
+    assert len(pieces) == 2
+    assert pieces[1].length > len(text) - 40 * CHUNK
+    assert restored([text], [pieces]) == text
+    assert [piece.length for piece in finder.split(text)] == [len(text)]
 
 
 def test_repeats_are_found_as_far_back_as_they_may_be_and_no_farther() -> None:
@@ -111,13 +116,15 @@ def test_the_window_copies_from_wherever_blocks_meet(blocks: list[bytes], data: 
     for block in blocks:
         window.append(block)
     distance = data.draw(st.integers(1, len(text)))
-    length = data.draw(st.integers(1, distance))
-    start = len(text) - distance
-    assert window.decode(pack_varint(distance), length) == text[start : start + length]
+    length = data.draw(st.integers(1, 3 * distance))
+    expected = bytearray(text)
+    for _ in range(length):
+        expected.append(expected[-distance])
+    assert window.decode(pack_varint(distance), length) == expected[len(text) :]
 
 
 @pytest.mark.parametrize(
-    ("payload", "length"), [(b"\5", 6), (b"\x0b", 3), (b"\0", 1), (b"\5\0", 1), (b"", 1), (b"\x80", 1)]
+    ("payload", "length"), [(b"\x0b", 3), (b"\0", 1), (b"\5\0", 1), (b"", 1), (b"\x80", 1)]
 )
 def test_copies_from_outside_the_text_are_damage(payload: bytes, length: int) -> None:
     window = RepeatWindow()
@@ -146,10 +153,10 @@ def test_the_binding_refuses_sizes_that_do_not_fit() -> None:
         (100_001, 0, 0, table, CHUNK, MAX_DISTANCE),
         (-1, 0, 0, table, CHUNK, MAX_DISTANCE),
         (0, 100_001, 0, table, CHUNK, MAX_DISTANCE),
-        (0, 0, 1 << 63, table, CHUNK, MAX_DISTANCE),
+        (0, 0, 1 << 48, table, CHUNK, MAX_DISTANCE),
         (0, 0, 0, table[1:], CHUNK, MAX_DISTANCE),
         (0, 0, 0, table, CHUNK - 1, MAX_DISTANCE),
-        (0, 0, 0, table, CHUNK, CHUNK - 1),
+        (0, 0, 0, table, CHUNK, -1),
     ):
         with pytest.raises(ValueError, match="do not fit"):
             _native.find_repeats(text, start, hashed, base, given_table, least, farthest, out)

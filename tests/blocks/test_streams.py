@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmzip.blocks import limits
+from llmzip.blocks import limits, mixed
+from llmzip.blocks.adaptive import AdaptiveModels
+from llmzip.blocks.lanes import cut_into_lanes
 from llmzip.errors import DamagedError, LlmzError, MemoryLimitError, OutputLimitError
 from llmzip.format.member import Coded, Header, MemberReader, MemberWriter, Method, read_header
 from llmzip.format.reader import Reader
@@ -19,7 +21,7 @@ from llmzip.inspection import describe
 from llmzip.member_decoder import PushDecoder
 from llmzip.member_encoder import MemberEncoder
 from llmzip.network.model import load_model
-from llmzip.progress import Progress
+from llmzip.progress import SILENT, Progress
 from llmzip.settings import BLOCK_BYTES, REPETITIVE_BLOCK_BYTES, WHOLE_BYTES, ReadSettings, Settings
 from llmzip.streams import compress, compress_stream, decompress, decompress_stream, iterate_plain
 from tests.conftest import TINY_PATH
@@ -55,8 +57,9 @@ def test_longer_ones_begin_with_small_blocks() -> None:
 
 
 def test_blocks_grow_to_a_bound_and_larger_where_a_text_repeats_itself() -> None:
-    line = b"2026-11-24 10:00:01 INFO worker-7 finished job 4711 in 12 ms\n"
-    lengths = block_lengths(compress(line * (40_000_000 // len(line)), FAST))
+    line = b"2026-11-24 10:00:01 INFO worker-7 finished job 4711 in 12 ms\n" * 200
+    lines = b"".join(line + b"%d\n" % i for i in range(40_000_000 // len(line)))
+    lengths = block_lengths(compress(lines, FAST))
     assert lengths[0] == BLOCK_BYTES
     assert max(lengths) == REPETITIVE_BLOCK_BYTES
     noise = np.random.default_rng(0).bytes(12_000_000)
@@ -96,8 +99,9 @@ def test_a_push_decoder_says_how_much_it_wants() -> None:
     decoder, pushes = PushDecoder(ReadSettings()), 0
     position = 0
     while not decoder.ended:
-        decoder.push(packed[position : position + decoder.wanted])
-        position += decoder.wanted
+        part = packed[position : position + decoder.wanted]
+        decoder.push(part)
+        position += len(part)
         pushes += 1
         assert pushes < 40
         while decoder.next_plain() is not None:
@@ -183,12 +187,13 @@ def test_headers_that_ask_for_much_memory_are_refused_at_once(threads: int, inde
 
 def test_lanes_count_for_the_memory_limit(text: bytes) -> None:
     model = load_model(TINY_PATH)
-    packed = compress(text[:3000], Settings(lanes=256, model=TINY_PATH))
-    header = read_header(Reader(packed))
-    assert header is not None
+    plain, header = text[:3000], Header(12, 12, model.fingerprint[:4], single=True)
+    payload = mixed.encode(AdaptiveModels(12, model, 1), plain, cut_into_lanes(plain, 256), 0, None, SILENT)
+    assert payload is not None
+    packed = MemberWriter(header).add(Coded(Method.MIXED, 8, len(plain), payload), plain)
     enough = limits.memory_needed(header, model, lanes=256)
     assert enough > limits.memory_needed(header, model)
-    assert decompress(packed, ReadSettings(TINY_PATH, memory_limit=enough)) == text[:3000]
+    assert decompress(packed, ReadSettings(TINY_PATH, memory_limit=enough)) == plain
     with pytest.raises(MemoryLimitError):
         decompress(packed, ReadSettings(TINY_PATH, memory_limit=enough - 1))
 
