@@ -12,8 +12,6 @@ MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
 """So many plain bytes at most are coded by models in a payload of none, and so many more for each of its bytes: a short
 file cannot keep a reader busy for long."""
 _BUCKET_BYTES = 32
-_MODES = 2
-"""Mixed and context mode, each with tables and a history of its own."""
 _LEARNED_BYTES = 36 << 20
 """Mixers, maps, match tables and ends of tokens of one mode."""
 _OTHER_BYTES = 64 << 20
@@ -35,15 +33,15 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     """
     block = 1 << header.block_bits
     each = 3 * block + most_stream_bytes(block)  # payload, plain bytes, what a transform works with, streams
-    if header.table_bits:
-        each += _MODES * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
+    modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, and mixed mode
+    each += modes * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
     if model is not None:
         each += lanes * _lane_bytes(model)
     weights = _weight_bytes(model) if model is not None else 0
     history = 0 if header.single else MAX_DISTANCE
     if header.independent:
         return _OTHER_BYTES + weights + history + (threads + 1) * each
-    return _OTHER_BYTES + weights + (1 + _MODES) * history + each
+    return _OTHER_BYTES + weights + (1 + modes) * history + each
 
 
 def check_memory(header: Header, model: Model | None, limit: int, lanes: int = 1) -> None:

@@ -123,9 +123,7 @@ def test_the_window_copies_from_wherever_blocks_meet(blocks: list[bytes], data: 
     assert window.decode(pack_varint(distance), length) == expected[len(text) :]
 
 
-@pytest.mark.parametrize(
-    ("payload", "length"), [(b"\x0b", 3), (b"\0", 1), (b"\5\0", 1), (b"", 1), (b"\x80", 1)]
-)
+@pytest.mark.parametrize(("payload", "length"), [(b"\x0b", 3), (b"\0", 1), (b"\5\0", 1), (b"", 1), (b"\x80", 1)])
 def test_copies_from_outside_the_text_are_damage(payload: bytes, length: int) -> None:
     window = RepeatWindow()
     window.append(b"0123456789")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from llmzip.blocks import tokens
 from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.side_information import choose_side, pack_side, read_side
-from llmzip.errors import TruncatedError
+from llmzip.errors import DamagedError, TruncatedError
 from llmzip.format.reader import Reader
 from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
@@ -29,10 +31,9 @@ def test_stored_numbers_come_back(values: list[int], rest: bytes) -> None:
 
 
 @given(st.binary(max_size=255))
-def test_any_bytes_are_some_numbers(coded: bytes) -> None:
-    model = load_model(TINY_PATH)
-    side = read_side(model, Reader(bytes([len(coded)]) + coded))
-    assert side.shape == (NUMBERS,)
+def test_any_bytes_are_some_numbers_or_damage(coded: bytes) -> None:
+    with contextlib.suppress(DamagedError):
+        assert read_side(load_model(TINY_PATH), Reader(bytes([len(coded)]) + coded)).shape == (NUMBERS,)
 
 
 def test_cut_off(tiny: Model) -> None:
