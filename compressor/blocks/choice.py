@@ -28,20 +28,19 @@ _REPETITIVE_RATIO = 0.004
 _MAYBE_REPETITIVE_RATIO = 0.1
 _BEST_LZMA_SHARE = 0.65
 """LZMA at its best is not smaller than this share of what its quick setting gives, above the ratio before."""
-_CONTEXT_SHARE_OF_LZMA = 0.5
-"""Context mode is not smaller than this share of LZMA's quick setting."""
-_CONTEXT_SAMPLE_BYTES = 32 << 10
-_CONTEXT_SAMPLE_SHARE = 0.6
+_CONTEXT_TO_LZMA = 0.39
+"""Context mode is not smaller than this share of what LZMA's quick setting gives."""
+_CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 8 << 10
+_CONTEXT_TO_SAMPLE = 0.6
 """Context mode is not smaller than this share of what a sample foretells: it learns over the rest of the block."""
+_TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES = 4, 600
+_TOKENS_TO_LZMA = 1.5
+"""Where the network alone, on a sample from a cold start, needs more than so many times what LZMA's quick setting does,
+tokens do not win."""
 _NOISE_RATIO = 0.99
 """Where LZMA's quick setting leaves more than this, and context mode does of a sample, nothing is to be won."""
-_TEXT_SAMPLE_PARTS, _TEXT_SAMPLE_BYTES = 4, 600
 PROFILE = 0
 """The set of contexts that mixed and context mode use."""
-_LEAST_SAMPLED_BYTES = 4 << 10
-"""Shorter blocks are tried without a look at a sample, which would take as long."""
-_MOST_BYTES_PER_BYTE = 0.97
-"""Needed by the network alone for a sample, in text."""
 
 
 def is_repetitive(plain: bytes) -> bool:
@@ -99,10 +98,12 @@ class BlockEncoder:
         """What models make of a block or stream: none where it would grow."""
         if depth < transformed.MOST_NESTED and (coded := self._code_transformed(plain, progress, depth)):
             return [coded]
+        if quick_size >= _NOISE_RATIO * len(plain) and _context_share(plain) >= _NOISE_RATIO:
+            return []
         found: list[Coded] = []
-        if self._model is not None and self._looks_like_text(plain, quick_size):
+        if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
-        if self._context_may_win(plain, quick_size, _size(found) if found else None):
+        if not found or _context_may_win(plain, quick_size, _size(found)):
             found += _bounded(Method.CONTEXT, 0, plain, context.encode(self._models, plain, PROFILE, progress))
         return found
 
@@ -134,15 +135,13 @@ class BlockEncoder:
             return Coded(Method.TRANSFORMED, 0, len(plain), payload)
         return None
 
-    def _looks_like_text(self, plain: bytes, quick_size: int) -> bool:
-        """Whether the network alone, on a sample, comes near the bytes per byte that LZMA needs."""
-        if len(plain) < _LEAST_SAMPLED_BYTES:
+    def _network_may_win(self, plain: bytes, quick_size: int) -> bool:
+        """Whether the network need be asked: always in mixed mode, whose contexts know what it does not."""
+        if self._settings.method is Method.MIXED:
             return True
-        starts = np.linspace(0, len(plain) - _TEXT_SAMPLE_BYTES, _TEXT_SAMPLE_PARTS).astype(int)
-        parts = [plain[start : start + _TEXT_SAMPLE_BYTES] for start in starts]
+        parts = _parts(plain, _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES)
         needed = self.sample_bits(parts) / 8 / sum(map(len, parts))
-        by_lzma = quick_size / len(plain)
-        return needed < _MOST_BYTES_PER_BYTE and (needed < 2.5 * by_lzma or by_lzma < 0.25)
+        return needed * len(plain) < _TOKENS_TO_LZMA * quick_size
 
     def sample_bits(self, parts: list[bytes]) -> float:
         """Bits of pieces of text by the network alone, each from a cold start."""
@@ -153,21 +152,28 @@ class BlockEncoder:
         lengths = network_code_lengths(self._model, targets)
         return float(sum(row[: len(piece)].sum() for row, piece in zip(lengths, pieces, strict=True)))
 
-    def _context_may_win(self, plain: bytes, quick_size: int, network_size: int | None) -> bool:
-        """Whether context mode may need fewer bytes than the network did, if it was asked: by LZMA, then by a sample."""
-        least = len(plain) if network_size is None else network_size
-        if _CONTEXT_SHARE_OF_LZMA * quick_size > least:
-            return False
-        is_noise = quick_size >= _NOISE_RATIO * len(plain)
-        if len(plain) <= 2 * _CONTEXT_SAMPLE_BYTES or (network_size is None and not is_noise):
-            return True
-        start = len(plain) // 3
-        sample = plain[start : start + _CONTEXT_SAMPLE_BYTES]
-        coded = ContextCoder(table_bits_for(len(sample))).encode(sample, PROFILE, SILENT)
-        share = 1.0 if coded is None else len(coded) / len(sample)
-        if is_noise and share >= _NOISE_RATIO:
-            return False
-        return _CONTEXT_SAMPLE_SHARE * share * len(plain) < least
+
+def _context_may_win(plain: bytes, quick_size: int, least: int) -> bool:
+    """Whether context mode may need fewer bytes than ``least``: by LZMA, then by a sample."""
+    if _CONTEXT_TO_LZMA * quick_size > least:
+        return False
+    whole = len(plain) <= 2 * _CONTEXT_SAMPLE_PARTS * _CONTEXT_SAMPLE_BYTES
+    return whole or _CONTEXT_TO_SAMPLE * _context_share(plain) * len(plain) < least
+
+
+def _context_share(plain: bytes) -> float:
+    """What context mode leaves of a sample."""
+    sample = b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES))
+    coded = ContextCoder(table_bits_for(len(sample))).encode(sample, PROFILE, SILENT)
+    return 1.0 if coded is None else len(coded) / len(sample)
+
+
+def _parts(plain: bytes, count: int, part_bytes: int) -> list[bytes]:
+    """Parts from all over a block; a short one whole."""
+    if len(plain) <= count * part_bytes:
+        return [plain]
+    starts = np.linspace(0, len(plain) - part_bytes, count).astype(int)
+    return [plain[start : start + part_bytes] for start in starts]
 
 
 class _Told(Progress):
