@@ -8,7 +8,7 @@
 
 enum {
     CHUNK_ROWS = 256, /* of a call of the network when encoding */
-    LANES_TO_CUT = 32, /* fewer lanes are decoded as one group: weights then pass once for all of them */
+    LANES_TO_CUT = 16, /* fewer lanes are decoded as one group: weights then pass once for all of them */
 };
 
 struct group {
