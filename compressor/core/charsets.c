@@ -247,11 +247,26 @@ int64_t llmz_count_no_utf8(const uint8_t *text, int64_t size)
     return count;
 }
 
+/* Characters of several bytes in a line of UTF-8, 0 in what is none: hardly anything else is UTF-8 by chance. */
+static int64_t count_if_utf8(const uint8_t *line, int64_t size)
+{
+    int64_t count = 0;
+    for (int64_t at = 0; at < size;) {
+        uint32_t point;
+        int length = read_utf8(line + at, size - at, &point);
+        if (!length)
+            return 0;
+        count += length > 1;
+        at += length;
+    }
+    return count;
+}
+
 /* The reading of one line, and what it costs to the eye of somebody who knows which characters go together. */
 static int32_t line_cost(const struct llmz_charset *charset, const struct llmz_plausibility *plausibility,
                          const uint8_t *line, int64_t size)
 {
-    int64_t cost = 0;
+    int64_t cost = charset ? plausibility->unreadable * count_if_utf8(line, size) : 0;
     uint8_t before = plausibility->kinds['\n'];
     int exact = 1;
     for (int64_t at = 0; at < size;) {

@@ -29,7 +29,7 @@ def senseless() -> LlmzError:
 
 
 class Source:
-    """Takes numbers and strings off the front of a description. Every method raises LlmzError where it ends too early."""
+    """Takes numbers and strings off the front of a description. LlmzError where it ends too early."""
 
     def __init__(self, description: bytes) -> None:
         self._bytes = description
