@@ -123,6 +123,19 @@ static PyObject *count_lines(PyObject *self, PyObject *args)
     return release(&buffers, PyLong_FromLongLong(between_words));
 }
 
+static PyObject *count_sentences(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    if (!PyArg_ParseTuple(args, "y*", &buffers.of[0]))
+        return release(&buffers, NULL);
+    int64_t narrow, wide;
+    Py_BEGIN_ALLOW_THREADS
+    llmz_count_sentences(buffers.of[0].buf, buffers.of[0].len, &narrow, &wide);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, Py_BuildValue("LL", (long long)narrow, (long long)wide));
+}
+
 /* Charsets: every function takes the tables one, two, three, four, codes (None where there are none) and cesu. */
 
 static int fill_charset(struct llmz_charset *charset, const Py_buffer *tables, int cesu)
@@ -493,6 +506,7 @@ static PyMethodDef functions[] = {
     {"join_lines", join_lines, METH_VARARGS, NULL},
     {"break_lines", break_lines, METH_VARARGS, NULL},
     {"count_lines", count_lines, METH_VARARGS, NULL},
+    {"count_sentences", count_sentences, METH_VARARGS, NULL},
     {"to_utf8", to_utf8, METH_VARARGS, NULL},
     {"from_utf8", from_utf8, METH_VARARGS, NULL},
     {"utf16_to_utf8", utf16_to_utf8, METH_VARARGS, NULL},

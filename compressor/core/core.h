@@ -30,6 +30,8 @@ int64_t llmz_break_lines(const uint8_t *text, int64_t size, int64_t width, int64
 /* Add to lengths[0..widest] the lines by characters, and to broken[0..widest] how many more line ends a rule of each width
  * knows than one of the width before; returns the line ends between words. */
 int64_t llmz_count_lines(const uint8_t *text, int64_t size, int64_t widest, int64_t *broken, int64_t *lengths);
+/* Sentences that end within a line, by one and by two spaces after them. */
+void llmz_count_sentences(const uint8_t *text, int64_t size, int64_t *narrow, int64_t *wide);
 
 /* charsets.c */
 

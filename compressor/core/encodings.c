@@ -325,6 +325,16 @@ static int64_t uu_run(const uint8_t *text, int64_t size, int64_t begin, int crlf
     return lines;
 }
 
+/* Whether the line before `at` begins a file. Elsewhere only full lines of the usual length are looked for: capital
+ * letters and signs in columns are like others. */
+static int after_begin(const uint8_t *text, int64_t at)
+{
+    int64_t begin = at - 1;
+    while (begin > 0 && at - begin < 256 && text[begin - 1] != '\n')
+        begin--;
+    return begin >= 0 && at - begin > 6 && !memcmp(text + begin, "begin ", 6);
+}
+
 int llmz_find_uu_run(const uint8_t *text, int64_t size, int64_t from, int64_t fewest_lines, struct llmz_uu_run *run)
 {
     int64_t next;
@@ -335,9 +345,12 @@ int llmz_find_uu_run(const uint8_t *text, int64_t size, int64_t from, int64_t fe
         length -= crlf;
         if (length < 20 || length > LLMZ_UU_LONGEST || text[at] <= 32 || text[at] > 95)
             continue;
+        int begun = after_begin(text, at);
+        if (!begun && text[at] != 'M')
+            continue;
         struct llmz_uu_run best = {0, 0, 0, 0, 0, 0};
         int64_t most_lines = 0;
-        for (int mode = 0; mode < LLMZ_UU_MODES; mode++) {
+        for (int mode = 0; mode < (begun ? LLMZ_UU_MODES : LLMZ_UU_STRIPPED); mode++) {
             struct llmz_uu_run tried;
             if (!uu_read_line(text + at, length, mode, data))
                 continue;

@@ -481,6 +481,20 @@ static int may_be_dump(const uint8_t *line, int64_t length)
             line[at + width] == '-');
 }
 
+/* Whether digits without offsets or 0x are hexadecimal, and no table of decimal numbers. */
+static int is_hexadecimal(const struct llmz_dump *dump, const uint8_t *text, const struct llmz_dump_run *run)
+{
+    if (dump->offset_radix || dump->digits >= LLMZ_OCTAL ||
+        (dump->separator.length > 1 && (dump->separator.bytes[dump->separator.length - 1] | 32) == 'x'))
+        return 1;
+    int64_t letters = 0, digits = 0;
+    for (int64_t at = run->begin; at < run->end; at++) {
+        letters += digit_value(text[at]) >= 10 && digit_value(text[at]) < 16;
+        digits += text[at] > '0' && text[at] <= '9';
+    }
+    return letters > 2 && letters * 8 >= digits;
+}
+
 int llmz_find_dump(const uint8_t *text, int64_t size, int64_t from, int64_t fewest_lines, struct llmz_dump *dump,
                    struct llmz_dump_run *run)
 {
@@ -498,7 +512,7 @@ int llmz_find_dump(const uint8_t *text, int64_t size, int64_t from, int64_t fewe
         dump->crlf = (uint8_t)crlf;
         if (!find_form(dump, &offset, text + at, length - crlf, text + next, next_length - next_ends))
             continue;
-        if (llmz_continue_dump(text, size, at, dump, offset, run) >= fewest_lines)
+        if (llmz_continue_dump(text, size, at, dump, offset, run) >= fewest_lines && is_hexadecimal(dump, text, run))
             return 1;
     }
     return 0;

@@ -258,3 +258,15 @@ int64_t llmz_count_lines(const uint8_t *text, int64_t size, int64_t widest, int6
     }
     return between_words;
 }
+
+void llmz_count_sentences(const uint8_t *text, int64_t size, int64_t *narrow, int64_t *wide)
+{
+    *narrow = *wide = 0;
+    for (int64_t at = 0; at + 2 < size; at++) {
+        if ((text[at] != '.' && text[at] != '?' && text[at] != '!') || text[at + 1] != SPACE)
+            continue;
+        int64_t next = at + 2 + (text[at + 2] == SPACE);
+        if (next < size && text[next] >= 'A' && text[next] <= 'Z')
+            ++*(next == at + 2 ? narrow : wide);
+    }
+}

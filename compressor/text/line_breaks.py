@@ -8,7 +8,6 @@ are left then, and those of a text with CR LF, are CR LF or LF alone as the mode
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,8 @@ _KNOWN_LINE_END, _UNKNOWN_LINE_END, _EXCEPTION = 4, -5, -16
 """Bits, roughly, that a line end saves which the rule knows; that one costs more which it does not, as it stands in a
 text with fewer of them; and that an exception takes. docs/experiments.md has the texts that they were read off."""
 _WORTHWHILE_BITS = 120
+_MORE_KNOWN = 1.25
+"""So many times as many line ends as a rule knows that does not look at margins are hoped for before lines are joined."""
 _FEWEST_LINES = 16
 _LINE_ENDS_PARTS, _LINE_ENDS_PART_BYTES = 4, 1200
 _TEXT_PER_PART = 24
@@ -41,12 +42,15 @@ def _worth(known: Any, line_ends: int, exceptions: Any) -> Any:
     return known * _KNOWN_LINE_END + (line_ends - known) * _UNKNOWN_LINE_END + exceptions * _EXCEPTION
 
 
-def _find_width(text: bytes) -> tuple[int, int]:
-    """The width that lines were most likely broken to, and how many line ends between words there are."""
+def _find_width(text: bytes) -> tuple[int, int, int]:
+    """The width that lines were most likely broken to, how many line ends between words there are, and how many of them
+    a rule knows that does not look at margins."""
     broken, lengths = (np.zeros(_WIDEST + 2, np.int64) for _ in range(2))
     line_ends = _native.count_lines(text, broken, lengths)
-    worth = _worth(np.cumsum(broken), line_ends, lengths.sum() - np.cumsum(lengths))
-    return _NARROWEST + int(np.argmax(worth[_NARROWEST : _WIDEST + 1])), line_ends
+    known = np.cumsum(broken)
+    worth = _worth(known, line_ends, lengths.sum() - np.cumsum(lengths))
+    width = _NARROWEST + int(np.argmax(worth[_NARROWEST : _WIDEST + 1]))
+    return width, line_ends, int(known[width])
 
 
 def join_lines(text: bytes, width: int, between_sentences: int) -> tuple[bytes, NDArray[np.int64]]:
@@ -65,7 +69,7 @@ def break_lines(
 
 def _spaces_between_sentences(text: bytes) -> int:
     """2 where most sentences that end within a line are followed by two spaces, else 1."""
-    wide, narrow = (len(re.findall(rb"[.?!]" + spaces + rb"[A-Z]", text)) for spaces in (rb"  ", rb" "))
+    narrow, wide = _native.count_sentences(text)
     return 2 if wide > narrow else 1
 
 
@@ -98,14 +102,15 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
         text = plain.replace(b"\r\n", b"\n")
         bare = _bare_line_ends(plain) if line_ends > crlf_count else np.zeros(0, np.int64)
         description += pack_numbers([bare.size]) + pack_places(bare.tolist())
-    width, between_words = _find_width(text)
-    between_sentences = _spaces_between_sentences(text)
-    joined, exceptions = join_lines(text, width, between_sentences)
-    known = line_ends - joined.count(b"\n")
-    if _worth(known, between_words, len(exceptions)) >= _WORTHWHILE_BITS:
-        flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
-        description += pack_numbers([width, exceptions.size]) + pack_places(exceptions.tolist())
-        text = joined
+    width, between_words, at_most = _find_width(text)
+    if _worth(at_most * _MORE_KNOWN, between_words, 0) >= _WORTHWHILE_BITS:
+        between_sentences = _spaces_between_sentences(text)
+        joined, exceptions = join_lines(text, width, between_sentences)
+        known = line_ends - joined.count(b"\n")
+        if _worth(known, between_words, len(exceptions)) >= _WORTHWHILE_BITS:
+            flags |= REFLOWED | WIDE_SENTENCES * (between_sentences == 2)
+            description += pack_numbers([width, exceptions.size]) + pack_places(exceptions.tolist())
+            text = joined
     if not flags:
         return None
     if _keeps_crlf(text, flags, sample_bits):
