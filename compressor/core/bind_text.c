@@ -312,21 +312,22 @@ static PyObject *choose_by_line(PyObject *self, PyObject *args)
 
 /* Encodings: what finds a run returns the bytes that it stands for with it. */
 
-/* find_run(text, from, alphabet, fewest_digits): None or (begin, end, first, line, separator, padded, data) */
+/* find_run(text, from, alphabet, fewest_digits, fewest_text_digits): None or (begin, end, first, line, separator, padded, data) */
 static PyObject *find_run(PyObject *self, PyObject *args)
 {
     (void)self;
     struct buffers buffers = {0};
-    long long from, fewest;
+    long long from, fewest, fewest_text;
     int alphabet, found;
-    if (!PyArg_ParseTuple(args, "y*LiL", &buffers.of[0], &from, &alphabet, &fewest))
+    if (!PyArg_ParseTuple(args, "y*LiLL", &buffers.of[0], &from, &alphabet, &fewest, &fewest_text))
         return release(&buffers, NULL);
-    if (!is_text(&buffers.of[0]) || from < 0 || from > buffers.of[0].len || alphabet < 0 || alphabet >= LLMZ_ALPHABETS)
+    if (!is_text(&buffers.of[0]) || from < 0 || from > buffers.of[0].len || alphabet < 0 || alphabet >= LLMZ_ALPHABETS ||
+        fewest_text < 1)
         return refuse(&buffers, "find_run: arguments out of range");
     struct llmz_run run;
     const uint8_t *text = buffers.of[0].buf;
     Py_BEGIN_ALLOW_THREADS
-    found = llmz_find_run(text, buffers.of[0].len, from, alphabet, fewest, &run);
+    found = llmz_find_run(text, buffers.of[0].len, from, alphabet, fewest, fewest_text, &run);
     Py_END_ALLOW_THREADS
     if (!found)
         return release(&buffers, Py_NewRef(Py_None));
@@ -502,6 +503,75 @@ static PyObject *write_dump(PyObject *self, PyObject *args)
     return release(&buffers, give(out, size));
 }
 
+/* Overstrikes: (text, bold, underline, times, underline_after) and, back, the room. */
+
+static int fill_strikes(struct llmz_strikes *strikes, int bold, int underline, int times, int after)
+{
+    *strikes = (struct llmz_strikes){(uint8_t)bold, (uint8_t)underline, (uint8_t)times, (uint8_t)(after != 0)};
+    return bold >= 0 && bold < 128 && underline >= 0 && underline < 128 && bold != underline && times >= 1 && times < 16;
+}
+
+static PyObject *take_strikes(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    struct llmz_strikes strikes;
+    int bold, underline, times, after;
+    if (!PyArg_ParseTuple(args, "y*iiip", &buffers.of[0], &bold, &underline, &times, &after))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || !fill_strikes(&strikes, bold, underline, times, after))
+        return refuse(&buffers, "take_strikes: arguments out of range");
+    uint8_t *out = allocate(3 * buffers.of[0].len);
+    if (!out)
+        return release(&buffers, NULL);
+    int64_t size;
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_take_strikes(buffers.of[0].buf, buffers.of[0].len, &strikes, out);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, give(out, size));
+}
+
+static PyObject *put_strikes(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    struct llmz_strikes strikes;
+    int bold, underline, times, after;
+    long long room;
+    if (!PyArg_ParseTuple(args, "y*iiipL", &buffers.of[0], &bold, &underline, &times, &after, &room))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || room < 0 || !fill_strikes(&strikes, bold, underline, times, after))
+        return refuse(&buffers, "put_strikes: arguments out of range");
+    uint8_t *out = allocate(room);
+    if (!out)
+        return release(&buffers, NULL);
+    int64_t size;
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_put_strikes(buffers.of[0].buf, buffers.of[0].len, &strikes, out, room);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, give(out, size));
+}
+
+/* find_passages(text, no_utf8_weight, fewest_between, least_sum, most): int64 [passages][2] as bytes */
+static PyObject *find_passages(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    long long weight, between, least, most;
+    if (!PyArg_ParseTuple(args, "y*LLLL", &buffers.of[0], &weight, &between, &least, &most))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || weight < -1 || weight > 100 || between < 0 || between > MOST_BYTES || least < 1 ||
+        most < 1 || most > MOST_BYTES / 16)
+        return refuse(&buffers, "find_passages: arguments out of range");
+    int64_t *bounds = allocate(16 * most), found = 0;
+    if (!bounds)
+        return release(&buffers, NULL);
+    Py_BEGIN_ALLOW_THREADS
+    found = llmz_find_passages(buffers.of[0].buf, buffers.of[0].len, weight, between, least, bounds, most);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, give(bounds, 16 * found));
+}
+
 static PyMethodDef functions[] = {
     {"join_lines", join_lines, METH_VARARGS, NULL},
     {"break_lines", break_lines, METH_VARARGS, NULL},
@@ -522,6 +592,9 @@ static PyMethodDef functions[] = {
     {"continue_dump", continue_dump, METH_VARARGS, NULL},
     {"form_length", form_length, METH_VARARGS, NULL},
     {"write_dump", write_dump, METH_VARARGS, NULL},
+    {"take_strikes", take_strikes, METH_VARARGS, NULL},
+    {"put_strikes", put_strikes, METH_VARARGS, NULL},
+    {"find_passages", find_passages, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -230,6 +230,13 @@ int64_t llmz_utf8_to_utf16(const uint8_t *text, int64_t size, int big_endian, ui
     return written;
 }
 
+int llmz_utf8_length(const uint8_t *text, int64_t size)
+{
+    uint32_t point;
+    int length = read_utf8(text, size, &point);
+    return length && is_surrogate(point) ? 0 : length;
+}
+
 int64_t llmz_count_no_utf8(const uint8_t *text, int64_t size)
 {
     int64_t count = 0, at = 0;

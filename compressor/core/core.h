@@ -62,6 +62,8 @@ int64_t llmz_from_utf8(const struct llmz_charset *charset, const uint8_t *text, 
 /* Lone surrogates become what UTF-8 would write for them. `out` has room for three bytes a unit. */
 int64_t llmz_utf16_to_utf8(const uint8_t *text, int64_t units, int big_endian, uint8_t *out);
 int64_t llmz_utf8_to_utf16(const uint8_t *text, int64_t size, int big_endian, uint8_t *out, int64_t room);
+/* Bytes of the well-formed character at the start of `text`, size >= 1; 0 where there is none. */
+int llmz_utf8_length(const uint8_t *text, int64_t size);
 /* Places where UTF-8 is broken. */
 int64_t llmz_count_no_utf8(const uint8_t *text, int64_t size);
 /* Write each line's cost in the charset (NULL: in UTF-8), INT32_MAX / 2 where it would not come back; returns the lines. */
@@ -83,8 +85,9 @@ struct llmz_run {
     int padded;
 };
 
+/* The next run of fewest_digits, or of fewest_text_digits >= 1 that stand for text; 0 for none. */
 int llmz_find_run(const uint8_t *text, int64_t size, int64_t from, int alphabet, int64_t fewest_digits,
-                  struct llmz_run *run);
+                  int64_t fewest_text_digits, struct llmz_run *run);
 /* `out` has room for run->bytes. */
 int64_t llmz_read_run(const uint8_t *text, const struct llmz_run *run, int alphabet, uint8_t *out);
 int64_t llmz_run_digits(int64_t bytes, int alphabet);
@@ -150,5 +153,28 @@ int64_t llmz_write_dump(const struct llmz_dump *dump, uint64_t offset, const uin
 /* A form as bytes, at most LLMZ_DUMP_PACKED; back: how many bytes it took, -1 where it is not sound. */
 int64_t llmz_pack_dump(const struct llmz_dump *dump, uint8_t *out);
 int64_t llmz_unpack_dump(const uint8_t *packed, int64_t size, struct llmz_dump *dump);
+
+/* overstrikes.c */
+
+/* Bold is a character and `times` >= 1 times a backspace and the character again, underlined is a low line and a backspace
+ * before it, or a backspace and a low line after it. In the text without them two bytes that it has not turn both on and
+ * off; white space is neither. */
+struct llmz_strikes {
+    uint8_t bold, underline; /* different, below 128 */
+    uint8_t times, underline_after;
+};
+
+/* `out` has room for three times `size`. */
+int64_t llmz_take_strikes(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, uint8_t *out);
+int64_t llmz_put_strikes(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, uint8_t *out,
+                         int64_t room);
+
+/* passages.c */
+
+/* Write begin and end of at most `most` passages that are no text to `bounds` [most][2], ascending; returns how many.
+ * A passage is where the sum of its bytes' weights is highest, at least `least_sum` >= 1; it ends where no higher sum comes
+ * within about fewest_between >= 0 bytes. */
+int64_t llmz_find_passages(const uint8_t *text, int64_t size, int64_t no_utf8_weight, int64_t fewest_between,
+                           int64_t least_sum, int64_t *bounds, int64_t most);
 
 #endif

@@ -109,14 +109,36 @@ static int64_t whole_digits(const uint8_t *text, int64_t last, int64_t digits, i
     return digits - over;
 }
 
+/* Whether the first bytes that a run stands for are text. */
+static int stands_for_text(const uint8_t *text, const struct llmz_run *run, int alphabet)
+{
+    uint8_t data[48];
+    struct llmz_run start = *run;
+    if (start.digits > 64)
+        start.digits = 64; /* whole bytes in every alphabet */
+    int64_t size = llmz_read_run(text, &start, alphabet, data), at = 0;
+    while (at < size) {
+        int length = llmz_utf8_length(data + at, size - at);
+        if ((!length && size - at > 3) || data[at] == 127 || (data[at] < 32 && (data[at] < 9 || data[at] > 13)))
+            return 0;
+        at += length ? length : 1;
+    }
+    return 1;
+}
+
 static int run_at(const uint8_t *text, int64_t size, int64_t begin, int alphabet, const uint8_t *values,
                   struct llmz_run *run)
 {
+    /* Lines of a patch begin with a sign that is a digit. */
+    int patch = alphabet == LLMZ_BASE64 && text[begin] == '+' && begin > 0 && text[begin - 1] == '\n' &&
+                count_digits(text, size, begin, size, values) % 4 == 1;
+    begin += patch;
     int64_t first = count_digits(text, size, begin, size, values);
     int64_t end = begin + first, digits = first, last_line = first;
     int64_t separator = separator_length(text, size, end, values);
     int64_t line = 0;
     if (separator) {
+        separator += patch && end + separator < size && text[end + separator] == '+';
         int64_t start = end + separator;
         int64_t second = count_digits(text, size, start, size, values);
         int goes_on = size - start - second >= separator && !memcmp(text + end, text + start + second, (size_t)separator);
@@ -162,7 +184,7 @@ static int run_at(const uint8_t *text, int64_t size, int64_t begin, int alphabet
 }
 
 int llmz_find_run(const uint8_t *text, int64_t size, int64_t from, int alphabet, int64_t fewest_digits,
-                  struct llmz_run *run)
+                  int64_t fewest_text_digits, struct llmz_run *run)
 {
     uint8_t values[256];
     fill_values(alphabet, values);
@@ -174,7 +196,8 @@ int llmz_find_run(const uint8_t *text, int64_t size, int64_t from, int alphabet,
             begin++; /* the letter of an escaped line end */
         int64_t span = count_digits(text, size, begin, size, values);
         if (run_at(text, size, begin, alphabet, values, run)) {
-            if (run->digits >= fewest_digits && looks_encoded(text, run, alphabet, values))
+            int text_inside = run->digits >= fewest_text_digits && stands_for_text(text, run, alphabet);
+            if ((run->digits >= fewest_digits && looks_encoded(text, run, alphabet, values)) || text_inside)
                 return 1;
             if (run->end - begin > span)
                 span = run->end - begin;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -11,6 +12,10 @@ JOINED = 2
 """Streams in which runs stand one after the other: of bytes that look like text, and of others."""
 _OWN_STREAM_BYTES, _MOST_STREAMS = 1 << 14, 32
 """Runs from this length on get a stream of their own, if they are not too many."""
+_EFFORT, _DEFLATE_START = 1, 60
+"""Of zlib; bytes that it takes for its codes at least."""
+_STREAM_COST = 9
+"""Bytes of a stream's header, and of a model that begins anew."""
 _MOST_CONTROLS = 0.01
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
 
@@ -28,6 +33,19 @@ class Cut(NamedTuple):
 def looks_like_text(data: bytes) -> bool:
     """Whether bytes have hardly any control characters."""
     return len(data) - len(data.translate(None, _CONTROLS)) <= _MOST_CONTROLS * len(data)
+
+
+def pays(text: bytes, cuts: list[Cut], taken: tuple[bytes, list[bytes]], saved_share: float) -> bool:
+    """Whether runs are likely to take fewer bytes as what they stand for.
+
+    Args:
+        saved_share: what is saved of bytes in which there is nothing to find.
+    """
+    description, streams = taken
+    data = b"".join(cut.data for cut in cuts)
+    encoded = zlib.compress(b"".join(text[cut.begin : cut.end] for cut in cuts), _EFFORT)
+    saved = max(saved_share * len(data), len(encoded) - _DEFLATE_START - min(len(zlib.compress(data, _EFFORT)), len(data)))
+    return saved > len(description) + _STREAM_COST * len(streams)
 
 
 def pack_cuts(text: bytes, cuts: Iterable[Cut]) -> tuple[bytes, list[bytes]] | None:

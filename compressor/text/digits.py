@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmzip.core import _native
-from llmzip.text.cuts import Cut, pack_cuts, put_back_cuts
+from llmzip.text.cuts import Cut, pack_cuts, pays, put_back_cuts
 from llmzip.text.description import Source, pack_numbers, senseless
 from llmzip.text.samples import SampleBits
 
 _ALPHABETS = 4
 """Base64, base64 for addresses, hexadecimal digits in lower and in upper case."""
-_FEWEST_DIGITS = (160, 160, 400, 400)
+_FEWEST_DIGITS, _FEWEST_TEXT_DIGITS = (280, 280, 400, 400), 64
+"""Fewer digits may stand for bytes that are text."""
+_SAVED_SHARE = (0.02, 0.02, 0.0, 0.0)
+"""Of random bytes: a coder's trouble with an alphabet of 64."""
 _PADDED, _FIRST_DIFFERS, _IN_LINES = 4, 8, 16
 """Bits of a form's first byte above the alphabet: = signs fill the last digits up; every run notes down how long its
 first line is; line length and separator follow."""
@@ -27,12 +30,15 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
         if not cuts or cut.begin >= cuts[-1].end:
             cuts.append(cut)
     taken = pack_cuts(plain, cuts)
-    return taken if taken and put_back(*taken, len(plain)) == plain else None
+    saved_share = _SAVED_SHARE[cuts[0].form[0] % _ALPHABETS] if cuts else 0.0
+    if not taken or not pays(plain, cuts, taken, saved_share):
+        return None
+    return taken if put_back(*taken, len(plain)) == plain else None
 
 
 def _find(plain: bytes, alphabet: int) -> Iterator[Cut]:
     at = 0
-    while run := _native.find_run(plain, at, alphabet, _FEWEST_DIGITS[alphabet]):
+    while run := _native.find_run(plain, at, alphabet, _FEWEST_DIGITS[alphabet], _FEWEST_TEXT_DIGITS):
         begin, end, first, line, separator, padded, data = run
         # Where no digits are missing nothing shows whether they would be filled up: as most of its kind are.
         padded |= alphabet == 0 and len(data) % 3 == 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmzip.core import _native
-from llmzip.text.cuts import Cut, pack_cuts, put_back_cuts
+from llmzip.text.cuts import Cut, pack_cuts, pays, put_back_cuts
 from llmzip.text.description import Source, pack_numbers, senseless
 from llmzip.text.samples import SampleBits
 
 _FEWEST_LINES = 4
+_SAVED_SHARE = 0.1
 _LONGEST_FORM = 160
 _REPEATED = (b"\n*\n", b"\r\n*\r\n")
 """What stands in place of lines that repeat the one before."""
@@ -18,8 +19,11 @@ _OFFSETS = 1 << 64
 
 def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[bytes]] | None:
     """Return a description and streams; None where there are no dumps."""
-    taken = pack_cuts(plain, _find(plain))
-    return taken if taken and put_back(*taken, len(plain)) == plain else None
+    cuts = list(_find(plain))
+    taken = pack_cuts(plain, cuts)
+    if not taken or not pays(plain, cuts, taken, _SAVED_SHARE):
+        return None
+    return taken if put_back(*taken, len(plain)) == plain else None
 
 
 def _find(plain: bytes) -> Iterator[Cut]:
