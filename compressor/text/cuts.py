@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from llmzip.text.description import Source, pack_numbers, senseless
 
+Form = TypeVar("Form")
 JOINED = 2
 """Streams in which runs stand one after the other: of bytes that look like text, and of others."""
 _OWN_STREAM_BYTES, _MOST_STREAMS = 1 << 14, 32
@@ -21,7 +22,7 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
 
 
 class Cut(NamedTuple):
-    """``text[begin:end]`` stands for ``data``, in a form of which there are few; ``note`` is what this run alone needs."""
+    """``text[begin:end]`` stands for ``data``, in a form of which there are few; ``note`` is what it alone needs."""
 
     begin: int
     end: int
@@ -44,7 +45,9 @@ def pays(text: bytes, cuts: list[Cut], taken: tuple[bytes, list[bytes]], saved_s
     description, streams = taken
     data = b"".join(cut.data for cut in cuts)
     encoded = zlib.compress(b"".join(text[cut.begin : cut.end] for cut in cuts), _EFFORT)
-    saved = max(saved_share * len(data), len(encoded) - _DEFLATE_START - min(len(zlib.compress(data, _EFFORT)), len(data)))
+    saved = max(
+        saved_share * len(data), len(encoded) - _DEFLATE_START - min(len(zlib.compress(data, _EFFORT)), len(data))
+    )
     return saved > len(description) + _STREAM_COST * len(streams)
 
 
@@ -54,7 +57,7 @@ def pack_cuts(text: bytes, cuts: Iterable[Cut]) -> tuple[bytes, list[bytes]] | N
     The description has the number of forms and whether there are the second and third stream, the forms, then for each
     run what stands before it, its bytes, a number for its form and its stream, and its note.
     """
-    kept, joined, long_runs = bytearray(), (bytearray(), bytearray()), []
+    kept, joined, long_runs = bytearray(), (bytearray(), bytearray()), list[bytes]()
     forms: dict[bytes, int] = {}
     runs = bytearray()
     at = 0
@@ -78,15 +81,15 @@ def pack_cuts(text: bytes, cuts: Iterable[Cut]) -> tuple[bytes, list[bytes]] | N
 
 
 def put_back_cuts(
-    description: bytes, streams: list[bytes], plain_length: int, read_form: Callable[[Source], object],
-    write: Callable[[object, Source, bytes, int], bytes | None],
+    description: bytes, streams: list[bytes], plain_length: int, read_form: Callable[[Source], Form],
+    write: Callable[[Form, Source, bytes, int], bytes | None],
 ) -> bytes:  # fmt: skip
     """Undo :func:`pack_cuts`.
 
     Args:
         read_form: takes a form off the description.
-        write: makes a run of its form, its note (taken off the description) and its bytes; None where it would be longer
-            than the number of bytes that it gets last.
+        write: makes a run of its form, its note (taken off the description) and its bytes; None where it would be
+            longer than the number of bytes that it gets last.
 
     Raises:
         LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.

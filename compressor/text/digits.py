@@ -81,7 +81,5 @@ def _write(form: object, source: Source, data: bytes, most: int) -> bytes | None
     first = source.number(_MOST_DIGITS) if flags & _FIRST_DIFFERS else line
     if line and not first:
         raise senseless()
-    run: bytes | None = _native.write_run(
-        data, flags % _ALPHABETS, first, line, separator, bool(flags & _PADDED), most
-    )
+    run: bytes | None = _native.write_run(data, flags % _ALPHABETS, first, line, separator, bool(flags & _PADDED), most)
     return run

@@ -1,4 +1,4 @@
-"""Bold and underlined text of printing terminals (old manuals, nroff): the strikes become marks where they begin and end."""
+"""Bold and underlined text of printing terminals (old manuals): strikes become marks where they begin and end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     flags, bold, underline = source.take(3)
     source.end()
     times, after = flags % _UNDERLINE_AFTER, bool(flags & _UNDERLINE_AFTER)
-    if len(streams) != 1 or flags >= 2 * _UNDERLINE_AFTER or not times or max(bold, underline) > 127 or bold == underline:
+    if (
+        len(streams) != 1
+        or flags >= 2 * _UNDERLINE_AFTER
+        or not times
+        or max(bold, underline) > 127
+        or bold == underline
+    ):
         raise senseless()
     plain: bytes | None = _native.put_strikes(streams[0], bold, underline, times, after, plain_length)
     if plain is None or len(plain) != plain_length:

@@ -14,7 +14,7 @@ are letters of another charset."""
 _FEWEST_BETWEEN, _LEAST_SUM = 128, 60
 _MOST_PASSAGES = 1 << 16
 _LEAST_TEXT, _LEAST_TEXT_BYTES = 0.1, 512
-_LEAST_PASSAGES_BYTES = 32
+_LEAST_PASSAGES_BYTES = 64
 _RARE_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\x0b\f\r\x1b\x1c\x1d\x1e\x1f"))
 
 

@@ -9,7 +9,7 @@ from llmzip.text.cuts import looks_like_text
 from llmzip.text.description import Source, senseless
 from llmzip.text.samples import SampleBits, sample
 
-_SEPARATORS = b"\0\x01\x1c\x1d\x1e\x1f\r\x0b\x0c\x85"
+_SEPARATORS = b"\0\x01\x1c\x1d\x1e\x1f\r\x0b\x0c"
 _USUAL = b" \n\t"
 _FEWEST, _MOST_BYTES_PER_SEPARATOR = 16, 400
 _MOST_SHARE = 0.4
