@@ -34,18 +34,17 @@ class Transform(Protocol):
 
 
 TRANSFORMS: dict[int, Transform] = {
-    1: line_breaks,
     2: charsets,
+    7: separators,
+    8: passages,
     3: digits,
     4: uuencode,
     5: hex_dumps,
     6: overstrikes,
-    7: separators,
-    8: passages,
+    1: line_breaks,
 }
-"""By their numbers in the format."""
-_ORDER = (2, 7, 8, 3, 4, 5, 6, 1)
-"""In which they are tried: NULs of UTF-16 are no separators, and separators no passages that are no text."""
+"""By their numbers in the format, in the order in which they are tried: NULs of UTF-16 are no separators, separators no
+passages that are no text, and line breaks of what is left come last."""
 MOST_STREAM_BYTES = 3
 """Streams together have at most so many times the bytes of the text."""
 
@@ -60,8 +59,8 @@ class Taken(NamedTuple):
 
 def take_out(plain: bytes, sample_bits: SampleBits | None) -> Taken | None:
     """What the first transform makes of a text that is of use; its streams may be transformed again."""
-    for number in _ORDER:
-        if taken := TRANSFORMS[number].take_out(plain, sample_bits):
+    for number, transform in TRANSFORMS.items():
+        if taken := transform.take_out(plain, sample_bits):
             return Taken(number, *taken)
     return None
 

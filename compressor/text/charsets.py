@@ -65,7 +65,7 @@ class Lines(NamedTuple):
     """A run of lines in one charset, after some in UTF-8."""
 
     before: int
-    count: int
+    lines: int
     charset: int
 
 
@@ -83,7 +83,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
             return None
         runs = _find_runs(plain, sample_bits)
         taken = _convert(plain, runs) if runs else None
-    return taken if taken and put_back(*taken, len(plain)) == plain else None
+    return taken
 
 
 def put_back(description: bytes, streams: list[bytes], plain_length: int) -> bytes:
@@ -112,7 +112,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
 
 def _convert(plain: bytes, runs: list[Lines]) -> tuple[bytes, list[bytes]] | None:
     starts = _line_starts(plain)
-    if len(runs) == 1 and runs[0].before == 0 and runs[0].count == len(starts) - 1:
+    if len(runs) == 1 and runs[0].before == 0 and runs[0].lines == len(starts) - 1:
         return bytes([runs[0].charset]), [to_utf8(plain, runs[0].charset)]
     parts, at, description = [], 0, bytes([BY_LINES])
     for run in runs:
@@ -120,9 +120,9 @@ def _convert(plain: bytes, runs: list[Lines]) -> tuple[bytes, list[bytes]] | Non
             return None
         first = at + run.before
         parts += [plain[starts[at] : starts[first]]]
-        at = first + run.count
+        at = first + run.lines
         parts += [to_utf8(plain[starts[first] : starts[at]], run.charset)]
-        description += pack_numbers((run.before, run.count)) + bytes([run.charset])
+        description += pack_numbers((run.before, run.lines)) + bytes([run.charset])
     parts.append(plain[starts[at] :])
     return description, [b"".join(parts)]
 
@@ -198,7 +198,7 @@ def _trial_text(plain: bytes) -> bytes:
 
 def _choose_few(in_utf8: NDArray[np.int32], costs: dict[int, NDArray[np.int32]]) -> list[int]:
     """The charsets that between them save most, each clearly more than those before it."""
-    best, chosen, saved = in_utf8.astype(np.int64), [], 0
+    best, chosen, saved = in_utf8.astype(np.int64), list[int](), 0
     while len(chosen) < _MOST_CHARSETS and costs:
         gains = {charset: int(np.maximum(best - line_costs, 0).sum()) for charset, line_costs in costs.items()}
         charset = max(gains, key=lambda c: gains[c])

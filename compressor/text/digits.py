@@ -31,9 +31,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
             cuts.append(cut)
     taken = pack_cuts(plain, cuts)
     saved_share = _SAVED_SHARE[cuts[0].form[0] % _ALPHABETS] if cuts else 0.0
-    if not taken or not pays(plain, cuts, taken, saved_share):
-        return None
-    return taken if put_back(*taken, len(plain)) == plain else None
+    return taken if taken and pays(plain, cuts, taken, saved_share) else None
 
 
 def _find(plain: bytes, alphabet: int) -> Iterator[Cut]:
@@ -76,8 +74,8 @@ def _read_form(source: Source) -> tuple[int, int, bytes]:
     return flags, line, separator
 
 
-def _write(form: object, source: Source, data: bytes, most: int) -> bytes | None:
-    flags, line, separator = form  # type: ignore[misc]
+def _write(form: tuple[int, int, bytes], source: Source, data: bytes, most: int) -> bytes | None:
+    flags, line, separator = form
     first = source.number(_MOST_DIGITS) if flags & _FIRST_DIFFERS else line
     if line and not first:
         raise senseless()

@@ -21,9 +21,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
     """Return a description and streams; None where there are no dumps."""
     cuts = list(_find(plain))
     taken = pack_cuts(plain, cuts)
-    if not taken or not pays(plain, cuts, taken, _SAVED_SHARE):
-        return None
-    return taken if put_back(*taken, len(plain)) == plain else None
+    return taken if taken and pays(plain, cuts, taken, _SAVED_SHARE) else None
 
 
 def _find(plain: bytes) -> Iterator[Cut]:
@@ -57,7 +55,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     """
     expected = 0
 
-    def write(form: object, source: Source, data: bytes, most: int) -> bytes | None:
+    def write(form: bytes, source: Source, data: bytes, most: int) -> bytes | None:
         nonlocal expected
         offset = (expected + _read_difference(source)) % _OFFSETS
         expected = (offset + len(data)) % _OFFSETS

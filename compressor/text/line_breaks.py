@@ -29,7 +29,7 @@ _KNOWN_LINE_END, _UNKNOWN_LINE_END, _EXCEPTION = 4, -5, -16
 text with fewer of them; and that an exception takes. docs/experiments.md has the texts that they were read off."""
 _WORTHWHILE_BITS = 120
 _MORE_KNOWN = 1.25
-"""So many times the line ends that a rule knows which does not look at margins are hoped for before lines are joined."""
+"""So many times the line ends that a rule without margins knows are hoped for before lines are joined."""
 _FEWEST_LINES = 16
 _LINE_ENDS_PARTS, _LINE_ENDS_PART_BYTES = 4, 1200
 _TEXT_PER_PART = 24

@@ -29,7 +29,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
     if text.count(b"\b") > _LEFT_OVER * backspaces:
         return None
     description = bytes([times | _UNDERLINE_AFTER * after, *free[:2]])
-    return (description, [text]) if put_back(description, [text], len(plain)) == plain else None
+    return description, [text]
 
 
 def put_back(description: bytes, streams: list[bytes], plain_length: int) -> bytes:

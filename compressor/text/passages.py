@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from llmzip.core import _native
@@ -9,8 +11,8 @@ from llmzip.text.description import Source, pack_numbers, senseless
 from llmzip.text.samples import SampleBits
 
 _NO_UTF8_WEIGHT, _MOST_NO_UTF8, _CONTROLS_PER_NO_UTF8 = 3, 0.3, 0.05
-"""What a byte that is no UTF-8 says; in a text with more of them, and fewer control characters beside them, nothing: they
-are letters of another charset."""
+"""What a byte that is no UTF-8 says; in a text with more of them, and fewer control characters beside them, nothing:
+they are letters of another charset."""
 _FEWEST_BETWEEN, _LEAST_SUM = 128, 60
 _MOST_PASSAGES = 1 << 16
 _LEAST_TEXT, _LEAST_TEXT_BYTES = 0.1, 512
@@ -19,8 +21,8 @@ _RARE_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\x0b\f\r\x1b\x1c\x1d\x1e\x1f
 
 
 def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[bytes]] | None:
-    """Return a description (lengths of text and passages in turns), the text and the passages; None for text throughout,
-    and for what has hardly any."""
+    """Return a description (lengths of text and passages in turns), the text and the passages; None for text
+    throughout, and for what has hardly any."""
     controls = len(plain) - len(plain.translate(None, _RARE_CONTROLS))
     no_utf8 = _native.count_no_utf8(plain)
     if controls + no_utf8 < _LEAST_PASSAGES_BYTES // 2:
@@ -33,7 +35,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
     if not bounds:
         return None
     cuts = [0, *bounds, len(plain)]
-    parts = [plain[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    parts = [plain[start:end] for start, end in pairwise(cuts)]
     text, passages = b"".join(parts[0::2]), b"".join(parts[1::2])
     if len(text) < max(_LEAST_TEXT * len(plain), _LEAST_TEXT_BYTES) or len(passages) < _LEAST_PASSAGES_BYTES:
         return None

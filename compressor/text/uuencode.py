@@ -20,9 +20,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
     """Return a description and streams; None where there are no runs."""
     cuts = list(_find(plain))
     taken = pack_cuts(plain, cuts)
-    if not taken or not pays(plain, cuts, taken, _SAVED_SHARE):
-        return None
-    return taken if put_back(*taken, len(plain)) == plain else None
+    return taken if taken and pays(plain, cuts, taken, _SAVED_SHARE) else None
 
 
 def _find(plain: bytes) -> Iterator[Cut]:
@@ -48,7 +46,7 @@ def _read_form(source: Source) -> tuple[int, int]:
     return flags, full
 
 
-def _write(form: object, source: Source, data: bytes, most: int) -> bytes | None:
-    flags, full = form  # type: ignore[misc]
+def _write(form: tuple[int, int], source: Source, data: bytes, most: int) -> bytes | None:
+    flags, full = form
     run: bytes | None = _native.write_uu_run(data, full, flags % _CRLF, bool(flags & _CRLF), most)
     return run
