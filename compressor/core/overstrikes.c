@@ -34,12 +34,22 @@ struct unit {
 
 static const uint8_t low_line[] = {'_'};
 
+/* Whether a character of `length` bytes at the start of `text` is struck `times` times over itself. */
+static int is_bold(const uint8_t *text, int64_t size, int64_t length, int times)
+{
+    int64_t at = length;
+    for (; times && is_struck(text + at, size - at, text, length); times--)
+        at += 1 + length;
+    return !times;
+}
+
 static struct unit read_unit(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, int underlined)
 {
     struct unit unit = {text, 1, 0, 0, 0};
     /* A low line over a low line is bold or underlined: underlined where that goes on. */
     if (!strikes->underline_after && size > 2 && text[0] == '_' && text[1] == BACKSPACE && text[2] != BACKSPACE &&
-        !is_white(text[2]) && (text[2] != '_' || underlined || strikes->times != 1)) {
+        !is_white(text[2]) &&
+        (text[2] != '_' || (underlined && strikes->times == 1) || !is_bold(text, size, 1, strikes->times))) {
         unit.underlined = 1;
         unit.taken = 2;
     }
@@ -48,15 +58,9 @@ static struct unit read_unit(const uint8_t *text, int64_t size, const struct llm
     unit.taken += unit.length;
     if (is_white(*unit.character) || *unit.character == BACKSPACE)
         return unit;
-    int64_t taken = unit.taken;
-    int times = 0;
-    while (times < strikes->times && is_struck(text + taken, size - taken, unit.character, unit.length)) {
-        taken += 1 + unit.length;
-        times++;
-    }
-    if (times == strikes->times) {
+    if (is_bold(unit.character, text + size - unit.character, unit.length, strikes->times)) {
         unit.bold = 1;
-        unit.taken = taken;
+        unit.taken += strikes->times * (1 + unit.length);
     }
     if (strikes->underline_after && is_struck(text + unit.taken, size - unit.taken, low_line, 1)) {
         unit.underlined = 1;
