@@ -572,6 +572,47 @@ static PyObject *find_passages(PyObject *self, PyObject *args)
     return release(&buffers, give(bounds, 16 * found));
 }
 
+/* unescape(text, kind): the text and how many escapes it had */
+static PyObject *unescape(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    int kind;
+    if (!PyArg_ParseTuple(args, "y*i", &buffers.of[0], &kind))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || kind < 0 || kind >= LLMZ_ESCAPES)
+        return refuse(&buffers, "unescape: arguments out of range");
+    uint8_t *out = allocate(buffers.of[0].len);
+    if (!out)
+        return release(&buffers, NULL);
+    int64_t size, escapes;
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_unescape(kind, buffers.of[0].buf, buffers.of[0].len, out, &escapes);
+    Py_END_ALLOW_THREADS
+    PyObject *text = give(out, size);
+    return release(&buffers, text ? Py_BuildValue("NL", text, (long long)escapes) : NULL);
+}
+
+static PyObject *escape(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    int kind;
+    long long room;
+    if (!PyArg_ParseTuple(args, "y*iL", &buffers.of[0], &kind, &room))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || kind < 0 || kind >= LLMZ_ESCAPES || room < 0)
+        return refuse(&buffers, "escape: arguments out of range");
+    uint8_t *out = allocate(room);
+    if (!out)
+        return release(&buffers, NULL);
+    int64_t size;
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_escape(kind, buffers.of[0].buf, buffers.of[0].len, out, room);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, give(out, size));
+}
+
 static PyMethodDef functions[] = {
     {"join_lines", join_lines, METH_VARARGS, NULL},
     {"break_lines", break_lines, METH_VARARGS, NULL},
@@ -595,6 +636,8 @@ static PyMethodDef functions[] = {
     {"take_strikes", take_strikes, METH_VARARGS, NULL},
     {"put_strikes", put_strikes, METH_VARARGS, NULL},
     {"find_passages", find_passages, METH_VARARGS, NULL},
+    {"unescape", unescape, METH_VARARGS, NULL},
+    {"escape", escape, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

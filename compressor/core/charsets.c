@@ -12,8 +12,7 @@
 #define GB_PLANES 16
 #define EUC_THREE 0x8F
 
-/* Bytes of the character at the start of `text`, or 0 where there is no well-formed one; surrogates are characters here. */
-static int read_utf8(const uint8_t *text, int64_t size, uint32_t *point)
+int llmz_read_utf8(const uint8_t *text, int64_t size, uint32_t *point)
 {
     uint8_t lead = text[0];
     if (lead < 0x80) {
@@ -36,7 +35,7 @@ static int read_utf8(const uint8_t *text, int64_t size, uint32_t *point)
     return length;
 }
 
-static int write_utf8(uint32_t point, uint8_t *out)
+int llmz_write_utf8(uint32_t point, uint8_t *out)
 {
     if (point < 0x80) {
         out[0] = (uint8_t)point;
@@ -80,8 +79,8 @@ static int read_character(const struct llmz_charset *charset, const uint8_t *tex
 {
     if (charset->cesu) {
         uint32_t second;
-        int length = read_utf8(text, size, point);
-        if (length == 3 && is_surrogate(*point) && size >= 6 && read_utf8(text + 3, size - 3, &second) == 3 &&
+        int length = llmz_read_utf8(text, size, point);
+        if (length == 3 && is_surrogate(*point) && size >= 6 && llmz_read_utf8(text + 3, size - 3, &second) == 3 &&
             is_pair(*point, second)) {
             *point = join_pair(*point, second);
             return 6;
@@ -121,10 +120,10 @@ static int write_character(const struct llmz_charset *charset, uint32_t point, u
 {
     if (charset->cesu) {
         if (point < SUPPLEMENTARY)
-            return is_surrogate(point) ? 0 : write_utf8(point, out);
+            return is_surrogate(point) ? 0 : llmz_write_utf8(point, out);
         point -= SUPPLEMENTARY;
-        write_utf8(SURROGATES + (point >> 10), out);
-        write_utf8(SURROGATES + 0x400 + (point & 0x3FF), out + 3);
+        llmz_write_utf8(SURROGATES + (point >> 10), out);
+        llmz_write_utf8(SURROGATES + 0x400 + (point & 0x3FF), out + 3);
         return 6;
     }
     uint32_t code;
@@ -152,7 +151,7 @@ int64_t llmz_to_utf8(const struct llmz_charset *charset, const uint8_t *text, in
         uint32_t point;
         int length = read_character(charset, text + at, size - at, &point);
         if (length) {
-            written += write_utf8(point, out + written);
+            written += llmz_write_utf8(point, out + written);
             at += length;
         } else {
             out[written++] = text[at++];
@@ -167,7 +166,7 @@ int64_t llmz_from_utf8(const struct llmz_charset *charset, const uint8_t *text, 
     for (int64_t at = 0; at < size;) {
         uint8_t bytes[6];
         uint32_t point;
-        int length = read_utf8(text + at, size - at, &point);
+        int length = llmz_read_utf8(text + at, size - at, &point);
         int count = length ? write_character(charset, point, bytes) : 0;
         if (!count) {
             bytes[0] = text[at];
@@ -199,7 +198,7 @@ int64_t llmz_utf16_to_utf8(const uint8_t *text, int64_t units, int big_endian, u
                 at++;
             }
         }
-        written += write_utf8(point, out + written);
+        written += llmz_write_utf8(point, out + written);
     }
     return written;
 }
@@ -209,7 +208,7 @@ int64_t llmz_utf8_to_utf16(const uint8_t *text, int64_t size, int big_endian, ui
     int64_t written = 0;
     for (int64_t at = 0; at < size;) {
         uint32_t point, units[2];
-        int length = read_utf8(text + at, size - at, &point), count = 1;
+        int length = llmz_read_utf8(text + at, size - at, &point), count = 1;
         if (!length)
             return -1;
         units[0] = point;
@@ -233,7 +232,7 @@ int64_t llmz_utf8_to_utf16(const uint8_t *text, int64_t size, int big_endian, ui
 int llmz_utf8_length(const uint8_t *text, int64_t size)
 {
     uint32_t point;
-    int length = read_utf8(text, size, &point);
+    int length = llmz_read_utf8(text, size, &point);
     return length && is_surrogate(point) ? 0 : length;
 }
 
@@ -247,7 +246,7 @@ int64_t llmz_count_no_utf8(const uint8_t *text, int64_t size)
         if (at >= size)
             break;
         uint32_t point;
-        int length = read_utf8(text + at, size - at, &point);
+        int length = llmz_read_utf8(text + at, size - at, &point);
         count += !length || is_surrogate(point);
         at += length ? length : 1;
     }
@@ -260,7 +259,7 @@ static int64_t count_if_utf8(const uint8_t *line, int64_t size)
     int64_t count = 0;
     for (int64_t at = 0; at < size;) {
         uint32_t point;
-        int length = read_utf8(line + at, size - at, &point);
+        int length = llmz_read_utf8(line + at, size - at, &point);
         if (!length)
             return 0;
         count += length > 1;
@@ -280,13 +279,13 @@ static int32_t line_cost(const struct llmz_charset *charset, const struct llmz_p
         uint8_t back[6];
         uint32_t point;
         int length = charset ? read_character(charset, line + at, size - at, &point)
-                             : read_utf8(line + at, size - at, &point);
+                             : llmz_read_utf8(line + at, size - at, &point);
         if (!length || (!charset && is_surrogate(point))) {
             cost += plausibility->unreadable;
             before = 0;
             /* Where such a byte and what follows would be read as UTF-8, the line does not come back. */
             uint32_t misread;
-            int taken = charset ? read_utf8(line + at, size - at, &misread) : 0;
+            int taken = charset ? llmz_read_utf8(line + at, size - at, &misread) : 0;
             if (taken && write_character(charset, misread, back))
                 exact = 0;
             at++;

@@ -63,6 +63,11 @@ int64_t llmz_from_utf8(const struct llmz_charset *charset, const uint8_t *text, 
 /* Lone surrogates become what UTF-8 would write for them. `out` has room for three bytes a unit. */
 int64_t llmz_utf16_to_utf8(const uint8_t *text, int64_t units, int big_endian, uint8_t *out);
 int64_t llmz_utf8_to_utf16(const uint8_t *text, int64_t size, int big_endian, uint8_t *out, int64_t room);
+/* Bytes of the character at the start of `text`, size >= 1, or 0 where there is no well-formed one; surrogates are
+ * characters here. */
+int llmz_read_utf8(const uint8_t *text, int64_t size, uint32_t *point);
+/* Write a number below 0x110000, 4 bytes at most; returns how many. */
+int llmz_write_utf8(uint32_t point, uint8_t *out);
 /* Bytes of the well-formed character at the start of `text`, size >= 1; 0 where there is none. */
 int llmz_utf8_length(const uint8_t *text, int64_t size);
 /* Places where UTF-8 is broken. */
@@ -169,6 +174,17 @@ struct llmz_strikes {
 int64_t llmz_take_strikes(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, uint8_t *out);
 int64_t llmz_put_strikes(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, uint8_t *out,
                          int64_t room);
+
+/* escapes.c */
+
+/* \u and four digits in lower or upper case; % likewise with two; = with two, upper; \x with two, lower or upper; &# with
+ * a decimal number and ;, &#x with a hexadecimal one in lower or upper case. Of two digits: bytes; others: characters. */
+#define LLMZ_ESCAPES 10
+
+/* Write what escapes from 128 on stand for, others as they are; `out` has room for `size`. */
+int64_t llmz_unescape(int kind, const uint8_t *text, int64_t size, uint8_t *out, int64_t *escapes);
+/* Write every byte, or character, from 128 on as an escape. */
+int64_t llmz_escape(int kind, const uint8_t *text, int64_t size, uint8_t *out, int64_t room);
 
 /* passages.c */
 

@@ -13,6 +13,7 @@ from llmzip.errors import LlmzError
 from llmzip.text import (
     charsets,
     digits,
+    escapes,
     hex_dumps,
     line_breaks,
     overstrikes,
@@ -41,6 +42,7 @@ TRANSFORMS: dict[int, Transform] = {
     4: uuencode,
     5: hex_dumps,
     6: overstrikes,
+    9: escapes,
     1: line_breaks,
 }
 """By their numbers in the format, in the order in which they are tried: NULs of UTF-16 are no separators, separators no

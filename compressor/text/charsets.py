@@ -15,6 +15,7 @@ from llmzip.core import _native
 from llmzip.text import plausibility
 from llmzip.text.charset_tables import CHARSETS, UTF_16, tables_of
 from llmzip.text.description import Source, pack_numbers, senseless
+from llmzip.text.lines import line_starts
 from llmzip.text.samples import SampleBits, sample
 
 BY_LINES = 0xFF
@@ -111,7 +112,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
 
 
 def _convert(plain: bytes, runs: list[Lines]) -> tuple[bytes, list[bytes]] | None:
-    starts = _line_starts(plain)
+    starts = line_starts(plain)
     if len(runs) == 1 and runs[0].before == 0 and runs[0].lines == len(starts) - 1:
         return bytes([runs[0].charset]), [to_utf8(plain, runs[0].charset)]
     parts, at, description = [], 0, bytes([BY_LINES])
@@ -128,7 +129,7 @@ def _convert(plain: bytes, runs: list[Lines]) -> tuple[bytes, list[bytes]] | Non
 
 
 def _put_back_lines(source: Source, text: bytes, plain_length: int) -> bytes:
-    starts = _line_starts(text)
+    starts = line_starts(text)
     parts, at, left = [], 0, plain_length
     while not source.is_empty:
         first = at + source.number(len(starts))
@@ -142,13 +143,6 @@ def _put_back_lines(source: Source, text: bytes, plain_length: int) -> bytes:
         at = end
     parts.append(text[starts[at] :])
     return b"".join(parts)
-
-
-def _line_starts(text: bytes) -> NDArray[np.int64]:
-    """Where lines start, and the end."""
-    starts = np.flatnonzero(np.frombuffer(text, np.uint8) == 10) + 1
-    ends = [] if text.endswith(b"\n") or not text else [len(text)]
-    return np.concatenate([[0], starts, ends]).astype(np.int64)
 
 
 def _costs(text: bytes, charset: int | None) -> NDArray[np.int32]:
@@ -172,7 +166,7 @@ def _find_runs(plain: bytes, sample_bits: SampleBits | None) -> list[Lines]:
     choice = np.frombuffer(_native.choose_by_line(costs.copy(), len(costs), _CHANGE), np.uint8)
     choice = _without_gaps(choice, costs)
     numbers: dict[int, int | None] = {0: None}
-    starts = _line_starts(plain)
+    starts = line_starts(plain)
     for i, charset in enumerate(chosen, 1):
         lines = np.flatnonzero(choice == i)
         if not lines.size:

@@ -10,6 +10,7 @@ from llmzip.text.description import Source, senseless
 from llmzip.text.samples import SampleBits, sample
 
 _SEPARATORS = b"\0\x01\x1c\x1d\x1e\x1f\r\x0b\x0c"
+_OF_LINES = b"\r\x0b\x0c"
 _USUAL = b" \n\t"
 _FEWEST, _MOST_BYTES_PER_SEPARATOR = 16, 400
 _MOST_SHARE = 0.4
@@ -31,7 +32,8 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
         return None
     if not looks_like_text(plain.translate(None, bytes([separator]))):
         return None
-    rare = [usual for usual in _USUAL if plain.count(bytes([usual])) <= _RARE * count]
+    usual_ones = b"\n" if separator in _OF_LINES else _USUAL
+    rare = [usual for usual in usual_ones if plain.count(bytes([usual])) <= _RARE * count]
     if not rare:
         return None
     texts = {usual: plain.translate(_exchange(separator, usual)) for usual in rare}

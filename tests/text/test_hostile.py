@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 
 import pytest
@@ -25,6 +26,7 @@ EXAMPLES = {
     5: DUMPS["hexdump -C"].encode() + DUMPS["xxd"].encode(),
     6: bold(PROSE * 3).encode(),
     7: (PROSE * 9).replace(" ", "\0").encode(),
+    9: json.dumps([JAPANESE] * 9 + [FRENCH], indent=1).encode() + ("\n" + FRENCH * 2).encode(),
     8: PROSE.encode() * 9 + random.Random(1).randbytes(900) + PROSE.encode() * 9,
 }
 
