@@ -10,5 +10,6 @@ int llmz_bind_text(PyObject *module);
 int llmz_bind_mixing(PyObject *module);
 int llmz_bind_network(PyObject *module);
 int llmz_bind_drive(PyObject *module);
+int llmz_bind_repeats(PyObject *module);
 
 #endif
