@@ -1,11 +1,59 @@
-"""The errors that a user can meet."""
+"""The errors that a user can meet. Each prints as one line."""
 
 from __future__ import annotations
 
 
 class LlmzError(ValueError):
-    """Compressed data is damaged, foreign, of an unknown version, or needs a model that is not here."""
+    """Compressed data or a model file cannot be used; the base of the errors below."""
 
 
-class TruncatedError(LlmzError):
+class DamagedError(LlmzError):
+    """The data is damaged, cut off, or was never llmzip's."""
+
+
+class TruncatedError(DamagedError, EOFError):
     """The data ends too early; more of it may help."""
+
+
+class ModelMissingError(LlmzError):
+    """The data is in order, but the model that made it is not here.
+
+    Attributes:
+        fingerprint: the first bytes of that model's fingerprint.
+    """
+
+    def __init__(self, fingerprint: bytes, note: str = "") -> None:
+        """``note`` says what else went wrong while looking, such as model files that cannot be read."""
+        super().__init__(fingerprint, note)
+        self.fingerprint = fingerprint
+        self.note = note
+
+    def __str__(self) -> str:
+        message = (
+            f"made with model {self.fingerprint.hex()}, which is not here: pass its file with --model (in Python: model=) "
+            "or name its folder in LLMZIP_MODEL_PATH"
+        )
+        return f"{message} ({self.note})" if self.note else message
+
+
+class MemoryLimitError(LlmzError):
+    """Restoring the data needs more memory than the limit allows.
+
+    Attributes:
+        needed, limit: bytes.
+    """
+
+    def __init__(self, needed: int, limit: int) -> None:
+        super().__init__(needed, limit)
+        self.needed = needed
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"needs {-(-self.needed >> 20)} MiB of memory, the limit is {self.limit >> 20} MiB: "
+            "raise it with --memory-limit (in Python: memory_limit=)"
+        )
+
+
+class OutputLimitError(LlmzError):
+    """The plain bytes are more than the caller wanted to take."""
