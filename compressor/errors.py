@@ -30,8 +30,8 @@ class ModelMissingError(LlmzError):
 
     def __str__(self) -> str:
         message = (
-            f"made with model {self.fingerprint.hex()}, which is not here: pass its file with --model (in Python: model=) "
-            "or name its folder in LLMZIP_MODEL_PATH"
+            f"made with model {self.fingerprint.hex()}, which is not here: pass its file with --model "
+            "(in Python: model=) or name its folder in LLMZIP_MODEL_PATH"
         )
         return f"{message} ({self.note})" if self.note else message
 
