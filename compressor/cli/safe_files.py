@@ -112,6 +112,17 @@ class Target(WholeWriter):
     def is_terminal(self) -> bool:
         return os.isatty(self.stream.fileno())
 
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            # The system does not say which file is full. The subclass (BrokenPipeError, ...) follows from the number.
+            raise OSError(error.errno, error.strerror, self.shown_name) from error
+
+    @property
+    def shown_name(self) -> str:
+        return "standard output" if self.name == STANDARD_STREAM else self.name
+
 
 @contextlib.contextmanager
 def open_target(name: str, source: Source, force: bool, like_source: bool = True) -> Iterator[Target]:
