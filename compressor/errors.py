@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LlmzError(ValueError):
     """Compressed data or a model file cannot be used; the base of the errors below."""
@@ -20,20 +22,20 @@ class ModelMissingError(LlmzError):
 
     Attributes:
         fingerprint: the first bytes of that model's fingerprint.
+        unreadable: files that were met on the search for it and are no models.
     """
 
-    def __init__(self, fingerprint: bytes, note: str = "") -> None:
-        """``note`` says what else went wrong while looking, such as model files that cannot be read."""
-        super().__init__(fingerprint, note)
+    def __init__(self, fingerprint: bytes, unreadable: Sequence[str] = ()) -> None:
+        super().__init__(fingerprint, unreadable)
         self.fingerprint = fingerprint
-        self.note = note
+        self.unreadable = unreadable
 
     def __str__(self) -> str:
         message = (
             f"made with model {self.fingerprint.hex()}, which is not here: pass its file with --model "
             "(in Python: model=) or name its folder in LLMZIP_MODEL_PATH"
         )
-        return f"{message} ({self.note})" if self.note else message
+        return message + (f" (not readable as models: {', '.join(self.unreadable)})" if self.unreadable else "")
 
 
 class MemoryLimitError(LlmzError):
