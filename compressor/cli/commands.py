@@ -83,10 +83,13 @@ class LikeGzip(click.Group):
         if not args and not ctx.resilient_parsing and os.isatty(0):
             args = ["--help"]
         first = args[0] if args else "-"
-        completing_a_name = ctx.resilient_parsing and not first.startswith("-")
-        if first not in (*self.commands, "--help", "-h", "--version", "-V") and not completing_a_name:
+        completing_first = ctx.resilient_parsing and not args
+        if first not in (*self.commands, "--help", "-h", "--version", "-V") and not completing_first:
             args = [GZIP_STYLE, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        return [*super().shell_complete(ctx, incomplete), *FileName().shell_complete(ctx, self.params[0], incomplete)]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")

@@ -274,9 +274,9 @@ class _Meter:
                 # A block that was written counts; one that was read will be decoded only now.
                 self._tell_ratio(compressed.position if self._target else self._stored)
                 self._stored = compressed.position
-            self._line.update(plain_bytes)
-            if self._target and self._line.total and self._line.n > self._line.total:  # the input grows
+            if self._target and self._line.total and self._line.n + plain_bytes > self._line.total:  # the input grows
                 self._line.total = self._source.whole_size
+            self._line.update(plain_bytes)
 
     def _tell_ratio(self, stored: int) -> None:
         if not stored or not self._line.n:
