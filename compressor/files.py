@@ -60,7 +60,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     name, level = next(iter(levels.items()), ("level", DEFAULT_LEVEL))
     try:
         return Settings(level=operator.index(level), **others)
-    except TypeError:
+    except (TypeError, AttributeError):
         given = ", ".join(f"{key}={value!r}" for key, value in ({name: level} | others).items())
         raise TypeError(f"a setting is of the wrong type: {given}") from None
 

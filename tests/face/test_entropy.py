@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 import llmzip
+from llmzip.blocks.tokens import encode_tokens
 from llmzip.cli.commands import main
 from llmzip.cli.entropy_page import Shading, entropy_page
 from llmzip.network.model import Model
 from llmzip.progress import SILENT
-from llmzip.blocks.tokens import encode_tokens
 
 from .conftest import TINY_PATH
 
