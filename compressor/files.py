@@ -10,29 +10,19 @@ import operator
 import os
 import threading
 from collections.abc import Generator
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, TypeVar, cast
 
-from llmzip.blocks.choice import BlockDecoder, BlockEncoder
-from llmzip.errors import DamagedError, LlmzError, OutputLimitError, TruncatedError
-from llmzip.format.container import (
-    FINGERPRINT_BYTES,
-    Header,
-    Index,
-    MemberWriter,
-    Reader,
-    read_block,
-    read_end_record,
-    read_header,
-)
-from llmzip.network.model import load_model
+from llmzip import streams
+from llmzip.errors import LlmzError
+from llmzip.member_decoder import PushDecoder
+from llmzip.member_encoder import MemberEncoder
 from llmzip.progress import ProgressCallback, told_to
-from llmzip.settings import DEFAULT_LEVEL, Settings
-from llmzip.streams import NO_MODEL, compress_stream, iterate_plain, member_model
+from llmzip.settings import ReadSettings, Settings
 from llmzip.transfer import WholeReader, WholeWriter
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-SETTINGS = {field.name for field in dataclasses.fields(Settings)} - {"level"}
 LEVEL_NAMES = ("level", "preset", "compresslevel")
+_AnySettings = TypeVar("_AnySettings", Settings, ReadSettings)
 
 
 class Flush(enum.Enum):
@@ -44,25 +34,31 @@ class Flush(enum.Enum):
     """The stream."""
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def _settings(kind: type[_AnySettings], options: dict[str, Any]) -> _AnySettings:
     """Settings from keyword arguments, among which ``preset`` and ``compresslevel`` are further names of ``level``.
 
     Raises:
         TypeError, ValueError: they are unknown, of the wrong type, or out of range.
     """
-    levels = {name: options[name] for name in LEVEL_NAMES if options.get(name) is not None}
+    given = dict(options)
+    levels = {name: level for name in LEVEL_NAMES if (level := given.pop(name, None)) is not None}
     if len(levels) > 1:
         raise TypeError(f"{' and '.join(levels)} are names of one thing: give one of them")
-    others = {name: value for name, value in options.items() if name not in LEVEL_NAMES}
-    for name in others:
-        if name not in SETTINGS:
-            raise TypeError(f"unknown setting {name!r}; there are {', '.join(('level', *sorted(SETTINGS)))}")
-    name, level = next(iter(levels.items()), ("level", DEFAULT_LEVEL))
+    known: set[str] = {field.name for field in dataclasses.fields(kind)}
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unknown setting {name!r}; there are {', '.join(sorted({'level', *known}))}")
     try:
-        return Settings(level=operator.index(level), **others)
+        if given.get("model") is not None:
+            given["model"] = os.fsdecode(given["model"])
+        if levels:
+            (level,) = levels.values()
+            checked = Settings(level=operator.index(level))
+            given |= {"level": checked.level} if kind is Settings else {}
+        return kind(**given)
     except (TypeError, AttributeError):
-        given = ", ".join(f"{key}={value!r}" for key, value in ({name: level} | others).items())
-        raise TypeError(f"a setting is of the wrong type: {given}") from None
+        values = ", ".join(f"{name}={value!r}" for name, value in (levels | given).items())
+        raise TypeError(f"a setting is of the wrong type: {values}") from None
 
 
 def _bytes_of(data: Any) -> memoryview:
@@ -88,37 +84,25 @@ def compress(
     Raises:
         TypeError, ValueError: a setting is unknown, of the wrong type or out of range, or ``data`` is not bytes-like.
     """
-    chosen = _settings({"level": level} | settings)
-    plain = _bytes_of(data)
-    target = io.BytesIO()
-    compress_stream(io.BytesIO(plain), target, chosen, plain.nbytes, told_to(progress, plain.nbytes))
-    return target.getvalue()
+    chosen = _settings(Settings, {"level": level} | settings)
+    plain = bytes(_bytes_of(data))
+    return streams.compress(plain, chosen, told_to(progress, len(plain)))
 
 
-def decompress(
-    data: Any, model: str | None = None, threads: int | None = None, memory_limit: int | None = None,
-    max_output: int | None = None, progress: ProgressCallback | None = None,
-) -> bytes:  # fmt: skip
+def decompress(data: Any, *, progress: ProgressCallback | None = None, **settings: Any) -> bytes:
     """Decompress all members of bytes-like ``data``.
 
     Args:
-        memory_limit: bytes that restoring may take, None for the default.
-        max_output: plain bytes that there may be, None for any number.
         progress: called with the plain bytes done so far and None.
+        settings: as in :class:`llmzip.settings.ReadSettings`.
 
     Raises:
+        TypeError, ValueError: a setting is unknown, of the wrong type or out of range, or ``data`` is not bytes-like.
         DamagedError: the data is damaged, cut off or foreign.
         ModelMissingError: its model is not here.
         MemoryLimitError, OutputLimitError: it needs, or holds, more than allowed.
     """
-    parts, size = [], 0
-    source = io.BytesIO(_bytes_of(data))
-    for part in iterate_plain(source, model, threads, progress=told_to(progress), memory_limit=memory_limit):
-        size += len(part)
-        if max_output is not None and size > max_output:
-            raise OutputLimitError(f"there are more than {max_output} plain bytes")
-        parts.append(part)
-    return b"".join(parts)
+    return streams.decompress(bytes(_bytes_of(data)), _settings(ReadSettings, settings), told_to(progress))
 
 
 class Compressor:
@@ -126,18 +110,13 @@ class Compressor:
 
     Raises:
         TypeError, ValueError: a setting is unknown, of the wrong type or out of range.
+        LlmzError, OSError: the model file is none, or is not there.
     """
 
     def __init__(self, level: int | None = None, *, progress: ProgressCallback | None = None, **settings: Any) -> None:
-        self._settings = _settings({"level": level} | settings)
-        self._progress = told_to(progress)
-        model = None if self._settings.context_mode else load_model(self._settings.model)
-        independent = self._settings.independent or self._settings.token_mode
-        header = Header(model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL, False, independent)
-        self._encoder = BlockEncoder(header, model, self._settings, self._progress, self._settings.thread_count)
-        self._writer = MemberWriter(header)
-        self._waiting = bytearray()
-        self._finished = False
+        self._encoder: MemberEncoder | None = MemberEncoder(
+            _settings(Settings, {"level": level} | settings), told_to(progress)
+        )
 
     def compress(self, data: Any) -> bytes:
         """Take more plain bytes; return what is ready (whole blocks only).
@@ -146,12 +125,7 @@ class Compressor:
             TypeError: ``data`` is not bytes-like.
             ValueError: the stream is finished.
         """
-        self._check_open()
-        self._waiting += _bytes_of(data)
-        out = bytearray()
-        while len(self._waiting) >= self._settings.block_bytes:
-            out += self._encode(self._settings.block_bytes)
-        return bytes(out)
+        return self._unfinished().feed(bytes(_bytes_of(data)))
 
     def flush(self, mode: Flush = Flush.FINISH) -> bytes:
         """Return the rest of the stream and end it or, with ``Flush.BLOCK``, all that was taken so far, and go on.
@@ -159,78 +133,46 @@ class Compressor:
         Raises:
             ValueError: the stream is finished.
         """
-        self._check_open()
+        encoder = self._unfinished()
         if Flush(mode) is Flush.BLOCK:
-            return self._encode(len(self._waiting)) if self._waiting else b""
-        self._finished = True
-        if not self._writer.started and self._waiting:
-            target = io.BytesIO()
-            compress_stream(io.BytesIO(self._waiting), target, self._settings, len(self._waiting), self._progress)
-            return target.getvalue()
-        return (self._encode(len(self._waiting)) if self._waiting else b"") + self._writer.finish()
+            return encoder.flush_block()
+        self._encoder = None
+        return encoder.finish()
 
     def finish(self) -> bytes:
         """The same as :meth:`flush` without an argument."""
         return self.flush()
 
-    def _check_open(self) -> None:
-        if self._finished:
+    def _unfinished(self) -> MemberEncoder:
+        if self._encoder is None:
             raise ValueError("the compressor has been flushed to the end of its stream")
-
-    def _encode(self, size: int) -> bytes:
-        plain = bytes(self._waiting[:size])
-        del self._waiting[:size]
-        return b"".join(self._writer.add(block) for block in self._encoder.encode(plain))
-
-
-class _Window:
-    """Reads a growing buffer from a place on; notes how much of it the last failed read wanted."""
-
-    def __init__(self, data: bytearray) -> None:
-        self._data = data
-        self.position = 0
-        self.wanted = 0
-
-    def read(self, size: int) -> bytes:
-        self.wanted = self.position + size
-        part = bytes(memoryview(self._data)[self.position : self.wanted])
-        self.position += len(part)
-        return part
+        return self._encoder
 
 
 class Decompressor:
     """Decompresses one member piece by piece, as ``lzma.LZMADecompressor`` does.
 
-    Attributes:
-        eof: the end of the member has been reached, and all its plain bytes were handed out.
-        needs_input: nothing more comes out before more is put in.
-        unused_data: what came after the member.
+    Arguments as for :func:`decompress`.
     """
 
-    def __init__(
-        self, model: str | None = None, threads: int | None = None, memory_limit: int | None = None,
-        progress: ProgressCallback | None = None,
-    ) -> None:  # fmt: skip
-        self._model_path = model
-        self._threads = Settings(threads=threads).thread_count
-        self._memory_limit = memory_limit
-        self._progress = told_to(progress)
-        self._waiting = bytearray()
-        self._wanted = 1
+    def __init__(self, *, progress: ProgressCallback | None = None, **settings: Any) -> None:
+        self._decoder = PushDecoder(_settings(ReadSettings, settings), told_to(progress))
         self._plain = memoryview(b"")
-        self._header: Header | None = None
-        self._decoder: BlockDecoder | None = None
-        self._index = Index()
-        self._ended = False
-        self.unused_data = b""
 
     @property
     def eof(self) -> bool:
-        return self._ended and not self._plain
+        """Whether the end of the member has been reached, and all its plain bytes were handed out."""
+        return self._decoder.ended and not self._plain
 
     @property
     def needs_input(self) -> bool:
-        return not self._ended and not self._plain and len(self._waiting) < self._wanted
+        """Whether nothing more comes out before more is put in."""
+        return not self._decoder.ended and not self._plain and self._decoder.wanted > 0
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came after the member; nothing before ``eof``."""
+        return self._decoder.rest() if self.eof else b""
 
     def decompress(self, data: Any, max_length: int = -1) -> bytes:
         """Take more coded bytes; return the plain bytes of all blocks that are complete.
@@ -245,60 +187,27 @@ class Decompressor:
         """
         if self.eof:
             raise EOFError("end of member already reached")
-        self._waiting += _bytes_of(data)
+        self._decoder.push(bytes(_bytes_of(data)))
         out, left = [], max_length
-        while True:
+        while left:
+            if not self._plain:
+                following = self._decoder.next_plain()
+                if following is None:
+                    break
+                self._plain = memoryview(following)
             part = self._plain if left < 0 else self._plain[:left]
             out.append(part)
             self._plain = self._plain[len(part) :]
             left -= len(part) if left > 0 else 0
-            if left == 0 or self._ended or len(self._waiting) < self._wanted:
-                break
-            self._advance()
-        if self._ended:
-            self.unused_data, self._waiting = self.unused_data + bytes(self._waiting), bytearray()
         return b"".join(out)
-
-    def _advance(self) -> None:
-        """Decode what comes next, if it is all here."""
-        window = _Window(self._waiting)
-        reader = Reader(cast(BinaryIO, window))
-        try:
-            plain = self._next(reader)
-        except TruncatedError:
-            self._wanted = max(window.wanted, len(self._waiting) + 1)
-            return
-        self._wanted = 1
-        self._plain = memoryview(plain)
-        del self._waiting[: window.position]
-
-    def _next(self, reader: Reader) -> bytes:
-        if self._decoder is None:
-            self._header = read_header(reader)
-            if self._header is None:
-                raise TruncatedError("unexpected end of file")
-            model = member_model(self._header, self._model_path)
-            self._decoder = BlockDecoder(self._header, model, None, self._progress, self._threads)
-            return b""
-        assert self._header is not None
-        block = read_block(reader)
-        if block is None:
-            if self._header.single or read_end_record(reader) != self._index:
-                raise DamagedError("the index does not fit the blocks")
-            self._ended = True
-            return b""
-        plain = self._decoder.decode(block)
-        self._index.blocks.append((block.plain_length, reader.position))
-        self._ended = self._header.single
-        return plain
 
 
 class _PlainReader(io.RawIOBase):
     """The plain bytes of a compressed stream; the last decoded block is kept, so that seeking within it is free."""
 
-    def __init__(self, source: BinaryIO, options: dict[str, Any], progress: ProgressCallback | None) -> None:
+    def __init__(self, source: BinaryIO, settings: ReadSettings, progress: ProgressCallback | None) -> None:
         self._source = source
-        self._options = options
+        self._settings = settings
         self._progress = progress
         self._start = source.tell() if self.seekable() else 0
         self._error: BaseException | None = None
@@ -309,9 +218,8 @@ class _PlainReader(io.RawIOBase):
         self._size: int | None = None
 
     def _decode(self) -> Generator[bytes]:
-        return iterate_plain(
-            cast(BinaryIO, WholeReader(self._source)), progress=told_to(self._progress), **self._options
-        )
+        source = cast(BinaryIO, WholeReader(self._source))
+        return streams.iterate_plain(source, self._settings, told_to(self._progress))
 
     def readable(self) -> bool:
         return True
@@ -406,7 +314,7 @@ class LlmzFile(io.BufferedIOBase):
         mode: ``r``, ``w``, ``x`` or ``a``, with or without ``b``. Appending adds a member.
         level: 1 to 9 when writing; ``preset`` and ``compresslevel`` are other names for it.
         progress: called with the plain bytes done so far and None.
-        settings: as in :class:`llmzip.settings.Settings` when writing; ``model``, ``threads`` and ``memory_limit`` when
+        settings: as in :class:`llmzip.settings.Settings` when writing, :class:`llmzip.settings.ReadSettings` when
             reading.
 
     Raises:
@@ -429,10 +337,8 @@ class LlmzFile(io.BufferedIOBase):
         path = os.fspath(file) if isinstance(file, (str, bytes, os.PathLike)) else None
         if path is None and not hasattr(file, "read" if self.mode == "rb" else "write"):
             raise TypeError(f"file must be a path or a binary file object, not {type(file).__name__}")
-        chosen = _settings({"level": level} | settings)
         if self.mode == "rb":
-            if unfit := settings.keys() - {*LEVEL_NAMES, "model", "threads", "memory_limit"}:
-                raise TypeError(f"{', '.join(sorted(unfit))}: only for writing")
+            read_settings = _settings(ReadSettings, {"level": level} | settings)
         else:
             self._compressor = Compressor(level, progress=progress, **settings)
         self._lock = threading.RLock()
@@ -444,8 +350,7 @@ class LlmzFile(io.BufferedIOBase):
         self.name = name if isinstance(name, (str, bytes)) else ""
         self._target = WholeWriter(self._raw)
         if self.mode == "rb":
-            options = {"model": chosen.model, "threads": chosen.threads, "memory_limit": settings.get("memory_limit")}
-            self._reader = io.BufferedReader(_PlainReader(self._raw, options, progress))
+            self._reader = io.BufferedReader(_PlainReader(self._raw, read_settings, progress))
 
     def _reading(self) -> io.BufferedReader:
         self._check_open()

@@ -8,8 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
@@ -33,6 +32,8 @@ from llmzip.progress import Progress
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from llmzip.settings import ReadSettings
 
 SUFFIX = ".llmz"
 MAGIC = b"LLMZ"
@@ -351,15 +352,14 @@ def _compress(
 
     try:
         settings = Settings(
-            level, lanes, _thread_count(threads), independent=independent, model=model, memory_limit=memory_limit
-        )
-        if block_size:
-            settings = replace(settings, block_bytes=block_size)
+            level, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
+            memory_limit=memory_limit,
+        )  # fmt: skip
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
     def work(source: Source, target: Target, progress: Progress) -> None:
-        compress_stream(source, target, settings, source.whole_size, progress)
+        compress_stream(cast(BinaryIO, source), cast(BinaryIO, target), settings, progress)
 
     def target_name(name: str) -> str:
         if name.endswith(SUFFIX) and not output["force"]:
@@ -376,13 +376,15 @@ def _restore(
     independent: object = None, block_size: object = None, **output: Any,
 ) -> int:  # fmt: skip
     """Options that compress have no meaning here, as with gzip."""
+    from llmzip.streams import decompress_stream
+
+    settings = _read_settings(model, threads, memory_limit, output_limit)
 
     def work(source: Source, target: Target, progress: Progress) -> None:
         if force and target.name == STANDARD_STREAM and not source.starts_with(MAGIC):
             source.copy_to(target)  # as gzip -cdf and zstd -cdf do
             return
-        for plain in _plain(source, threads, model, memory_limit, output_limit, progress):
-            target.write(plain)
+        decompress_stream(cast(BinaryIO, source), cast(BinaryIO, target), settings, progress)
 
     def target_name(name: str) -> str:
         if not os.path.basename(name).removesuffix(SUFFIX) or not name.endswith(SUFFIX):
@@ -400,10 +402,14 @@ def _test(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
     output_limit: int | None, quiet: bool, verbose: bool, as_json: bool, **others: Any,
 ) -> int:  # fmt: skip
+    from llmzip.streams import iterate_plain
+
+    settings = _read_settings(model, threads, memory_limit, output_limit)
+
     def check(name: str) -> Row:
         started, size = time.perf_counter(), 0
         with open_source(name) as source, bar(source, quiet=quiet) as progress:
-            for plain in _plain(source, threads, model, memory_limit, output_limit, progress):
+            for plain in iterate_plain(cast(BinaryIO, source), settings, progress):
                 size += len(plain)
         row = {"file": name, "ok": True} | figures(size, source.position, time.perf_counter() - started)
         if verbose and not quiet:
@@ -453,20 +459,12 @@ def _table_line(plain: int, stored: int, name: str) -> str:
     return f"{stored:15,} {plain:15,} {ratio}  {name}"
 
 
-def _plain(
-    source: Source, threads: int | None, model: str | None, memory_limit: int | None, output_limit: int | None,
-    progress: Progress,
-) -> Any:  # fmt: skip
-    """The plain bytes of ``source`` block by block."""
-    from llmzip.errors import OutputLimitError
-    from llmzip.streams import iterate_plain
+def _read_settings(
+    model: str | None, threads: int | None, memory_limit: int | None, output_limit: int | None
+) -> ReadSettings:
+    from llmzip.settings import ReadSettings
 
-    size = 0
-    for plain in iterate_plain(source, model, _thread_count(threads), progress=progress, memory_limit=memory_limit):
-        size += len(plain)
-        if output_limit is not None and size > output_limit:
-            raise OutputLimitError(f"holds more than {output_limit:,} plain bytes, the limit")
-        yield plain
+    return ReadSettings(model, _thread_count(threads), memory_limit, output_limit)
 
 
 def _thread_count(threads: int | None) -> int | None:

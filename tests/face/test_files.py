@@ -61,7 +61,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"lanes": "4"}, TypeError, "wrong type"),
     ({"threads": 0}, ValueError, "threads must be"),
     ({"block_bytes": "1"}, TypeError, "wrong type"),
-    ({"bogus": 1}, TypeError, "unknown setting 'bogus'; there are level, "),
+    ({"bogus": 1}, TypeError, "unknown setting 'bogus'; there are .*level, "),
     ({"effort": 1}, TypeError, "unknown setting"),
 ]
 
@@ -97,7 +97,7 @@ def test_wrong_text_settings_are_refused_before_anything_is_opened(path: Path) -
     with pytest.raises(ValueError, match="text mode"):
         llmzip.open(path, "wb", encoding="utf-8")
     for for_writing in ({"lanes": 4}, {"block_bytes": 9}, {"independent": True}):
-        with pytest.raises(TypeError, match="only for writing"):
+        with pytest.raises(TypeError, match="unknown setting"):
             llmzip.open(path, "rb", **for_writing)
     with pytest.raises(OSError):
         llmzip.open(path.parent / "none" / "x", "wb", level=1)
@@ -194,7 +194,9 @@ def test_errors_tell_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(llmzip.DamagedError) as caught:
         llmzip.decompress(damaged)
     assert not isinstance(caught.value, llmzip.TruncatedError)
-    for length in (0, 1, 3, 5, 50, len(packed) // 2, len(packed) - 1):
+    with pytest.raises(llmzip.DamagedError, match="empty"):
+        llmzip.decompress(b"")
+    for length in (1, 3, 5, 50, len(packed) // 2, len(packed) - 1):
         with pytest.raises(llmzip.TruncatedError) as cut:
             llmzip.decompress(packed[:length])
         assert isinstance(cut.value, EOFError)  # as gzip and lzma raise
