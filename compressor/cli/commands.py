@@ -164,35 +164,50 @@ restoring_options = options(
 )
 
 
-def level_options(command: Command) -> Command:
-    """``-1`` to ``-9``, and ``--level N``."""
-    command = click.option("--block-size", type=Size(), help="Most plain bytes of a block (default: 4M).")(command)
-    command = click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size.")(
-        command
+def setting(*names: str, to: str, value: object, note: str | None = None) -> Command:
+    """A flag that sets the parameter ``to``; of several, the last one given counts."""
+
+    def callback(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
+        if given:
+            ctx.params[to] = value
+
+    name = f"{to}_{value}"
+    return click.option(
+        name, *names, is_flag=True, expose_value=False, callback=callback, help=note, hidden=note is None
     )
-    command = click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size).")(command)
-    for level in range(9, 0, -1):
-        names = {1: ("--fast",), 9: ("--best",)}.get(level, ())
-        note = {1: "Fastest.", 6: "Default.", 9: "Smallest."}.get(level)
-        command = click.option(f"-{level}", *names, "level", flag_value=level, type=int, help=note, hidden=not note)(
-            command
-        )
-    return click.option("--level", type=click.IntRange(1, 9), default=6, help="1 to 9.", show_default=True)(command)
+
+
+def set_level(ctx: click.Context, _param: click.Parameter, value: int | None) -> None:
+    if value is not None:
+        ctx.params["level"] = value
+
+
+level_options = options(
+    setting("-1", "--fast", to="level", value=1, note="Fastest."),
+    *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
+    setting("-9", "--best", to="level", value=9, note="Smallest."),
+    click.option(
+        "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="The same as -1 to -9 (default: 6)."
+    ),
+    click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
+    click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
+    click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
+)
 
 
 @main.command(GZIP_STYLE, cls=GzipStyle, hidden=True)
 @files_argument
-@click.option("-z", "--compress", "mode", flag_value="compress", default="compress", help="Compress (default).")
-@click.option("-d", "--decompress", "--uncompress", "mode", flag_value="decompress", help="Restore.")
-@click.option("-t", "--test", "mode", flag_value="test", help="Check, writing nothing.")
-@click.option("-l", "--list", "mode", flag_value="list", help="List sizes.")
+@setting("-z", "--compress", to="mode", value="compress", note="Compress (default).")
+@setting("-d", "--decompress", "--uncompress", to="mode", value="decompress", note="Restore.")
+@setting("-t", "--test", to="mode", value="test", note="Check, writing nothing.")
+@setting("-l", "--list", to="mode", value="list", note="List sizes.")
 @output_options
 @reading_options
 @level_options
 @restoring_options
 @click.option("-n", "--no-name", is_flag=True, expose_value=False, help="As ever: names and times are not stored.")
 @reporting_options
-def gzip_style(mode: str, **given: Any) -> int:
+def gzip_style(mode: str = "compress", **given: Any) -> int:
     actions: dict[str, Callable[..., int]] = {
         "compress": _compress, "decompress": _restore, "test": _test, "list": _list,
     }  # fmt: skip
@@ -344,15 +359,15 @@ def train(arguments: tuple[str, ...]) -> None:
 
 def _compress(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
-    level: int, lanes: int | None, independent: bool, block_size: int | None, output_limit: int | None = None,
-    **output: Any,
+    lanes: int | None, independent: bool, block_size: int | None, level: int | None = None,
+    output_limit: int | None = None, **output: Any,
 ) -> int:  # fmt: skip
-    from llmzip.settings import Settings
+    from llmzip.settings import DEFAULT_LEVEL, Settings
     from llmzip.streams import compress_stream
 
     try:
         settings = Settings(
-            level, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
+            level or DEFAULT_LEVEL, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
             memory_limit=memory_limit,
         )  # fmt: skip
     except ValueError as error:

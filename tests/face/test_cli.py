@@ -38,8 +38,16 @@ def names(folder: Path) -> list[str]:
 # Commands, and the same without their names
 
 
-@pytest.mark.parametrize("compress", [["compress", "-1"], ["-1"], ["-z1"], ["--fast"], ["-kn1"]])
-@pytest.mark.parametrize("restore", [["decompress"], ["-d"], ["--decompress"], ["--uncompress"], ["-dk"]])
+@pytest.mark.parametrize(
+    ("compress", "restore"),
+    [
+        (["compress", "-1"], ["decompress"]),
+        (["-1"], ["-d"]),
+        (["-z1"], ["--decompress"]),
+        (["--fast"], ["--uncompress"]),
+        (["-9kn1"], ["-dk"]),
+    ],
+)
 def test_round_trip_keeps_input_mode_and_time(plain: Path, compress: list[str], restore: list[str]) -> None:
     plain.chmod(0o640)
     os.utime(plain, ns=(10**18, 10**18 + 5))
@@ -535,3 +543,12 @@ def test_shell_completion_knows_commands_and_files() -> None:
 def test_run_time_never_imports_torch() -> None:
     code = "import sys, llmzip; llmzip.decompress(llmzip.compress(b'some text')); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=300).returncode == 0
+
+
+def test_the_page_for_gzip_users_lists_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coming-from-gzip.md").read_text(encoding="utf-8")
+    options = page.split("## Options")[1].split("## Exit codes")[0]
+    for parameter in commands.main.commands[commands.GZIP_STYLE].params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            for name in (*parameter.opts, *parameter.secondary_opts):
+                assert f"`{name}" in options, name
