@@ -187,7 +187,7 @@ level_options = options(
     *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
     setting("-9", "--best", to="level", value=9, note="Smallest."),
     click.option(
-        "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="The same as -1 to -9 (default: 6)."
+        "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
     ),
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
     click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
