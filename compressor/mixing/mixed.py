@@ -1,0 +1,186 @@
+"""Mixed mode of a block: the network's frequencies feed models that learn from the text, block after block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.core import _native, available_cores
+from llmzip.errors import LlmzError
+from llmzip.mixing.logistic import WEIGHT_ONE, identity_row, untrained_counter_maps, untrained_match_map
+from llmzip.progress import Progress
+
+if TYPE_CHECKING:
+    from llmzip.network.model import Model
+
+CONTEXTS = 28
+MATCH_MODELS = 2
+MIXERS = 6
+SETS, INPUTS = 1608, 48
+RATES = (6, 2, 16)
+"""Learning rates of the mixers and of the last one, and what the mixers' has extra at a file's start."""
+
+_TAIL_BYTES = 2048
+"""Of the text before a block, which the network reads before every lane's first token."""
+_CALL_TOKENS = 4096
+"""Between two reports of progress."""
+_BYTES_PER_TOKEN = 2.8
+_MORE, _DONE = 0, 1
+
+
+class LearnedState(NamedTuple):
+    """What ships primed: mixer weights and adaptive maps."""
+
+    weights: NDArray[np.int32]
+    """``[SETS, INPUTS]``, 16 fraction bits, within +-8."""
+    final_weights: NDArray[np.int32]
+    """``[256, MIXERS]``, by partial byte."""
+    counter_maps: NDArray[np.uint16]
+    """``[2 * CONTEXTS, 16, 32]``: probability by count and stretched counter; bits, then ends of tokens."""
+    match_maps: NDArray[np.uint16]
+    """``[2 * MATCH_MODELS, 64, 2]``: by length bucket and recent misses, and expected bit; bits, then ends."""
+    network_map: NDArray[np.uint16]
+    """``[256, 24]``: the network's calibration by partial byte."""
+
+
+def new_learned_state() -> LearnedState:
+    """Untrained mixers and maps."""
+    weights = np.zeros((SETS, INPUTS), np.int32)
+    network_input = CONTEXTS + 2 * MATCH_MODELS
+    weights[:, :CONTEXTS] = WEIGHT_ONE // 16
+    weights[:, CONTEXTS:network_input] = WEIGHT_ONE // 8
+    weights[:, network_input] = WEIGHT_ONE // 2
+    return LearnedState(
+        weights,
+        np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
+        untrained_counter_maps(2 * CONTEXTS),
+        np.tile(untrained_match_map(), (2 * MATCH_MODELS, 1, 1)),
+        np.tile(identity_row(), (256, 1)),
+    )
+
+
+def primed_state(model: Model) -> LearnedState:
+    """What ships with ``model``, or untrained mixers and maps.
+
+    Raises:
+        LlmzError: the model's arrays have other shapes.
+    """
+    untrained = new_learned_state()
+    arrays = model.file.extras("mixing")
+    if not arrays:
+        return untrained
+    for name, expected in untrained._asdict().items():
+        found = arrays.get(name)
+        if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+            raise LlmzError(f"not a model file of this version: array mixing.{name} does not fit")
+    return LearnedState(**{name: arrays[name] for name in LearnedState._fields})
+
+
+class MixedCoder:
+    """Adaptive models of one member, or of one block where blocks are independent.
+
+    Args:
+        table_bits: logarithm of the buckets of counters (32 bytes each), 10 to 25.
+        learned: mixers and maps to start from; None takes those that ship with the model.
+        threads: how many the network may use; None for all.
+        rates: learning rates, as ``RATES``.
+
+    Raises:
+        ValueError: an array or number is out of range.
+    """
+
+    def __init__(
+        self, model: Model, table_bits: int, learned: LearnedState | None = None, threads: int | None = None,
+        rates: tuple[int, int, int] = RATES,
+    ) -> None:  # fmt: skip
+        self._model = model
+        self._threads = threads
+        self.table_bits = table_bits
+        if learned is None:
+            learned = primed_state(model)
+        self._tail = b""
+        self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, *learned)
+
+    def fork(self) -> MixedCoder:
+        """A coder in the same state that learns on its own."""
+        twin = object.__new__(MixedCoder)
+        twin.__dict__.update(self.__dict__)
+        twin._core = _native.mixed_copy(self._core)
+        return twin
+
+    def learned(self) -> LearnedState:
+        """A copy of the mixers and maps as they are now."""
+        state = new_learned_state()
+        _native.mixed_learned(self._core, *state)
+        return state
+
+    def encode(
+        self, text: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None, progress: Progress
+    ) -> bytes | None:
+        """Code ``text``, cut into lanes of these lengths, which add up to its own; None if it would grow."""
+        lanes = self._tokens_of_lanes(text, lane_bytes)
+        _native.mixed_begin_encoding(self._core, np.array(lane_bytes, np.uint64), profile, len(text))
+        counts = np.array([tokens.size for tokens in lanes], np.uint64)
+        if not self._run(len(text), lane_bytes, side, progress, np.concatenate(lanes), counts):
+            return None
+        coded: bytes | None = _native.mixed_finish(self._core)
+        self._tail = text[-_TAIL_BYTES:]
+        return coded
+
+    def decode(
+        self, data: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None, progress: Progress
+    ) -> bytes:
+        """Undo :meth:`encode`.
+
+        Raises:
+            LlmzError: the data is damaged.
+        """
+        try:
+            _native.mixed_begin_decoding(self._core, np.array(lane_bytes, np.uint64), profile, data)
+        except (ValueError, OverflowError) as error:
+            raise LlmzError("a block's lanes make no sense") from error
+        none = np.zeros(0, np.int32)
+        if not self._run(sum(lane_bytes), lane_bytes, side, progress, none, none.astype(np.uint64)):
+            raise LlmzError("coded data is damaged")
+        plain: bytes | None = _native.mixed_finish(self._core)
+        if plain is None:
+            raise LlmzError("coded data is damaged")
+        self._tail = plain[-_TAIL_BYTES:]
+        return plain
+
+    def _run(
+        self, size: int, lane_bytes: list[int], side: NDArray[np.int8] | None, progress: Progress,
+        tokens: NDArray[np.int32], counts: NDArray[np.uint64],
+    ) -> bool:  # fmt: skip
+        """Code a block that was begun; whether it went well."""
+        model = self._model
+        read = model.tokenizer.encode(self._tail)[1:]
+        if read.size:
+            first = np.full(len(lane_bytes), read[-1], np.int32)
+        else:
+            first = np.full(len(lane_bytes), model.line_token, np.int32)
+            first[0] = model.start_token
+        threads = _native.threads_new(self._threads or available_cores())
+        drive = _native.drive_new(
+            model.decoder, threads, self._core, first, model.side_vector(side), read[:-1], tokens, counts
+        )
+        estimate = size / _BYTES_PER_TOKEN
+        left = size
+        while (state := _native.drive_run(drive, _CALL_TOKENS)) == _MORE:
+            estimate = max(estimate, 2 * _CALL_TOKENS)
+            advance = min(left, round(left * _CALL_TOKENS / estimate))
+            progress.advance(advance)
+            left, estimate = left - advance, estimate - _CALL_TOKENS
+        progress.advance(left)
+        return bool(state == _DONE)
+
+    def _tokens_of_lanes(self, text: bytes, lane_bytes: list[int]) -> list[NDArray[np.int32]]:
+        if sum(lane_bytes) != len(text):
+            raise ValueError("lanes do not add up to the text")
+        lanes, start, view = [], 0, memoryview(text)
+        for length in lane_bytes:
+            lanes.append(self._model.tokenizer.encode(view[start : start + length]))
+            start += length
+        return lanes
