@@ -20,7 +20,7 @@ from llmzip.progress import ProgressCallback, told_to
 from llmzip.settings import ReadSettings, Settings
 from llmzip.transfer import WholeReader, WholeWriter
 
-Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 LEVEL_NAMES = ("level", "preset", "compresslevel")
 _AnySettings = TypeVar("_AnySettings", Settings, ReadSettings)
 
@@ -328,7 +328,7 @@ class LlmzFile(io.BufferedIOBase):
     _raw: BinaryIO
 
     def __init__(
-        self, file: Path | BinaryIO, mode: str = "rb", level: int | None = None, *,
+        self, file: AnyPath | BinaryIO, mode: str = "rb", level: int | None = None, *,
         progress: ProgressCallback | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         if not isinstance(mode, str) or mode.removesuffix("b") not in ("r", "w", "x", "a"):
@@ -466,7 +466,7 @@ class _UnflushedFile(LlmzFile):
 
 
 def open(
-    file: Path | BinaryIO, mode: str = "rb", level: int | None = None, *, encoding: str | None = None,
+    file: AnyPath | BinaryIO, mode: str = "rb", level: int | None = None, *, encoding: str | None = None,
     errors: str | None = None, newline: str | None = None, progress: ProgressCallback | None = None, **settings: Any,
 ) -> IO[Any]:  # fmt: skip
     """Open a compressed file as ``gzip.open`` does: binary by default, text with ``t`` in the mode.

@@ -27,6 +27,7 @@ from llmzip.cli.jobs import (
     shown,
 )
 from llmzip.cli.safe_files import STANDARD_STREAM, Refusal, Skipped, Source, Target, open_source, open_target
+from llmzip.cli.signals import raise_interrupts
 from llmzip.progress import Progress
 
 if TYPE_CHECKING:
@@ -343,6 +344,7 @@ def bench(arguments: tuple[str, ...]) -> None:
     """Measure llmzip beside other compressors (llmzip bench --help for options)."""
     from llmzip.benchmarks.bench import main as bench_main
 
+    raise_interrupts()
     bench_main(arguments, prog_name="llmzip bench")
 
 
@@ -354,6 +356,7 @@ def train(arguments: tuple[str, ...]) -> None:
         from llmzip.models.cli import main as train_main
     except ImportError as error:
         raise click.ClickException(f"training needs {error.name}: pip install 'llmzip[train]'") from None
+    raise_interrupts()
     train_main(arguments, prog_name="llmzip train")
 
 

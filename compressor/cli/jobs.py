@@ -134,7 +134,7 @@ def chosen(paths: tuple[str, ...], recursive: bool, wanted: Callable[[str], bool
     if not recursive:
         return list(paths or (STANDARD_STREAM,))
     files: list[str | OSError] = []
-    for path in paths or (os.curdir,):
+    for path in paths or (STANDARD_STREAM,):
         if not os.path.isdir(path):
             files.append(path)
             continue
@@ -192,6 +192,8 @@ class Conversion:
         return self.output
 
     def _convert(self, name: str) -> Row:
+        if not self._target_of(name) and not os.path.isdir(name) and os.path.exists(name) and not os.path.isfile(name):
+            raise Skipped("is no regular file: left as it is (name the output with -o or -c)")
         with open_source(name) as source:
             if not self.compresses and not self.force and os.isatty(source.stream.fileno()):
                 raise Refusal("compressed data not read from a terminal (-f forces it)")
@@ -251,7 +253,7 @@ def bar(
 
     with tqdm(
         total=total or (source.whole_size if target else None), unit="B", unit_scale=True, leave=False, delay=0.5,
-        mininterval=0.2, desc=shown(source.name),
+        mininterval=0.2, desc=shown(os.path.basename(source.name)),
     ) as line:  # fmt: skip
         yield Progress(line.update if total else _Meter(source, target, line).advance)
 

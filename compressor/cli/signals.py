@@ -53,6 +53,12 @@ def interruptibly(work: Callable[[], _Result]) -> _Result:
     return outcome[0]
 
 
+def raise_interrupts() -> None:
+    """Let an interrupt be an exception again, for commands that clean up by themselves."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
     discard_temporaries_for_good()
     if sys.stderr is not None and sys.stderr.isatty() and number != getattr(signal, "SIGPIPE", None):

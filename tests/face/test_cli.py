@@ -145,6 +145,14 @@ def test_a_dash_in_a_folder_is_a_file(tmp_path: Path) -> None:
     assert package.decompress((tmp_path / "-").read_bytes()) == b"other"
 
 
+def test_names_that_a_terminal_cannot_show(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "\u0436.txt")
+    for arguments in (["info"], ["-l"], ["-t", "-v"]):
+        told = llmzip(*arguments, archive, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+        assert told.returncode == 0
+        assert b"\\u0436.txt.llmz" in told.stdout + told.stderr
+
+
 def test_names_of_any_bytes(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff\n\x1b[31m.txt"
     try:
@@ -201,6 +209,9 @@ def test_what_is_left_as_it_is_gives_2(plain: Path) -> None:
         assert done.returncode == 2
         silent = llmzip("-q", *arguments)
         assert (silent.returncode, silent.stderr) == (2, b"")
+    fifo = plain.with_name("fifo")
+    os.mkfifo(fifo)
+    assert "is no regular file" in one_line(llmzip("-1", fifo))
     assert llmzip("-1", archive, plain.with_name("none")).returncode == 1
     assert llmzip("-1", plain.with_name("none"), archive).returncode == 1
     dot = plain.with_name(".llmz")
