@@ -58,7 +58,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # numpy and the core load on first use, so that `llmzip --help` starts at once.
     if name in _HOME:
-        return getattr(importlib.import_module(f"llmzip.{_HOME[name]}"), name)
+        value = getattr(importlib.import_module(f"llmzip.{_HOME[name]}"), name)
+        globals()[name] = value  # `entropy` would be the module of that name from now on
+        return value
     raise AttributeError(f"module 'llmzip' has no attribute {name!r}")
 
 

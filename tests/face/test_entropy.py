@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from llmzip.blocks.tokens import encode_tokens
+from llmzip.blocks import tokens
 from llmzip.cli.commands import main
 from llmzip.cli.entropy_page import Shading, entropy_page
 from llmzip.entropy import TokenEntropies
@@ -28,7 +28,7 @@ from .command import one_line
 
 def test_surprisal_adds_up_to_what_token_mode_stores(tiny: Model, text: bytes) -> None:
     estimates = estimate(text, tiny)
-    coded = len(encode_tokens(tiny, tiny.tokenizer.encode(text), 1, None, None, SILENT))
+    coded = len(tokens.encode(tiny, text, [len(text)], None, 1, SILENT))
     assert coded * 8 == pytest.approx(estimates.surprisal.sum(), rel=0.01)
     assert np.array_equal(estimates.offsets[1:], np.cumsum(estimates.lengths)[:-1])
     assert estimates.by_line(text).sum() == pytest.approx(estimates.surprisal.sum())

@@ -7,6 +7,8 @@ import io
 import os
 import pickle
 import random
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -485,3 +487,14 @@ def test_an_unfinished_file_is_closed_whole_when_it_is_forgotten(tmp_path: Path)
     path = tmp_path / "a.llmz"
     llmzip.open(path, "wb", level=1).write(TEXT)
     assert llmzip.open(path).read() == TEXT
+
+
+def test_public_names() -> None:
+    code = """
+import llmzip
+for name in llmzip.__all__ * 2:
+    assert callable(getattr(llmzip, name)), name
+assert set(llmzip.__all__) <= set(dir(llmzip))
+assert not hasattr(llmzip, "bogus")
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
