@@ -58,9 +58,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # numpy and the core load on first use, so that `llmzip --help` starts at once.
     if name in _HOME:
-        value = getattr(importlib.import_module(f"llmzip.{_HOME[name]}"), name)
-        globals()[name] = value  # `entropy` would be the module of that name from now on
-        return value
+        module = importlib.import_module(f"llmzip.{_HOME[name]}")
+        # All at once, since `entropy` would be the module of that name from now on.
+        globals().update({other: getattr(module, other) for other, home in _HOME.items() if home == _HOME[name]})
+        return globals()[name]
     raise AttributeError(f"module 'llmzip' has no attribute {name!r}")
 
 
