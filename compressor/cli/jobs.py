@@ -88,23 +88,25 @@ def _each(names: Iterable[str | OSError], action: Callable[[str], Row | None], a
     rows: list[Row] = []
     code = OK
     for name in names:
+        row: Row | None
         try:
             if isinstance(name, OSError):
                 raise name
-            if row := action(name):
-                rows.append(row)
+            row = action(name)
         except BrokenPipeError:
             raise
         except Skipped as warning:
             code = code or WARNING
-            rows.append({"file": name, "warning": str(warning)})
+            row = {"file": name, "warning": str(warning)}
             if not quiet:
                 complain(f"{shown(str(name))}: {warning}")
         except (Refusal, LlmzError, OSError, MemoryError) as error:
             code = ERROR
             subject, message = _explain(error, name)
-            rows.append({"file": subject, "error": message})
+            row = {"file": subject, "error": message}
             complain(f"{shown(subject)}: {message}")
+        if as_json and row:
+            rows.append(row)
     if as_json:
         try:
             say(json.dumps(rows, indent=2))

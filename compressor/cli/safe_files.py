@@ -139,6 +139,7 @@ def open_target(name: str, source: Source, force: bool, like_source: bool = True
         _refuse_source(os.fstat(1), source, "standard output")
         with open(1, "wb", buffering=0, closefd=False) as standard_output:
             yield Target(name, standard_output)
+        os.close(os.dup(1))  # a network file system tells only now what it could not store
         return
     status = _status(name)
     if status:
@@ -146,7 +147,7 @@ def open_target(name: str, source: Source, force: bool, like_source: bool = True
     if not force and os.path.lexists(name) and not (status and _is_stream(status)):
         raise Refusal("already exists (-f overwrites)")
     if status and not stat.S_ISREG(status.st_mode):
-        with open(name, "wb", buffering=0) as special:
+        with open(_open_special(name), "wb", buffering=0) as special:
             yield Target(name, special)
         return
     final = os.path.realpath(name) if os.path.islink(name) else name
@@ -206,6 +207,15 @@ def _status(name: str) -> os.stat_result | None:
 def _is_stream(status: os.stat_result) -> bool:
     """A pipe, socket or terminal: nothing is overwritten by writing to it."""
     return stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISSOCK(status.st_mode)
+
+
+def _open_special(name: str) -> int:
+    """Open a pipe or device, which stays whatever else may appear under its name."""
+    descriptor = os.open(name, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Refusal("was replaced by a file meanwhile")
+    return descriptor
 
 
 def _refuse_source(status: os.stat_result, source: Source, name: str) -> None:

@@ -146,7 +146,7 @@ def test_closed_standard_streams(tmp_path: Path) -> None:
         (f"-dc {archive}", ">&-", "standard output: Bad file descriptor"),
         (f"info {archive}", ">&-", "standard output: Bad file descriptor"),
         (f"-l --json {archive}", ">&-", "standard output: Bad file descriptor"),
-        ("-c", "<&-", "standard input: Bad file descriptor"),
+        ("-1 -c", "<&-", "standard input: Bad file descriptor"),
         ("-dc", "<&-", "standard input: Bad file descriptor"),
         (f"-d {tmp_path}/none.llmz", "2>&-", None),
         ("--bogus", "2>&-", None),
