@@ -238,29 +238,27 @@ def test_a_disk_filled_at_many_sizes(small_disk: Path, tmp_path: Path, sizes: in
     outcomes = set()
     for number in range(sizes):
         filler.unlink(missing_ok=True)
-        room = 4096 * (1 + number * 40 // sizes)
-        filler.write_bytes(bytes(256 * 1024 - room))
-        for options in (["-1"], ["-d"]):
-            original = archive if options == ["-d"] else source
-            given = small_disk.parent / "given"
-            shutil.copy(original, given)
-            through_shell = number % 2
-            if through_shell:
-                with target.open("wb") as out:
-                    done = llmzip(*options, "-c", given, stdout=out, env=environment)
-            else:
-                done = llmzip(*options, "--rm", "-o", target, given)
-            outcomes.add(done.returncode)
-            if done.returncode:
-                assert "No space left" in one_line(done)
-                assert given.read_bytes() == original.read_bytes()
-                assert through_shell or not target.exists()
-            else:
-                out = target.read_bytes()
-                assert (out if options == ["-d"] else package.decompress(out)) == text
-                assert given.exists() == bool(through_shell)
-            target.unlink(missing_ok=True)
-            assert not list(small_disk.glob(TEMPORARY))
+        filler.write_bytes(bytes(256 * 1024 - 4096 * (1 + number * 40 // sizes)))
+        restores, through_shell = number % 2, number // 2 % 2
+        original = archive if restores else source
+        given = small_disk.parent / "given"
+        shutil.copy(original, given)
+        options = ["-d"] if restores else ["-1"]
+        if through_shell:
+            with target.open("wb") as out:
+                done = llmzip(*options, "-c", given, stdout=out, env=environment)
+        else:
+            done = llmzip(*options, "--rm", "-o", target, given)
+        outcomes.add(done.returncode)
+        if done.returncode:
+            assert "No space left" in one_line(done)
+            assert given.read_bytes() == original.read_bytes()
+            assert through_shell or not target.exists()
+        else:
+            assert target.read_bytes() == (text if restores else archive.read_bytes())
+            assert given.exists() == bool(through_shell)
+        target.unlink(missing_ok=True)
+        assert not list(small_disk.glob(TEMPORARY))
     assert outcomes == {0, 1}
 
 
