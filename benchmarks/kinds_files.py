@@ -43,17 +43,22 @@ class Package:
 class KindFile:
     """One file of one kind of text.
 
-    ``path`` is a glob inside the unpacked package; of several matches, in order of their names, the bytes are joined.
+    ``path`` is a glob inside the package ``name``, unpacked; of several matches, in order of their names, the bytes are
+    joined.
     ``start`` and ``length`` cut a range out of it (length 0: to the end), after ``made`` has turned it into what it is
     read as: gzip members are always unpacked first.
     """
 
     kind: str
-    package: Package
+    name: str
     path: str
     start: int = 0
     length: int = 0
     made: str = ""
+
+    @property
+    def package(self) -> Package:
+        return PACKAGES[self.name]
 
     @property
     def origin(self) -> str:
@@ -91,7 +96,7 @@ def octal_dump(data: bytes) -> bytes:
         padded = row + b"\0" * (len(row) % 2)
         words = " ".join(f"{int.from_bytes(padded[i : i + 2], 'little'):06o}" for i in range(0, len(padded), 2))
         lines.append(f"{start:07o} {words}\n")
-    return "".join(lines + [f"{len(data):07o}\n"]).encode()
+    return "".join([*lines, f"{len(data):07o}\n"]).encode()
 
 
 def uuencoded(data: bytes) -> bytes:
@@ -251,164 +256,220 @@ def bytes_of(entry: KindFile, cache: Path) -> tuple[bytes, str]:
     return plain, remark
 
 
-def _debian(kind: str, name: str, version: str, path: str, start: int = 0, length: int = 0, made: str = "") -> KindFile:
-    return KindFile(kind, Package(DEBIAN, name, version), path, start, length, made)
+def _packages(source: str, versions: dict[str, str]) -> dict[str, Package]:
+    return {name: Package(source, name, version) for name, version in versions.items()}
 
 
-def _sdist(kind: str, name: str, version: str, path: str, start: int = 0, length: int = 0, made: str = "") -> KindFile:
-    return KindFile(kind, Package(SDIST, name, version), path, start, length, made)
+PACKAGES: dict[str, Package] = {
+    **_packages(
+        SDIST,
+        {
+            "astropy-iers-data": "0.2026.11.2.0.34.55",
+            "biopython": "1.88",
+            "brotli": "1.1.0",
+            "bvhtoolbox": "0.1.3",
+            "chess": "1.11.2",
+            "click": "8.2.1",
+            "gffutils": "0.14",
+            "gpxpy": "1.6.2",
+            "hyperkitty": "1.3.12",
+            "iri2016": "1.11.1",
+            "jc": "1.26.1",
+            "lcpcli": "0.3.2",
+            "mail-parser": "4.8.0",
+            "nbconvert": "7.17.2",
+            "perceval": "1.6.1",
+            "plaso": "20260720",
+            "pybtex": "0.26.1",
+            "pysrt": "1.1.2",
+            "udtools": "0.2.9",
+        },
+    ),
+    **_packages(
+        WHEEL,
+        {
+            "matplotlib": "3.11.2",
+            "scikit-learn": "1.9.1",
+            "statsmodels": "0.15.0",
+        },
+    ),
+    **_packages(
+        DEBIAN,
+        {
+            "arduino-core-avr": "1.8.7+dfsg-1~deb12u1",
+            "bowtie2-examples": "2.5.0-3",
+            "ca-certificates": "20250419~deb12u2",
+            "debian-faq-ru": "11.1",
+            "debian-faq-zh-cn": "11.1",
+            "dict-freedict-eng-hin": "2022.04.21-1",
+            "emacs-common": "1:28.2+1-15+deb12u4",
+            "emacs-intl-fonts": "1.2.1-10.1",
+            "fail2ban": "1.0.2-2",
+            "geomview": "1.9.5-4+b1",
+            "gnuplot-doc": "5.4.4+dfsg1-2",
+            "hmmer-examples": "3.3.2+dfsg-1",
+            "hunspell-en-us": "1:2020.12.07-2",
+            "hwdata": "0.368-1",
+            "jargon-text": "4.4.7-4.1",
+            "latex2html": "2023-debian1-1",
+            "libpython3.11-dev": "3.11.2-6+deb12u9",
+            "libpython3.11-testsuite": "3.11.2-6+deb12u9",
+            "linuxcnc-uspace": "2.9.0~pre1+git20230208.f1270d6ed7-1+deb12u2",
+            "manpages-ja": "0.5.0.0.20221215+dfsg-1",
+            "pgn-extract": "19.04-1",
+            "samtools-test": "1.16.1-1",
+            "scid-data": "1:4.7.4+dfsg1-2",
+            "shared-mime-info": "2.2-1",
+            "sox": "14.4.2+git20190427-3.5",
+            "texlive-base": "2022.20230122-3",
+            "unicode-data": "15.0.0-1",
+            "vim-runtime": "2:9.0.1378-2+deb12u2",
+            "zabbix-server-pgsql": "1:6.0.14+dfsg-1+b1",
+        },
+    ),
+    **_packages(
+        NPM,
+        {
+            "chess.js": "1.4.0",
+            "cm-pgn": "5.0.0",
+            "preact": "11.2.0",
+            "quran-json": "3.1.2",
+            "vega-datasets": "3.2.1",
+            "world-countries": "5.1.0",
+        },
+    ),
+}
 
-
-def _wheel(kind: str, name: str, version: str, path: str, start: int = 0, length: int = 0, made: str = "") -> KindFile:
-    return KindFile(kind, Package(WHEEL, name, version), path, start, length, made)
-
-
-def _npm(kind: str, name: str, version: str, path: str, start: int = 0, length: int = 0, made: str = "") -> KindFile:
-    return KindFile(kind, Package(NPM, name, version), path, start, length, made)
-
-
-VIM = ("vim-runtime", "2:9.0.1378-2+deb12u2")
+VIM = "vim-runtime"
 TUTOR = "usr/share/vim/vim90/tutor/tutor."
-LINUXCNC = ("linuxcnc-uspace", "2.9.0~pre1+git20230208.f1270d6ed7-1+deb12u2")
-SAMTOOLS = ("samtools-test", "1.16.1-1")
+LINUXCNC = "usr/share/doc/linuxcnc/examples/sample-configs/sim/"
 
 FILES: tuple[KindFile, ...] = (
     # numbers and records
-    _sdist("fortran-table", "iri2016", "1.11.1", "*/src/iri2016/data/ccir/ccir11.asc"),
-    _sdist("fortran-table-2", "iri2016", "1.11.1", "*/src/iri2016/data/mcsat/mcsat11.dat"),
-    _sdist(
-        "earth-rotation", "astropy-iers-data", "0.2026.11.2.0.34.55", "*/astropy_iers_data/data/finals2000A.all",
-        1_000_000, 100_000,
+    KindFile("fortran-table", "iri2016", "*/src/iri2016/data/ccir/ccir11.asc"),
+    KindFile("fortran-table-2", "iri2016", "*/src/iri2016/data/mcsat/mcsat11.dat"),
+    KindFile("earth-rotation", "astropy-iers-data", "*/astropy_iers_data/data/finals2000A.all", 1_000_000, 100_000),
+    KindFile("numeric-csv", "scikit-learn", "sklearn/datasets/data/breast_cancer.csv", 0, 100_000),
+    KindFile("el-nino-table", "statsmodels", "statsmodels/datasets/elnino/src/elnino.dat"),
+    KindFile("stocks-csv", "matplotlib", "matplotlib/mpl-data/sample_data/Stocks.csv"),
+    KindFile("point-table", "gnuplot-doc", "usr/share/doc/gnuplot/examples/whale.dat"),
+    KindFile("mixed-csv", "vega-datasets", "package/data/airports.csv", 0, 100_000),
+    KindFile("animation-bvh", "bvhtoolbox", "*/tests/example_files/test_freebvh.bvh"),
+    KindFile(
+        "mesh-obj", "linuxcnc-uspace",
+        "usr/lib/python3/dist-packages/qtvcp/lib/qt_vismach/fanuc_200f_obj/r08_j6.obj", 40_000, 100_000,
     ),
-    _wheel("numeric-csv", "scikit-learn", "1.9.1", "sklearn/datasets/data/breast_cancer.csv", 0, 100_000),
-    _wheel("el-nino-table", "statsmodels", "0.15.0", "statsmodels/datasets/elnino/src/elnino.dat"),
-    _wheel("stocks-csv", "matplotlib", "3.11.2", "matplotlib/mpl-data/sample_data/Stocks.csv"),
-    _debian("point-table", "gnuplot-doc", "5.4.4+dfsg1-2", "usr/share/doc/gnuplot/examples/whale.dat"),
-    _npm("mixed-csv", "vega-datasets", "3.2.1", "package/data/airports.csv", 0, 100_000),
-    _sdist("animation-bvh", "bvhtoolbox", "0.1.3", "*/tests/example_files/test_freebvh.bvh"),
-    _debian(
-        "mesh-obj", *LINUXCNC, "usr/lib/python3/dist-packages/qtvcp/lib/qt_vismach/fanuc_200f_obj/r08_j6.obj",
-        40_000, 100_000,
-    ),
-    _debian("mesh-off", "geomview", "1.9.5-4+b1", "usr/share/geomview/geom/tref.off"),
-    _npm("geojson", "world-countries", "5.1.0", "package/data/grc.geo.json"),
-    _npm("topojson", "vega-datasets", "3.2.1", "package/data/londonTubeLines.json"),
-    _wheel("svg-chart", "matplotlib", "3.11.2", "matplotlib/mpl-data/sample_data/Stocks.csv", made="SVG chart"),
-    _sdist("svg-glyphs", "hyperkitty", "1.3.12", "*/hyperkitty/static/**/glyphicons-halflings-regular.svg"),
-    _debian(
-        "g-code", *LINUXCNC, "usr/share/doc/linuxcnc/examples/sample-configs/sim/axis/vismach/5axis/"
-        "table-rotary-tilting/demos/boat-xyzbc.ngc",
-    ),
-    _debian("g-code-2", *LINUXCNC, "usr/share/linuxcnc/ncfiles/3D_Chips.ngc", 0, 100_000),
-    _sdist("track-gpx", "gpxpy", "1.6.2", "*/test_files/korita-zbevnica.gpx"),
-    _sdist("protein-pdb", "biopython", "1.88", "*/Tests/PDB/1A8O.pdb"),
-    _sdist("protein-cif", "biopython", "1.88", "*/Tests/PDB/1A8O.cif"),
-    _wheel("font-metrics", "matplotlib", "3.11.2", "matplotlib/mpl-data/fonts/pdfcorefonts/Helvetica.afm"),
-    _debian(
-        "arithmetic-cases", "libpython3.11-testsuite", "3.11.2-6+deb12u9",
+    KindFile("mesh-off", "geomview", "usr/share/geomview/geom/tref.off"),
+    KindFile("geojson", "world-countries", "package/data/grc.geo.json"),
+    KindFile("topojson", "vega-datasets", "package/data/londonTubeLines.json"),
+    KindFile("svg-chart", "matplotlib", "matplotlib/mpl-data/sample_data/Stocks.csv", made="SVG chart"),
+    KindFile("svg-glyphs", "hyperkitty", "*/hyperkitty/static/**/glyphicons-halflings-regular.svg"),
+    KindFile("g-code", "linuxcnc-uspace", LINUXCNC + "axis/vismach/5axis/table-rotary-tilting/demos/boat-xyzbc.ngc"),
+    KindFile("g-code-2", "linuxcnc-uspace", "usr/share/linuxcnc/ncfiles/3D_Chips.ngc", 0, 100_000),
+    KindFile("track-gpx", "gpxpy", "*/test_files/korita-zbevnica.gpx"),
+    KindFile("protein-pdb", "biopython", "*/Tests/PDB/1A8O.pdb"),
+    KindFile("protein-cif", "biopython", "*/Tests/PDB/1A8O.cif"),
+    KindFile("font-metrics", "matplotlib", "matplotlib/mpl-data/fonts/pdfcorefonts/Helvetica.afm"),
+    KindFile(
+        "arithmetic-cases", "libpython3.11-testsuite",
         "usr/lib/python3.11/test/decimaltestdata/add.decTest", 0, 100_000,
     ),
-    _npm("json-records", "vega-datasets", "3.2.1", "package/data/cars.json"),
-    _debian("unicode-table", "unicode-data", "15.0.0-1", "usr/share/unicode/CaseFolding.txt"),
+    KindFile("json-records", "vega-datasets", "package/data/cars.json"),
+    KindFile("unicode-table", "unicode-data", "usr/share/unicode/CaseFolding.txt"),
     # notation
-    _sdist("conll-u", "udtools", "0.2.9", "*/tests/test-cases/eval/cs_pud-gold.conllu", 0, 100_000),
-    _npm("chess-pgn", "chess.js", "1.4.0", "package/benchmarks/benchmark.pgn"),
-    _sdist("chess-epd", "chess", "1.11.2", "*/data/suicide-stats.epd", 0, 60_000),
-    _debian("disassembly", "pgn-extract", "19.04-1", "usr/games/pgn-extract", 0, 100_000, "disassembly"),
-    _debian("machine-code-hex", "arduino-core-avr", "1.8.7+dfsg-1~deb12u1", "usr/share/arduino/hardware/arduino/avr/**/*.hex"),
-    _debian("font-bdf", "emacs-intl-fonts", "1.2.1-10.1", "usr/share/emacs/fonts/bdf/grk24-etl.bdf"),
-    _debian("pixmap-xpm", "emacs-common", "1:28.2+1-15+deb12u4", "usr/share/emacs/28.2/etc/images/gnus/gnus.xpm"),
-    _debian("pixmap-xpm-2", "emacs-common", "1:28.2+1-15+deb12u4", "usr/share/emacs/28.2/etc/images/splash.xpm", 0, 100_000),
-    _debian(
-        "postscript", "gnuplot-doc", "5.4.4+dfsg1-2", "usr/share/doc/gnuplot/gnuplot.ps", 1_000_000, 80_000
-    ),
-    _debian(
-        "postscript-picture", "texlive-base", "2022.20230122-3", "usr/share/doc/texlive-doc/pdftex/samplepdftex/pic.eps.gz",
-        0, 100_000,
+    KindFile("conll-u", "udtools", "*/tests/test-cases/eval/cs_pud-gold.conllu", 0, 100_000),
+    KindFile("chess-pgn", "chess.js", "package/benchmarks/benchmark.pgn"),
+    KindFile("chess-epd", "chess", "*/data/suicide-stats.epd", 0, 60_000),
+    KindFile("disassembly", "pgn-extract", "usr/games/pgn-extract", 0, 100_000, "disassembly"),
+    KindFile("machine-code-hex", "arduino-core-avr", "usr/share/arduino/hardware/arduino/avr/**/*.hex"),
+    KindFile("font-bdf", "emacs-intl-fonts", "usr/share/emacs/fonts/bdf/grk24-etl.bdf"),
+    KindFile("pixmap-xpm", "emacs-common", "usr/share/emacs/28.2/etc/images/gnus/gnus.xpm"),
+    KindFile("pixmap-xpm-2", "emacs-common", "usr/share/emacs/28.2/etc/images/splash.xpm", 0, 100_000),
+    KindFile("postscript", "gnuplot-doc", "usr/share/doc/gnuplot/gnuplot.ps", 1_000_000, 80_000),
+    KindFile(
+        "postscript-picture", "texlive-base",
+        "usr/share/doc/texlive-doc/pdftex/samplepdftex/pic.eps.gz", 0, 100_000,
     ),
     # encoded data in text
-    _sdist("uuencode", "nbconvert", "7.17.2", "*/docs/api_examples/template_path/media/image1.png", made="uuencode"),
-    _sdist("mail-base64", "mail-parser", "4.8.0", "*/tests/mails/mail_test_6", 0, 100_000),
-    _sdist("mail-quoted", "mail-parser", "4.8.0", "*/tests/mails/mail_test_7"),
-    _sdist("mbox", "perceval", "1.6.1", "*/tests/data/**/*.mbox"),
-    _npm("source-map", "preact", "11.2.0", "package/dist/preact.mjs.map"),
-    _sdist(
-        "source-map-2", "hyperkitty", "1.3.12", "*/hyperkitty/static/**/jquery-3.6.0.min.map", 0, 100_000
-    ),
-    _debian("certificates", "ca-certificates", "20250419~deb12u2", "usr/share/ca-certificates/mozilla/[A-E]*.crt", 0, 80_000),
-    _sdist("notebook", "nbconvert", "7.17.2", "*/tests/files/notebook2.ipynb"),
-    _debian("hex-dump", "pgn-extract", "19.04-1", "usr/games/pgn-extract", 160_000, 80_000, "hex dump"),
-    _debian("octal-dump", "geomview", "1.9.5-4+b1", "usr/libexec/geomview/clipboard", 40_000, 60_000, "octal dump"),
+    KindFile("uuencode", "nbconvert", "*/docs/api_examples/template_path/media/image1.png", made="uuencode"),
+    KindFile("mail-base64", "mail-parser", "*/tests/mails/mail_test_6", 0, 100_000),
+    KindFile("mail-quoted", "mail-parser", "*/tests/mails/mail_test_7"),
+    KindFile("mbox", "perceval", "*/tests/data/**/*.mbox"),
+    KindFile("source-map", "preact", "package/dist/preact.mjs.map"),
+    KindFile("source-map-2", "hyperkitty", "*/hyperkitty/static/**/jquery-3.6.0.min.map", 0, 100_000),
+    KindFile("certificates", "ca-certificates", "usr/share/ca-certificates/mozilla/[A-E]*.crt", 0, 80_000),
+    KindFile("notebook", "nbconvert", "*/tests/files/notebook2.ipynb"),
+    KindFile("hex-dump", "pgn-extract", "usr/games/pgn-extract", 160_000, 80_000, "hex dump"),
+    KindFile("octal-dump", "geomview", "usr/libexec/geomview/clipboard", 40_000, 60_000, "octal dump"),
     # other charsets
-    _debian("shift-jis", *VIM, TUTOR + "ja.sjis"),
-    _debian("euc-jp", *VIM, TUTOR + "ja.euc"),
-    _debian("euc-kr", *VIM, TUTOR + "ko.euc"),
-    _debian("gb2312", *VIM, TUTOR + "zh.euc"),
-    _debian("cp737-greek", *VIM, TUTOR + "el.cp737"),
-    _debian("cp1251-russian", *VIM, TUTOR + "ru.cp1251"),
+    KindFile("shift-jis", VIM, TUTOR + "ja.sjis"),
+    KindFile("euc-jp", VIM, TUTOR + "ja.euc"),
+    KindFile("euc-kr", VIM, TUTOR + "ko.euc"),
+    KindFile("gb2312", VIM, TUTOR + "zh.euc"),
+    KindFile("cp737-greek", VIM, TUTOR + "el.cp737"),
+    KindFile("cp1251-russian", VIM, TUTOR + "ru.cp1251"),
     # genes
-    _debian("genome-virus", "bowtie2-examples", "2.5.0-3", "usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz"),
-    _debian("genome-worm", *SAMTOOLS, "usr/share/samtools/test/mpileup/ce.fa", 100_000, 100_000),
-    _debian("reads-fastq", "bowtie2-examples", "2.5.0-3", "usr/share/doc/bowtie2/examples/reads/reads_1.fq.gz", 0, 100_000),
-    _debian("reads-sam", *SAMTOOLS, "usr/share/samtools/test/dat/mpileup.1.sam", 0, 100_000),
-    _sdist("proteins", "biopython", "1.88", "*/Tests/GenBank/NC_000932.faa"),
-    _debian(
-        "proteins-2", "hmmer-examples", "3.3.2+dfsg-1", "usr/share/doc/hmmer/examples/easel/demotic/examples/example-single.fa.gz"
+    KindFile("genome-virus", "bowtie2-examples", "usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz"),
+    KindFile("genome-worm", "samtools-test", "usr/share/samtools/test/mpileup/ce.fa", 100_000, 100_000),
+    KindFile("reads-fastq", "bowtie2-examples", "usr/share/doc/bowtie2/examples/reads/reads_1.fq.gz", 0, 100_000),
+    KindFile("reads-sam", "samtools-test", "usr/share/samtools/test/dat/mpileup.1.sam", 0, 100_000),
+    KindFile("proteins", "biopython", "*/Tests/GenBank/NC_000932.faa"),
+    KindFile(
+        "proteins-2", "hmmer-examples",
+        "usr/share/doc/hmmer/examples/easel/demotic/examples/example-single.fa.gz",
     ),
-    _sdist("genbank", "biopython", "1.88", "*/Tests/GenBank/NC_000932.gb", 0, 100_000),
-    _sdist("swissprot", "biopython", "1.88", "*/Tests/SwissProt/multi_ex.txt"),
-    _sdist("alignment", "biopython", "1.88", "*/Tests/MAF/ucsc_mm9_chr10.maf"),
-    _sdist(
-        "gene-annotation-gff", "gffutils", "0.14", "*/gffutils/test/data/dmel-all-no-analysis-r5.49_50k_lines.gff",
-        4_000_000, 100_000,
+    KindFile("genbank", "biopython", "*/Tests/GenBank/NC_000932.gb", 0, 100_000),
+    KindFile("swissprot", "biopython", "*/Tests/SwissProt/multi_ex.txt"),
+    KindFile("alignment", "biopython", "*/Tests/MAF/ucsc_mm9_chr10.maf"),
+    KindFile(
+        "gene-annotation-gff", "gffutils",
+        "*/gffutils/test/data/dmel-all-no-analysis-r5.49_50k_lines.gff", 4_000_000, 100_000,
     ),
-    _sdist("gene-annotation-gaf", "biopython", "1.88", "*/Tests/UniProt/goa_yeast.gaf"),
-    _sdist("search-report", "biopython", "1.88", "*/Tests/Hmmer/text_31b2_hmmscan_001.out"),
+    KindFile("gene-annotation-gaf", "biopython", "*/Tests/UniProt/goa_yeast.gaf"),
+    KindFile("search-report", "biopython", "*/Tests/Hmmer/text_31b2_hmmscan_001.out"),
     # prose, markup, code
-    _debian("prose", "jargon-text", "4.4.7-4.1", "usr/share/doc/jargon-text/jargon.txt*", 200_000, 100_000),
-    _npm("specification", "cm-pgn", "5.0.0", "package/docs/pgn-standard.txt"),
-    _sdist("html", "perceval", "1.6.1", "*/tests/data/askbot/askbot_question.html"),
-    _debian("html-manual", "latex2html", "2023-debian1-1", "usr/share/doc/latex2html/html/node6.html"),
-    _debian("xml", "shared-mime-info", "2.2-1", "usr/share/mime/packages/freedesktop.org.xml", 300_000, 100_000),
-    _sdist("xml-tei", "lcpcli", "0.3.2", "*/lcpcli/data/input/in_tei_spoken.xml", 0, 100_000),
-    _sdist("c", "brotli", "1.1.0", "*/c/enc/encode.c"),
-    _wheel("c++", "scikit-learn", "1.9.1", "sklearn/svm/src/libsvm/svm.cpp"),
-    _sdist("python", "jc", "1.26.1", "*/jc/parsers/asn1crypto/x509.py"),
-    _debian("tcl", "scid-data", "1:4.7.4+dfsg1-2", "usr/share/scid/tcl/windows/tree.tcl"),
-    _sdist("fortran", "iri2016", "1.11.1", "*/src/iri2016/src/irisub.for"),
-    _sdist("javascript", "hyperkitty", "1.3.12", "*/hyperkitty/static/**/popper.js"),
-    _sdist("javascript-minified", "hyperkitty", "1.3.12", "*/hyperkitty/static/**/d3.v2.min.js"),
-    _sdist("css", "nbconvert", "7.17.2", "*/share/templates/classic/static/style.css", 0, 100_000),
-    _sdist("json", "perceval", "1.6.1", "*/tests/data/discourse/discourse_topic_1148.json"),
-    _sdist("yaml", "plaso", "20260720", "*/plaso/data/timeliner.yaml"),
-    _sdist("markdown", "jc", "1.26.1", "*/README.md"),
-    _sdist("restructuredtext", "biopython", "1.88", "*/NEWS.rst", 0, 100_000),
-    _debian(
-        "latex", "texlive-base", "2022.20230122-3", "usr/share/doc/texlive-doc/texlive/texlive-en/archive/live-2003.tex.gz",
-        0, 100_000,
+    KindFile("prose", "jargon-text", "usr/share/doc/jargon-text/jargon.txt*", 200_000, 100_000),
+    KindFile("specification", "cm-pgn", "package/docs/pgn-standard.txt"),
+    KindFile("html", "perceval", "*/tests/data/askbot/askbot_question.html"),
+    KindFile("html-manual", "latex2html", "usr/share/doc/latex2html/html/node6.html"),
+    KindFile("xml", "shared-mime-info", "usr/share/mime/packages/freedesktop.org.xml", 300_000, 100_000),
+    KindFile("xml-tei", "lcpcli", "*/lcpcli/data/input/in_tei_spoken.xml", 0, 100_000),
+    KindFile("c", "brotli", "*/c/enc/encode.c"),
+    KindFile("c++", "scikit-learn", "sklearn/svm/src/libsvm/svm.cpp"),
+    KindFile("python", "jc", "*/jc/parsers/asn1crypto/x509.py"),
+    KindFile("tcl", "scid-data", "usr/share/scid/tcl/windows/tree.tcl"),
+    KindFile("fortran", "iri2016", "*/src/iri2016/src/irisub.for"),
+    KindFile("javascript", "hyperkitty", "*/hyperkitty/static/**/popper.js"),
+    KindFile("javascript-minified", "hyperkitty", "*/hyperkitty/static/**/d3.v2.min.js"),
+    KindFile("css", "nbconvert", "*/share/templates/classic/static/style.css", 0, 100_000),
+    KindFile("json", "perceval", "*/tests/data/discourse/discourse_topic_1148.json"),
+    KindFile("yaml", "plaso", "*/plaso/data/timeliner.yaml"),
+    KindFile("markdown", "jc", "*/README.md"),
+    KindFile("restructuredtext", "biopython", "*/NEWS.rst", 0, 100_000),
+    KindFile(
+        "latex", "texlive-base",
+        "usr/share/doc/texlive-doc/texlive/texlive-en/archive/live-2003.tex.gz", 0, 100_000,
     ),
-    _sdist("bibtex", "pybtex", "0.26.1", "*/examples/tugboat/tugboat.bib", 500_000, 100_000),
-    _debian("man-page", "sox", "14.4.2+git20190427-3.5", "usr/share/man/man1/sox.1.gz", 0, 100_000),
-    _debian(
-        "logs", "fail2ban", "1.0.2-2", "usr/lib/python3/dist-packages/fail2ban/tests/files/logs/*", 0, 100_000
-    ),
-    _sdist("test-log", "udtools", "0.2.9", "*/tests/test-cases/test.log"),
-    _debian("changelog", "zabbix-server-pgsql", "1:6.0.14+dfsg-1+b1", "usr/share/doc/zabbix-server-pgsql/changelog.gz", 0, 100_000),
-    _sdist("messages-po", "hyperkitty", "1.3.12", "*/hyperkitty/locale/de/LC_MESSAGES/django.po"),
-    _sdist("sql", "biopython", "1.88", "*/Tests/BioSQL/biosqldb-pg.sql"),
-    _debian("sql-data", "zabbix-server-pgsql", "1:6.0.14+dfsg-1+b1", "usr/share/zabbix-server-pgsql/data.sql.gz", 1_000_000, 100_000),
-    _debian("ini", *LINUXCNC, "usr/share/doc/linuxcnc/examples/sample-configs/sim/**/*.ini", 0, 80_000),
-    _debian("makefile", "libpython3.11-dev", "3.11.2-6+deb12u9", "usr/lib/python3.11/config-*/Makefile", 0, 100_000),
-    _sdist("diff", "click", "8.2.1", "8.1.8", 0, 100_000, "diff"),
-    _debian("dictionary", "hunspell-en-us", "1:2020.12.07-2", "usr/share/hunspell/en_US.dic", 300_000, 80_000),
-    _debian("vendor-list", "hwdata", "0.368-1", "usr/share/hwdata/pnp.ids"),
-    _sdist("subtitles", "pysrt", "1.1.2", "*/tests/static/utf-8.srt"),
+    KindFile("bibtex", "pybtex", "*/examples/tugboat/tugboat.bib", 500_000, 100_000),
+    KindFile("man-page", "sox", "usr/share/man/man1/sox.1.gz", 0, 100_000),
+    KindFile("logs", "fail2ban", "usr/lib/python3/dist-packages/fail2ban/tests/files/logs/*", 0, 100_000),
+    KindFile("test-log", "udtools", "*/tests/test-cases/test.log"),
+    KindFile("changelog", "zabbix-server-pgsql", "usr/share/doc/zabbix-server-pgsql/changelog.gz", 0, 100_000),
+    KindFile("messages-po", "hyperkitty", "*/hyperkitty/locale/de/LC_MESSAGES/django.po"),
+    KindFile("sql", "biopython", "*/Tests/BioSQL/biosqldb-pg.sql"),
+    KindFile("sql-data", "zabbix-server-pgsql", "usr/share/zabbix-server-pgsql/data.sql.gz", 1_000_000, 100_000),
+    KindFile("ini", "linuxcnc-uspace", LINUXCNC + "**/*.ini", 0, 80_000),
+    KindFile("makefile", "libpython3.11-dev", "usr/lib/python3.11/config-*/Makefile", 0, 100_000),
+    KindFile("diff", "click", "8.1.8", 0, 100_000, "diff"),
+    KindFile("dictionary", "hunspell-en-us", "usr/share/hunspell/en_US.dic", 300_000, 80_000),
+    KindFile("vendor-list", "hwdata", "usr/share/hwdata/pnp.ids"),
+    KindFile("subtitles", "pysrt", "*/tests/static/utf-8.srt"),
     # other scripts
-    _npm("arabic", "quran-json", "3.1.2", "package/dist/quran.json", 0, 100_000),
-    _debian("greek", *VIM, TUTOR + "el.utf-8"),
-    _debian("hindi", "dict-freedict-eng-hin", "2022.04.21-1", "usr/share/dictd/*.dict.dz", 300_000, 100_000),
-    _debian("russian", "debian-faq-ru", "11.1", "usr/share/doc/debian/FAQ/debian-faq.ru.txt.gz", 20_000, 100_000),
-    _debian("chinese", "debian-faq-zh-cn", "11.1", "usr/share/doc/debian/FAQ/debian-faq.zh-cn.txt.gz", 20_000, 80_000),
-    _debian("japanese", "manpages-ja", "0.5.0.0.20221215+dfsg-1", "usr/share/man/ja/man8/iptables-extensions.8.gz", 0, 100_000),
-    _debian("korean", *VIM, TUTOR + "ko.utf-8"),
+    KindFile("arabic", "quran-json", "package/dist/quran.json", 0, 100_000),
+    KindFile("greek", VIM, TUTOR + "el.utf-8"),
+    KindFile("hindi", "dict-freedict-eng-hin", "usr/share/dictd/*.dict.dz", 300_000, 100_000),
+    KindFile("russian", "debian-faq-ru", "usr/share/doc/debian/FAQ/debian-faq.ru.txt.gz", 20_000, 100_000),
+    KindFile("chinese", "debian-faq-zh-cn", "usr/share/doc/debian/FAQ/debian-faq.zh-cn.txt.gz", 20_000, 80_000),
+    KindFile("japanese", "manpages-ja", "usr/share/man/ja/man8/iptables-extensions.8.gz", 0, 100_000),
+    KindFile("korean", VIM, TUTOR + "ko.utf-8"),
 )  # fmt: skip

@@ -100,7 +100,8 @@ def library_peers() -> list[Peer]:
     """Peers that run inside Python: the standard library's, and what of PyPI's is installed."""
     python = f"Python {platform.python_version()}'s"
     peers = [
-        Peer("gzip -9", lambda data: gzip.compress(data, 9, mtime=0), gzip.decompress, f"zlib {zlib.ZLIB_RUNTIME_VERSION}"),
+        Peer("gzip -9", lambda data: gzip.compress(data, 9, mtime=0), gzip.decompress,
+             f"zlib {zlib.ZLIB_RUNTIME_VERSION}"),
         Peer("bzip2 -9", lambda data: bz2.compress(data, 9), bz2.decompress, f"{python} bzip2"),
         Peer("xz -9e", lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME), lzma.decompress,
              f"{python} liblzma"),
