@@ -57,8 +57,8 @@ def chosen_peers(levels: str, named: str | None, model: str | None) -> list[Peer
 
 
 def speed(size: int, seconds: float) -> float:
-    """KB/s; what took no time that a clock shows counts as a tenth of a millisecond."""
-    return size / 1000 / max(seconds, 1e-4)
+    """KB/s; what took no time that a clock shows counts as a microsecond."""
+    return size / 1000 / max(seconds, 1e-6)
 
 
 def measure_file(name: str, plain: bytes, peers: list[Peer]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def print_table(measured: dict[str, Any]) -> None:
             f"{speed(size, row['seconds_out']):>10,.1f}{row['mib_in']:>8,}{row['mib_out']:>8,}"
         )
         if yardstick:
-            times = [yardstick[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-4) for way in ("in", "out")]
+            times = [yardstick[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-6) for way in ("in", "out")]
             line += f"{times[0]:>14,.1f}{times[1]:>10,.1f}"
         click.echo(line)
 

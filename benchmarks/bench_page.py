@@ -30,7 +30,7 @@ body {{ margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 62rem; background:
 h1 {{ font-size: 1.5rem; margin: 0 0 .2rem }} h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .5rem }}
 p {{ max-width: 46rem; margin: .4rem 0 }} .soft, caption {{ color: var(--soft); font-size: .875rem }}
 .card {{ background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow-x: auto;
-  padding: .4rem .6rem }}
+  padding: .4rem .6rem; margin: 0 0 .8rem }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem }}
 caption {{ text-align: left; padding: .2rem .4rem }}
 th, td {{ text-align: right; padding: .28rem .5rem; white-space: nowrap; border-top: 1px solid var(--line) }}
@@ -53,9 +53,7 @@ dt {{ color: var(--soft) }} dd {{ margin: 0; overflow-wrap: anywhere }}
 <p class="soft">All files together. Lower is smaller, further right is faster; each vertical line is ten times the speed
 of the one before. Compressors that are neither smaller nor faster than another lie above and to the left of it.</p>
 {plots}
-<h2>All files</h2>
-{totals}
-{files}
+{tables}
 <h2>Measured on</h2>
 <div class="card"><dl>{facts}</dl></div>
 <p class="soft">Each compressor ran in a process of its own, each way, and what it restored was compared byte for byte.
@@ -91,7 +89,7 @@ def points(summed: dict[str, Any], way: str) -> list[Point]:
     size = summed["bytes"]
     return [
         Point(
-            row["peer"], size / 1000 / max(row[f"seconds_{way}"], 1e-4), 8 * row["bytes"] / max(1, size),
+            row["peer"], size / 1000 / max(row[f"seconds_{way}"], 1e-6), 8 * row["bytes"] / max(1, size),
             is_ours(row["peer"]),
         )
         for row in summed["rows"]
@@ -119,11 +117,11 @@ def _table(measured: dict[str, Any], yardstick: str = "paq8px -8") -> str:
             f"<td>{8 * row['bytes'] / max(1, size):.3f}</td>",
         ]
         for way in ("in", "out"):
-            cells.append(f"<td>{_figure(size / 1000 / max(row[f'seconds_{way}'], 1e-4))}</td>")
+            cells.append(f"<td>{_figure(size / 1000 / max(row[f'seconds_{way}'], 1e-6))}</td>")
         cells += [f"<td>{row[f'mib_{way}']:,}</td>" for way in ("in", "out")]
         if reference:
             for way in ("in", "out"):
-                times = reference[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-4)
+                times = reference[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-6)
                 cells.append(f"<td>{_figure(times)}</td>")
         kind = ' class="ours"' if is_ours(row["peer"]) else ""
         lines.append(f"<tr{kind}>{''.join(cells)}</tr>")
@@ -157,11 +155,10 @@ def page(result: dict[str, Any]) -> str:
         f"<dt>{html.escape(str(key))}</dt><dd>{html.escape(str(value))}</dd>"
         for key, value in {**machine, **result["versions"]}.items()
     )
-    per_file = "".join(
-        f"<h2>{html.escape(measured['file'])}, {measured['bytes']:,} bytes</h2>{_table(measured)}"
-        for measured in (files if len(files) > 1 else [])
-    )
+    sections = [("All files", summed)] if len(files) > 1 else []
+    sections += [(f"{measured['file']}, {measured['bytes']:,} bytes", measured) for measured in files]
+    tables = "".join(f"<h2>{html.escape(title)}</h2>{_table(part)}" for title, part in sections)
     return _PAGE.format(
-        enough=ENOUGH_FOR_WIDE, plot_style=STYLE, summary=summary, plots="".join(drawings), totals=_table(summed),
-        files=per_file, facts=facts,
+        enough=ENOUGH_FOR_WIDE, plot_style=STYLE, summary=summary, plots="".join(drawings), tables=tables,
+        facts=facts,
     )  # fmt: skip

@@ -70,22 +70,20 @@ def samples_in(folder: Path) -> list[Sample]:
     return [Sample(path.name, str(path), path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file()]
 
 
-def measure_sample(sample: Sample, ours: list[Peer], rivals: list[Peer], known: Row | None, versions: Row) -> Row:
+def measure_sample(sample: Sample, ours: list[Peer], rivals: list[Peer], known: Row | None) -> Row:
     """Sizes under every compressor; ours is restored and compared.
 
     Args:
-        known: the row of an earlier result for this kind, whose sizes of unchanged rivals are taken over.
-        versions: the rivals' versions in that result.
+        known: the row of an earlier result for this kind; its sizes are taken over if the file is the same.
 
     Raises:
         click.ClickException: ours did not restore the sample.
     """
     digest = sample.sha256
-    same = known is not None and known["sha256"] == digest
+    earlier = known["sizes"] if known and known["sha256"] == digest else {}
     sizes: dict[str, int] = {}
     for peer in rivals:
-        kept = known["sizes"].get(peer.name) if known and same and versions.get(peer.name) == peer.version else None
-        sizes[peer.name] = kept or len(peer.compress(sample.plain))
+        sizes[peer.name] = earlier.get(peer.name) or len(peer.compress(sample.plain))
     for peer in ours:
         packed = peer.compress(sample.plain)
         if peer.decompress(packed) != sample.plain:
@@ -171,9 +169,13 @@ def main(
     names = [peer.name for peer in [*ours, *others]]
     for part, wanted in (("kinds", samples), ("cases", samples_in(also) if also else [])):
         known = {row["kind"]: row for row in before.get(part, [])}
+        for peer in others:
+            if before["versions"].get(peer.name) != result["versions"][peer.name]:
+                for row in known.values():
+                    row["sizes"].pop(peer.name, None)
         rows: list[Row] = []
         for sample in wanted:
-            rows.append(measure_sample(sample, ours, others, known.get(sample.kind), before["versions"]))
+            rows.append(measure_sample(sample, ours, others, known.get(sample.kind)))
             # Rows not reached yet stay as they were, so that a run may be broken off.
             later = [row for kind, row in known.items() if kind not in {row["kind"] for row in rows}]
             result[part] = rows + (later if len(rows) < len(wanted) or only else [])

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Peer:
     name: str
     compress: Codec
     decompress: Codec
-    version: str = ""
+    version: Callable[[], str]
     programs: tuple[Command, Command] | None = None
 
 
@@ -50,12 +50,27 @@ def llmzip_peer(level: int, model: str | None = None, name: str | None = None) -
         name or f"llmzip -{level}",
         lambda data: llmzip.compress(data, level=level, model=model),
         lambda data: llmzip.decompress(data, model=model),
-        llmzip.__version__,
+        lambda: f"llmzip {llmzip.__version__}",
     )
 
 
-def _library_version(name: str) -> str:
-    return f"{name} {importlib.metadata.version(name)}"
+def _gzip() -> Peer:
+    return Peer(
+        "gzip -9", lambda data: gzip.compress(data, 9, mtime=0), gzip.decompress,
+        lambda: f"zlib {zlib.ZLIB_RUNTIME_VERSION}",
+    )  # fmt: skip
+
+
+def _bzip2() -> Peer:
+    return Peer("bzip2 -9", lambda data: bz2.compress(data, 9), bz2.decompress, _python)
+
+
+def _xz() -> Peer:
+    return Peer("xz -9e", lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME), lzma.decompress, _python)
+
+
+def _python() -> str:
+    return f"as in Python {platform.python_version()}"
 
 
 def _zstd(level: int) -> Peer:
@@ -69,8 +84,7 @@ def _zstd(level: int) -> Peer:
     def decompress(data: bytes) -> bytes:
         return zstandard.ZstdDecompressor().decompress(data)
 
-    version = ".".join(map(str, zstandard.ZSTD_VERSION))
-    return Peer(f"zstd -{level}", compress, decompress, f"libzstd {version}")
+    return Peer(f"zstd -{level}", compress, decompress, lambda: "libzstd " + ".".join(map(str, zstandard.ZSTD_VERSION)))
 
 
 def _brotli() -> Peer:
@@ -78,7 +92,7 @@ def _brotli() -> Peer:
 
     return Peer(
         "brotli -11", lambda data: brotli.compress(data, quality=11, lgwin=24), brotli.decompress,
-        _library_version("brotli"),
+        lambda: "brotli " + importlib.metadata.version("brotli"),
     )  # fmt: skip
 
 
@@ -93,30 +107,24 @@ def _ppmd() -> Peer:
         assert isinstance(plain, bytes)
         return plain
 
-    return Peer("PPMd -o16", compress, decompress, _library_version("pyppmd"))
+    return Peer("PPMd -o16", compress, decompress, lambda: "pyppmd " + importlib.metadata.version("pyppmd"))
 
 
-def library_peers() -> list[Peer]:
-    """Peers that run inside Python: the standard library's, and what of PyPI's is installed."""
-    python = f"Python {platform.python_version()}'s"
-    peers = [
-        Peer("gzip -9", lambda data: gzip.compress(data, 9, mtime=0), gzip.decompress,
-             f"zlib {zlib.ZLIB_RUNTIME_VERSION}"),
-        Peer("bzip2 -9", lambda data: bz2.compress(data, 9), bz2.decompress, f"{python} bzip2"),
-        Peer("xz -9e", lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME), lzma.decompress,
-             f"{python} liblzma"),
-    ]  # fmt: skip
-    if importlib.util.find_spec("zstandard"):
-        peers += [_zstd(level) for level in (3, 19, 22)]
-    if importlib.util.find_spec("brotli"):
-        peers.append(_brotli())
-    if importlib.util.find_spec("pyppmd"):
-        peers.append(_ppmd())
-    return peers
+_LIBRARIES: dict[str, tuple[str, Callable[[], Peer]]] = {
+    "gzip -9": ("gzip", _gzip),
+    "bzip2 -9": ("bz2", _bzip2),
+    "xz -9e": ("lzma", _xz),
+    "zstd -3": ("zstandard", lambda: _zstd(3)),
+    "zstd -19": ("zstandard", lambda: _zstd(19)),
+    "zstd -22": ("zstandard", lambda: _zstd(22)),
+    "brotli -11": ("brotli", _brotli),
+    "PPMd -o16": ("pyppmd", _ppmd),
+}
+"""By name: the module that is needed, and what makes the peer."""
 
 
 def _bzip3(source: Path, target: Path) -> list[str]:
-    mebibytes = min(511, max(1, -(-source.stat().st_size >> 20)) + 1)
+    mebibytes = min(511, (source.stat().st_size >> 20) + 2)
     return ["bzip3", "-e", "-f", "-b", str(mebibytes), "-k", str(source), str(target)]
 
 
@@ -167,8 +175,13 @@ def _program_peer(name: str) -> Peer:
     pack, unpack = _PROGRAMS[name]
     return Peer(
         name, lambda data: _through_files(pack, data), lambda data: _through_files(unpack, data),
-        _program_version(name.split()[0]), (pack, unpack),
+        lambda: _program_version(name.split()[0]), (pack, unpack),
     )  # fmt: skip
+
+
+def library_peers() -> list[Peer]:
+    """Peers that run inside Python: the standard library's, and what of PyPI's is installed."""
+    return [make() for module, make in _LIBRARIES.values() if importlib.util.find_spec(module)]
 
 
 def program_peers() -> list[Peer]:
@@ -176,10 +189,9 @@ def program_peers() -> list[Peer]:
     return [_program_peer(name) for name in _PROGRAMS if shutil.which(name.split()[0])]
 
 
-def rivals() -> Iterator[Peer]:
+def rivals() -> list[Peer]:
     """Every compressor that is installed here and not ours."""
-    yield from library_peers()
-    yield from program_peers()
+    return library_peers() + program_peers()
 
 
 def peer_named(name: str) -> Peer:
@@ -194,7 +206,7 @@ def peer_named(name: str) -> Peer:
         return llmzip_peer(int(ours[1]), ours[2], name)
     if name == CAUSAL:
         return llmzip_peer(2, str(CAUSAL_TRANSFORMER), CAUSAL)
-    known = list(rivals())
+    known = rivals()
     for peer in known:
         if peer.name == name:
             return peer

@@ -104,7 +104,9 @@ def _frame(
     parts = []
     for x, words in xs:
         parts.append(f'<path class="grid" d="M{x:.1f} {MARGIN_TOP}V{bottom}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{words}</text>')
+        half = CHARACTER_WIDTH * len(words) / 2
+        shown_at = min(x, width - 2 - half)
+        parts.append(f'<text class="tick" x="{shown_at:.1f}" y="{bottom + 16}" text-anchor="middle">{words}</text>')
     for y, words in ys:
         parts.append(f'<path class="grid" d="M{MARGIN_LEFT} {y:.1f}H{right}"/>')
         parts.append(f'<text class="tick" x="{MARGIN_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{words}</text>')

@@ -21,7 +21,7 @@ Result = dict[str, Any]
 def new_result(peers: list[Peer]) -> Result:
     """Machine, date and versions, to which a benchmark adds what it measures."""
     machine = describe_machine()
-    return {"machine": machine, "date": machine["date"], "versions": {peer.name: peer.version for peer in peers}}
+    return {"machine": machine, "date": machine["date"], "versions": {peer.name: peer.version() for peer in peers}}
 
 
 def save(result: Result, path: Path) -> None:
