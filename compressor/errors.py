@@ -9,3 +9,21 @@ class LlmzError(ValueError):
 
 class TruncatedError(LlmzError):
     """The data ends too early; more of it may help."""
+
+
+class ModelMissingError(LlmzError):
+    """The model that made the data is not here.
+
+    Attributes:
+        fingerprint: first bytes of the model's.
+    """
+
+    def __init__(self, fingerprint: bytes, unreadable: list[str]) -> None:
+        self.fingerprint = fingerprint
+        message = (
+            f"made with model {fingerprint.hex()}, which is not here: pass it with --model or name its folder in "
+            "LLMZIP_MODEL_PATH"
+        )
+        if unreadable:
+            message += f" (not readable as models: {', '.join(unreadable)})"
+        super().__init__(message)

@@ -4,18 +4,18 @@
 
 #include <stdint.h>
 
-/* floor(value / 2^bits) for 0 <= bits < 64. C leaves the right shift of a negative number to the compiler, so it is done on
- * unsigned numbers here; compilers make one arithmetic shift of it. */
+/* floor(value / 2^bits) for 0 <= bits < 64 (32). C leaves the right shift of a negative number to the compiler; the core is
+ * only built where it is arithmetic, and shifts what may be negative nowhere else. */
+_Static_assert((-1 >> 1) == -1, "right shifts of negative numbers must be arithmetic");
+
 static inline int64_t llmz_shift_right(int64_t value, unsigned bits)
 {
-    uint64_t sign = value < 0 ? ~(uint64_t)0 : 0;
-    return (int64_t)((((uint64_t)value ^ sign) >> bits) ^ sign);
+    return value >> bits;
 }
 
 static inline int32_t llmz_shift_right_32(int32_t value, unsigned bits)
 {
-    uint32_t sign = value < 0 ? ~(uint32_t)0 : 0;
-    return (int32_t)((((uint32_t)value ^ sign) >> bits) ^ sign);
+    return value >> bits;
 }
 
 static inline int64_t llmz_clip(int64_t value, int64_t low, int64_t high)

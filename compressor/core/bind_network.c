@@ -1,9 +1,404 @@
-/* The binding of the core's network functions. */
+/* The binding of the network: weights from a model file's arrays, predictors, kernels. */
 
 #include "bind.h"
 #include "core.h"
+#include "kernel.h"
+#include "network.h"
 
-static PyMethodDef functions[] = {{NULL, NULL, 0, NULL}};
+#include <stdlib.h>
+
+static const char THREADS[] = "llmzip.threads", NETWORK[] = "llmzip.network", PREDICTOR[] = "llmzip.predictor";
+
+/* A capsule's content, and what it needs as long as it lives. */
+struct holder {
+    void *content;
+    void (*release)(void *);
+    PyObject *needs[2];
+    Py_buffer buffers[6];
+    int buffer_count;
+    int busy; /* a call works on it without the lock of Python */
+};
+
+static void destroy(PyObject *capsule)
+{
+    struct holder *h = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
+    if (!h)
+        return;
+    if (h->content)
+        h->release(h->content);
+    for (int i = 0; i < h->buffer_count; i++)
+        PyBuffer_Release(&h->buffers[i]);
+    Py_XDECREF(h->needs[0]);
+    Py_XDECREF(h->needs[1]);
+    free(h);
+}
+
+static struct holder *new_holder(void (*release)(void *), PyObject *first, PyObject *second)
+{
+    struct holder *h = calloc(1, sizeof *h);
+    if (!h) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    h->release = release;
+    Py_XINCREF(first);
+    Py_XINCREF(second);
+    h->needs[0] = first;
+    h->needs[1] = second;
+    return h;
+}
+
+static struct holder *held(PyObject *capsule, const char *name)
+{
+    return PyCapsule_GetPointer(capsule, name);
+}
+
+static int begin_work(struct holder *h)
+{
+    if (h->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "in use by another thread");
+        return -1;
+    }
+    h->busy = 1;
+    return 0;
+}
+
+static void release_threads(void *threads)
+{
+    llmz_threads_free(threads);
+}
+
+static void release_network(void *network)
+{
+    llmz_network_free(network);
+}
+
+static void release_predictor(void *predictor)
+{
+    llmz_predictor_free(predictor);
+}
+
+/* threads_new(count) */
+static PyObject *threads_new(PyObject *module, PyObject *arguments)
+{
+    unsigned count;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "I", &count))
+        return NULL;
+    struct holder *h = new_holder(release_threads, NULL, NULL);
+    if (!h)
+        return NULL;
+    h->content = llmz_threads_new(count ? count : 1);
+    if (!h->content) {
+        free(h);
+        return PyErr_NoMemory();
+    }
+    return PyCapsule_New(h, THREADS, destroy);
+}
+
+/* Take a buffer of exactly `bytes` bytes; ValueError else. */
+static int take(PyObject *object, uint64_t bytes, const char *name, Py_buffer *buffer)
+{
+    if (PyObject_GetBuffer(object, buffer, PyBUF_SIMPLE) < 0)
+        return -1;
+    if ((uint64_t)buffer->len != bytes) {
+        PyErr_Format(PyExc_ValueError, "%s has the wrong size", name);
+        PyBuffer_Release(buffer);
+        return -1;
+    }
+    return 0;
+}
+
+enum { WEIGHT_ARRAYS = 14, EMBEDDINGS = 3 };
+
+/* network_new((width, hidden, heads, taps, window, vocabulary), attends, weights, embeddings)
+ *
+ * attends: a byte for each layer. weights: in, out, up, down, their multipliers, taps, temperature, slopes, head, its multiplier and
+ * bias (these three None without a head). embeddings: three of (rows' bytes, multipliers, rows, columns, packed), rows 0 for none. */
+static PyObject *network_new(PyObject *module, PyObject *arguments)
+{
+    struct llmz_shape s = {0};
+    struct llmz_weights w = {0};
+    PyObject *weights, *embeddings[EMBEDDINGS], *objects[WEIGHT_ARRAYS];
+    Py_buffer attends, buffers[WEIGHT_ARRAYS];
+    int taken = 0;
+    const char *problem = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "(IIIIII)y*O(OOO)", &s.width, &s.hidden, &s.heads, &s.taps, &s.window, &s.vocabulary, &attends, &weights,
+            &embeddings[0], &embeddings[1], &embeddings[2]))
+        return NULL;
+    if (attends.len < 1 || attends.len > LLMZ_MOST_LAYERS || s.width < LLMZ_TILE || s.width > LLMZ_MOST_WIDTH || s.width % LLMZ_TILE
+        || s.hidden < LLMZ_TILE || s.hidden > LLMZ_MOST_HIDDEN || s.hidden % LLMZ_TILE || s.heads < 1 || s.heads > s.width || s.width % s.heads
+        || s.width / s.heads % LLMZ_GROUP || s.width / s.heads > LLMZ_MOST_HEAD_WIDTH || s.taps < 1 || s.taps > LLMZ_MOST_TAPS || s.window < 1
+        || s.window > LLMZ_MOST_WINDOW || s.vocabulary < 1 || s.vocabulary > LLMZ_MOST_VOCABULARY) {
+        PyBuffer_Release(&attends);
+        PyErr_SetString(PyExc_ValueError, "the network's shape is out of range");
+        return NULL;
+    }
+    s.layers = (uint32_t)attends.len;
+    for (uint32_t i = 0; i < s.layers; i++)
+        s.attends[i] = ((const uint8_t *)attends.buf)[i] != 0;
+    PyBuffer_Release(&attends);
+    struct holder *h = new_holder(release_network, NULL, NULL);
+    if (!h)
+        return NULL;
+    PyObject *capsule = PyCapsule_New(h, NETWORK, destroy);
+    if (!capsule) {
+        free(h);
+        return NULL;
+    }
+    uint64_t l = s.layers, d = s.width, hidden = s.hidden, v = s.vocabulary;
+    struct {
+        const void **to;
+        uint64_t bytes;
+        const char *name;
+    } arrays[WEIGHT_ARRAYS] = {
+        {(const void **)&w.in, l * 3 * d * d, "in_weight"},
+        {(const void **)&w.out, l * d * d, "out_weight"},
+        {(const void **)&w.up, l * hidden * d, "up_weight"},
+        {(const void **)&w.down, l * d * hidden, "down_weight"},
+        {(const void **)&w.in_multiplier, 4 * l * 3 * d, "in_multiplier"},
+        {(const void **)&w.out_multiplier, 4 * l * d, "out_multiplier"},
+        {(const void **)&w.up_multiplier, 4 * l * hidden, "up_multiplier"},
+        {(const void **)&w.down_multiplier, 4 * l * d, "down_multiplier"},
+        {(const void **)&w.taps, 2 * l * s.taps * d, "taps"},
+        {(const void **)&w.temperature, 4 * l * s.heads, "temperature"},
+        {(const void **)&w.slopes, 4 * (uint64_t)s.heads, "slopes"},
+        {(const void **)&w.head, v * d, "head_weight"},
+        {(const void **)&w.head_multiplier, 4 * v, "head_multiplier"},
+        {(const void **)&w.head_bias, 4 * v, "output_bias"},
+    };
+    if (!PyTuple_Check(weights) || !PyArg_ParseTuple(weights, "OOOOOOOOOOOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
+            &objects[5], &objects[6], &objects[7], &objects[8], &objects[9], &objects[10], &objects[11], &objects[12], &objects[13]))
+        goto failed;
+    for (int i = 0; i < WEIGHT_ARRAYS; i++) {
+        if (i >= WEIGHT_ARRAYS - 3 && objects[i] == Py_None) {
+            if (objects[WEIGHT_ARRAYS - 3] != Py_None || objects[WEIGHT_ARRAYS - 2] != Py_None || objects[WEIGHT_ARRAYS - 1] != Py_None) {
+                PyErr_SetString(PyExc_ValueError, "a head has a part missing");
+                goto failed;
+            }
+            continue;
+        }
+        if (take(objects[i], arrays[i].bytes, arrays[i].name, &buffers[i]) < 0)
+            goto failed;
+        taken = i + 1;
+        *arrays[i].to = buffers[i].buf;
+    }
+    struct llmz_embedding *tables[EMBEDDINGS] = {&w.tokens, &w.pairs, &w.triples};
+    for (int i = 0; i < EMBEDDINGS; i++) {
+        PyObject *rows, *multiplier;
+        int packed;
+        struct llmz_embedding *t = tables[i];
+        if (!PyTuple_Check(embeddings[i]) || !PyArg_ParseTuple(embeddings[i], "OOIIp", &rows, &multiplier, &t->rows, &t->columns, &packed))
+            goto failed;
+        t->packed = packed;
+        if (t->rows == 0 && i > 0)
+            continue;
+        if (t->columns < 2 || t->columns % 2 || t->columns > s.width || t->rows > 1u << LLMZ_MOST_HASHED_BITS || (i == 0 && t->rows != s.vocabulary)) {
+            PyErr_SetString(PyExc_ValueError, "an embedding's shape is out of range");
+            goto failed;
+        }
+        uint64_t bytes = (uint64_t)t->rows * t->columns / (packed ? 2 : 1);
+        if (take(rows, bytes, "an embedding", &h->buffers[h->buffer_count]) < 0)
+            goto failed;
+        t->rows_data = h->buffers[h->buffer_count++].buf;
+        if (take(multiplier, 4 * (uint64_t)t->rows, "an embedding's multiplier", &h->buffers[h->buffer_count]) < 0)
+            goto failed;
+        t->multiplier = h->buffers[h->buffer_count++].buf;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    h->content = llmz_network_new(&s, &w, &problem);
+    Py_END_ALLOW_THREADS
+    if (!h->content) {
+        if (problem)
+            PyErr_SetString(PyExc_ValueError, problem);
+        else
+            PyErr_NoMemory();
+        goto failed;
+    }
+    for (int i = 0; i < taken; i++)
+        PyBuffer_Release(&buffers[i]);
+    return capsule;
+failed:
+    for (int i = 0; i < taken; i++)
+        PyBuffer_Release(&buffers[i]);
+    Py_DECREF(capsule);
+    return NULL;
+}
+
+/* predictor_new(network, threads, lanes, most_steps, side) */
+static PyObject *predictor_new(PyObject *module, PyObject *arguments)
+{
+    PyObject *network_capsule, *threads_capsule;
+    unsigned lanes, most_steps;
+    Py_buffer side;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOIIy*", &network_capsule, &threads_capsule, &lanes, &most_steps, &side))
+        return NULL;
+    struct holder *network = held(network_capsule, NETWORK), *threads = held(threads_capsule, THREADS), *h = NULL;
+    if (!network || !threads)
+        goto done;
+    const struct llmz_shape *shape = llmz_network_shape(network->content);
+    if (lanes < 1 || lanes > LLMZ_MOST_LANES || most_steps < 1 || most_steps > 1u << 16 || (uint64_t)side.len != 4 * (uint64_t)shape->width) {
+        PyErr_SetString(PyExc_ValueError, "a predictor's shape is out of range");
+        goto done;
+    }
+    for (uint32_t i = 0; i < shape->width; i++) {
+        int32_t value = ((const int32_t *)side.buf)[i];
+        if (value < -(1 << 22) || value > 1 << 22) {
+            PyErr_SetString(PyExc_ValueError, "side information is out of range");
+            goto done;
+        }
+    }
+    h = new_holder(release_predictor, network_capsule, threads_capsule);
+    if (!h)
+        goto done;
+    h->content = llmz_predictor_new(network->content, threads->content, lanes, most_steps, side.buf);
+    if (!h->content)
+        PyErr_NoMemory();
+done:
+    PyBuffer_Release(&side);
+    if (!h)
+        return NULL;
+    PyObject *capsule = h->content ? PyCapsule_New(h, PREDICTOR, destroy) : NULL;
+    if (!capsule) {
+        Py_XDECREF(h->needs[0]);
+        Py_XDECREF(h->needs[1]);
+        free(h);
+    }
+    return capsule;
+}
+
+/* predictor_run(predictor, tokens [lanes * steps], cumulative [lanes * steps][vocabulary + 1] or None) */
+static PyObject *predictor_run(PyObject *module, PyObject *arguments)
+{
+    PyObject *capsule, *out_object, *result = NULL;
+    Py_buffer tokens, out = {0};
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "Oy*O", &capsule, &tokens, &out_object))
+        return NULL;
+    struct holder *h = held(capsule, PREDICTOR);
+    if (!h)
+        goto done;
+    struct holder *threads = held(h->needs[1], THREADS);
+    const struct llmz_shape *shape = llmz_network_shape(held(h->needs[0], NETWORK)->content);
+    uint32_t lanes, most_steps;
+    bool has_head;
+    llmz_predictor_size(h->content, &lanes, &most_steps, &has_head);
+    uint64_t rows = (uint64_t)tokens.len / 4, steps = rows / lanes;
+    if (rows * 4 != (uint64_t)tokens.len || steps * lanes != rows || steps < 1 || steps > most_steps) {
+        PyErr_SetString(PyExc_ValueError, "tokens have the wrong shape");
+        goto done;
+    }
+    for (uint64_t i = 0; i < rows; i++) {
+        if (((const uint32_t *)tokens.buf)[i] >= shape->vocabulary) {
+            PyErr_SetString(PyExc_ValueError, "a token is out of range");
+            goto done;
+        }
+    }
+    if (out_object != Py_None) {
+        if (!has_head) {
+            PyErr_SetString(PyExc_ValueError, "the network has no head");
+            goto done;
+        }
+        if (PyObject_GetBuffer(out_object, &out, PyBUF_WRITABLE) < 0)
+            goto done;
+        if ((uint64_t)out.len != rows * (shape->vocabulary + 1) * 4) {
+            PyErr_SetString(PyExc_ValueError, "frequencies have the wrong shape");
+            goto done;
+        }
+    }
+    if (begin_work(threads) < 0)
+        goto done;
+    Py_BEGIN_ALLOW_THREADS
+    llmz_predictor_start(h->content, tokens.buf, (uint32_t)steps, out.buf);
+    llmz_threads_finish(threads->content);
+    llmz_predictor_end(h->content);
+    Py_END_ALLOW_THREADS
+    threads->busy = 0;
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&tokens);
+    if (out.obj)
+        PyBuffer_Release(&out);
+    return result;
+}
+
+/* predictor_states(predictor, rows): normalised states of the last call's rows, moved up by 128 */
+static PyObject *predictor_states(PyObject *module, PyObject *arguments)
+{
+    PyObject *capsule;
+    unsigned rows;
+    uint32_t lanes, most_steps;
+    bool has_head;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OI", &capsule, &rows))
+        return NULL;
+    struct holder *h = held(capsule, PREDICTOR);
+    if (!h)
+        return NULL;
+    llmz_predictor_size(h->content, &lanes, &most_steps, &has_head);
+    if (rows > (uint64_t)lanes * most_steps) {
+        PyErr_SetString(PyExc_ValueError, "there are not so many rows");
+        return NULL;
+    }
+    const struct llmz_shape *shape = llmz_network_shape(held(h->needs[0], NETWORK)->content);
+    return PyBytes_FromStringAndSize((const char *)llmz_predictor_states(h->content), (Py_ssize_t)rows * shape->width);
+}
+
+/* predictor_copy_lane(predictor, from) */
+static PyObject *predictor_copy_lane(PyObject *module, PyObject *arguments)
+{
+    PyObject *to_capsule, *from_capsule;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OO", &to_capsule, &from_capsule))
+        return NULL;
+    struct holder *to = held(to_capsule, PREDICTOR), *from = held(from_capsule, PREDICTOR);
+    if (!to || !from)
+        return NULL;
+    if (to == from || to->needs[0] != from->needs[0]) {
+        PyErr_SetString(PyExc_ValueError, "the predictors are not two of one network");
+        return NULL;
+    }
+    llmz_predictor_copy_lane(to->content, from->content);
+    Py_RETURN_NONE;
+}
+
+/* kernels(): names of those that this machine has, best first */
+static PyObject *kernels(PyObject *module, PyObject *nothing)
+{
+    PyObject *names = PyList_New(0);
+    (void)module;
+    (void)nothing;
+    for (const struct llmz_kernel_choice *c = llmz_kernels; names && c->kernel; c++) {
+        if (!c->available())
+            continue;
+        PyObject *name = PyUnicode_FromString(c->kernel->name);
+        if (!name || PyList_Append(names, name) < 0)
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+static PyObject *kernel_in_use(PyObject *module, PyObject *nothing)
+{
+    (void)module;
+    (void)nothing;
+    return PyUnicode_FromString(llmz_kernel->name);
+}
+
+static PyMethodDef functions[] = {
+    {"threads_new", threads_new, METH_VARARGS, NULL},
+    {"network_new", network_new, METH_VARARGS, NULL},
+    {"predictor_new", predictor_new, METH_VARARGS, NULL},
+    {"predictor_run", predictor_run, METH_VARARGS, NULL},
+    {"predictor_states", predictor_states, METH_VARARGS, NULL},
+    {"predictor_copy_lane", predictor_copy_lane, METH_VARARGS, NULL},
+    {"kernels", kernels, METH_NOARGS, NULL},
+    {"kernel_in_use", kernel_in_use, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
 
 int llmz_bind_network(PyObject *module)
 {

@@ -19,8 +19,26 @@ HIDDEN_BITS = 10
 """Fraction bits of values between products, and of logits and attention scores (nats)."""
 HIDDEN_MAX = 32767
 """Hidden values are clipped to +-32767 / 1024."""
+MULTIPLIER_BITS = 24
+"""Fraction bits of the factors that turn a product's integer sum into a fixed-point value."""
+EMBEDDING_MULTIPLIER_BITS = 16
+"""The same for rows of embeddings."""
 SIDE_STEPS_PER_UNIT = 8
 """A stored number z is ``round(8 z)``, clipped to int8: rounding error is within +-2^-4."""
+
+
+MAX_WEIGHT_BITS = 7
+"""Weights are at most 63, so that AVX2 may add two products of bytes in 16 bits."""
+MAX_HASHED_WEIGHT_BITS = 4
+"""Two weights of a hashed embedding share a byte."""
+CHANNEL_TILE = 32
+"""Channels come in multiples of this."""
+
+
+def check_range(value: object, low: int, high: int) -> None:
+    """Raise ValueError unless ``value`` is an integer from ``low`` to ``high``."""
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"a number of the configuration is not within {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,23 @@ class StackConfig:
     def head_width(self) -> int:
         return self.width // self.heads
 
+    def check(self) -> None:
+        """Raise ValueError where a number is not within what the run time's integers are made for."""
+        for value, low, high in (
+            (self.width, CHANNEL_TILE, 4096),
+            (self.hidden, CHANNEL_TILE, 8192),
+            (self.heads, 1, self.width),
+            (self.kernel, 1, 8),
+            (self.window, 1, 4096),
+        ):
+            check_range(value, low, high)
+        if not 1 <= len(self.layers) <= 64 or set(self.layers) - set("ca"):
+            raise ValueError("layers make no sense")
+        if self.width % CHANNEL_TILE or self.hidden % CHANNEL_TILE or self.width % self.heads:
+            raise ValueError("a width does not fit")
+        if self.head_width % 4 or self.head_width > 112:
+            raise ValueError("the heads' width does not fit")
+
     def slope(self, head: int) -> float:
         """Attention bias of a head in nats per token of distance (ALiBi, arXiv 2108.12409); the first has none, nor
         those from the sixth on, whose bias would be less than the fixed point's step."""
@@ -70,15 +105,13 @@ class ModelConfig:
     """Logarithm of the rows of the decoder's hashed bigram embedding; 0 for none."""
     bigram_width: int = 0
     """Channels that the bigram embedding adds to, the first ones; 0 for all."""
-    weight_bits: int = 8
+    weight_bits: int = 6
     """Bits of every weight but the hashed embeddings': integers of at most ``2^(bits - 1) - 1``."""
-    bigram_weight_bits: int = 8
+    bigram_weight_bits: int = 4
     """Bits of the weights of both hashed embeddings."""
     trigram_bits: int = 0
     """As ``bigram_bits``, for the last three tokens."""
     trigram_width: int = 0
-    mixing_version: int = 1
-    """Version of mixed mode that the model is primed for."""
 
     @property
     def bigram_columns(self) -> int:
@@ -101,9 +134,34 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
+        """Read what :meth:`to_json` gave.
+
+        Raises:
+            ValueError, TypeError: it is no configuration, or one that no model can have.
+        """
         fields = json.loads(text)
         decoder, encoder = StackConfig(**fields.pop("decoder")), StackConfig(**fields.pop("encoder"))
-        return cls(decoder=decoder, encoder=encoder, **fields)
+        config = cls(decoder=decoder, encoder=encoder, **fields)
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Raise ValueError where a number is not within what the run time's integers are made for."""
+        for stack in (self.decoder, self.encoder):
+            stack.check()
+        for value, low, high in (
+            (self.vocabulary, 256, 32767),
+            (self.side_numbers, 1, 1024),
+            (self.bigram_bits, 0, 24),
+            (self.trigram_bits, 0, 24),
+            (self.bigram_width, 0, self.decoder.width),
+            (self.trigram_width, 0, self.decoder.width),
+            (self.weight_bits, 2, MAX_WEIGHT_BITS),
+            (self.bigram_weight_bits, 2, MAX_HASHED_WEIGHT_BITS),
+        ):
+            check_range(value, low, high)
+        if self.bigram_width % 2 or self.trigram_width % 2:
+            raise ValueError("a hashed embedding has an odd width")
 
 
 def largest_weight(bits: int) -> int:
@@ -119,13 +177,12 @@ NGRAM_SPREAD = 2246822519
 
 DEFAULT_CONFIG = ModelConfig(
     vocabulary=8192,
-    decoder=StackConfig(width=384, layers="cccaccca", hidden=1536, heads=6, window=1024),
+    decoder=StackConfig(width=512, layers="cccaccca", hidden=2048, heads=8, window=1024),
     encoder=StackConfig(width=128, layers="cac", hidden=384, heads=2),
-    bigram_bits=15,
+    bigram_bits=16,
     bigram_width=256,
     weight_bits=6,
     bigram_weight_bits=4,
-    trigram_bits=16,
+    trigram_bits=17,
     trigram_width=160,
-    mixing_version=2,
 )

@@ -1,0 +1,38 @@
+/* The kernel for AVX2 with VNNI in 256-bit registers. */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,avxvnni")
+#endif
+
+#include "layers.inc"
+
+__attribute__((always_inline)) static inline __m256i dot(__m256i sum, __m256i inputs, __m256i weights)
+{
+    return _mm256_dpbusd_avx_epi32(sum, inputs, weights);
+}
+
+__attribute__((always_inline)) static inline __m256i dot_any(__m256i sum, __m256i inputs, __m256i weights)
+{
+    return dot(sum, inputs, weights);
+}
+
+#include "kernel_avx2.inc"
+
+const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", product, product_any, LLMZ_LAYERS};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#else
+typedef int llmz_no_avxvnni; /* a file may not be empty */
+#endif

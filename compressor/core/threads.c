@@ -1,0 +1,221 @@
+/* See threads.h. */
+
+#define _DEFAULT_SOURCE 1
+
+#include "threads.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#if defined(_WIN32) || defined(__EMSCRIPTEN__) || defined(LLMZ_ONE_THREAD)
+#define ONE_THREAD 1
+#else
+#include <pthread.h>
+#include <sched.h>
+#endif
+
+#if defined(__x86_64__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+enum {
+    MOST_THREADS = 64,
+    TURNS_TO_YIELD = 1 << 10, /* of a waiting loop, before it offers its core to others */
+    TURNS_TO_SLEEP = 1 << 15, /* about a millisecond without a program */
+    CACHE_LINE = 64,
+};
+
+struct llmz_threads {
+    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* operation << 32 | next chunk */
+    _Alignas(CACHE_LINE) _Atomic uint32_t done; /* chunks of the operation */
+    _Alignas(CACHE_LINE) _Atomic uint32_t program; /* grows by one with each */
+    _Atomic uint32_t inside; /* threads that read the program's fields */
+    _Atomic bool open; /* the program's fields may be read */
+    _Atomic bool stop, rest;
+    const struct llmz_operation *operations;
+    size_t count;
+    void *context;
+    unsigned threads;
+#ifndef ONE_THREAD
+    pthread_t handles[MOST_THREADS];
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    _Atomic uint32_t sleeping;
+#endif
+};
+
+struct worker {
+    struct llmz_threads *pool;
+    size_t number;
+};
+
+static void yield(uint32_t turns)
+{
+    PAUSE();
+#ifndef ONE_THREAD
+    if (turns % TURNS_TO_YIELD == 0)
+        sched_yield();
+#else
+    (void)turns;
+#endif
+}
+
+/* Take chunks until the program's last operation is done. */
+static void take_part(struct llmz_threads *pool, size_t thread)
+{
+    uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+    while (ticket >> 32 < pool->count) {
+        const struct llmz_operation *operation = &pool->operations[ticket >> 32];
+        if ((uint32_t)ticket >= operation->chunks) {
+            uint64_t next;
+            uint32_t turns = 0;
+            while ((next = atomic_load_explicit(&pool->ticket, memory_order_acquire)) >> 32 == ticket >> 32)
+                yield(++turns);
+            ticket = next;
+            continue;
+        }
+        ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acq_rel);
+        if (ticket >> 32 >= pool->count)
+            break;
+        operation = &pool->operations[ticket >> 32];
+        if ((uint32_t)ticket >= operation->chunks)
+            continue;
+        operation->chunk(pool->context, operation->index, (uint32_t)ticket, thread);
+        if (atomic_fetch_add_explicit(&pool->done, 1, memory_order_acq_rel) + 1 == operation->chunks) {
+            if (operation->after)
+                operation->after(pool->context, operation->index);
+            atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
+            ticket = ((ticket >> 32) + 1) << 32;
+            atomic_store_explicit(&pool->ticket, ticket, memory_order_release);
+        } else {
+            ticket++;
+        }
+    }
+}
+
+#ifndef ONE_THREAD
+
+static void *work(void *argument)
+{
+    struct worker self = *(struct worker *)argument;
+    struct llmz_threads *pool = self.pool;
+    uint32_t last = 0, turns = 0;
+    free(argument);
+    while (!atomic_load_explicit(&pool->stop, memory_order_acquire)) {
+        uint32_t program = atomic_load_explicit(&pool->program, memory_order_acquire);
+        if (program != last) {
+            atomic_fetch_add_explicit(&pool->inside, 1, memory_order_seq_cst);
+            /* Whoever changes the fields closes them first, then waits until nobody is inside. */
+            if (atomic_load_explicit(&pool->open, memory_order_seq_cst)) {
+                last = atomic_load_explicit(&pool->program, memory_order_seq_cst);
+                take_part(pool, self.number);
+                turns = 0;
+            }
+            atomic_fetch_sub_explicit(&pool->inside, 1, memory_order_seq_cst);
+            continue;
+        }
+        yield(++turns);
+        if (turns < TURNS_TO_SLEEP && !atomic_load_explicit(&pool->rest, memory_order_relaxed))
+            continue;
+        pthread_mutex_lock(&pool->lock);
+        atomic_fetch_add_explicit(&pool->sleeping, 1, memory_order_seq_cst);
+        while (atomic_load_explicit(&pool->program, memory_order_seq_cst) == last && !atomic_load_explicit(&pool->stop, memory_order_acquire))
+            pthread_cond_wait(&pool->wake, &pool->lock);
+        atomic_fetch_sub_explicit(&pool->sleeping, 1, memory_order_seq_cst);
+        pthread_mutex_unlock(&pool->lock);
+        turns = 0;
+    }
+    return NULL;
+}
+
+static void wake_sleepers(struct llmz_threads *pool)
+{
+    if (atomic_load_explicit(&pool->sleeping, memory_order_seq_cst) == 0)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+#endif
+
+struct llmz_threads *llmz_threads_new(unsigned count)
+{
+    struct llmz_threads *pool = aligned_alloc(CACHE_LINE, (sizeof *pool + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    if (!pool)
+        return NULL;
+    *pool = (struct llmz_threads){.threads = 1};
+    (void)count;
+#ifndef ONE_THREAD
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    while (pool->threads < count && pool->threads < MOST_THREADS) {
+        struct worker *worker = malloc(sizeof *worker);
+        if (!worker)
+            break;
+        *worker = (struct worker){pool, pool->threads};
+        if (pthread_create(&pool->handles[pool->threads], NULL, work, worker) != 0) {
+            free(worker);
+            break;
+        }
+        pool->threads++;
+    }
+#endif
+    return pool;
+}
+
+void llmz_threads_free(struct llmz_threads *pool)
+{
+    if (!pool)
+        return;
+#ifndef ONE_THREAD
+    atomic_store_explicit(&pool->stop, true, memory_order_seq_cst);
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 1; i < pool->threads; i++)
+        pthread_join(pool->handles[i], NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->lock);
+#endif
+    free(pool);
+}
+
+unsigned llmz_threads_count(const struct llmz_threads *pool)
+{
+    return pool->threads;
+}
+
+void llmz_threads_start(struct llmz_threads *pool, const struct llmz_operation *operations, size_t count, void *context)
+{
+    uint32_t turns = 0;
+    atomic_store_explicit(&pool->open, false, memory_order_seq_cst);
+    while (atomic_load_explicit(&pool->inside, memory_order_seq_cst) != 0)
+        yield(++turns);
+    pool->operations = operations;
+    pool->count = count;
+    pool->context = context;
+    atomic_store_explicit(&pool->rest, false, memory_order_relaxed);
+    atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->ticket, 0, memory_order_release);
+    atomic_fetch_add_explicit(&pool->program, 1, memory_order_seq_cst);
+    atomic_store_explicit(&pool->open, true, memory_order_seq_cst);
+#ifndef ONE_THREAD
+    wake_sleepers(pool);
+#endif
+}
+
+void llmz_threads_finish(struct llmz_threads *pool)
+{
+    take_part(pool, 0);
+}
+
+void llmz_threads_rest(struct llmz_threads *pool)
+{
+    atomic_store_explicit(&pool->rest, true, memory_order_relaxed);
+}

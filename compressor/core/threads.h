@@ -1,0 +1,32 @@
+/* Threads that share the work of a program: a list of operations, each cut into chunks that whoever is free takes.
+ *
+ * An operation begins when all chunks of the one before are done. A ticket (number of the operation, next chunk) is all that the
+ * threads share, so it does not matter how many of them there are, when they come, or which of them does what. */
+#ifndef LLMZ_THREADS_H
+#define LLMZ_THREADS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct llmz_threads;
+
+struct llmz_operation {
+    void (*chunk)(void *context, size_t index, size_t part, size_t thread); /* one of `chunks` parts; thread numbers working memory */
+    void (*after)(void *context, size_t index); /* by whoever ends the last chunk; may be NULL */
+    size_t index; /* what the functions are told: a layer */
+    uint32_t chunks;
+};
+
+/* `count` threads in all, the caller among them. NULL where memory is short; fewer threads where no more can be had. */
+struct llmz_threads *llmz_threads_new(unsigned count);
+void llmz_threads_free(struct llmz_threads *);
+unsigned llmz_threads_count(const struct llmz_threads *);
+
+/* Let the other threads begin with `operations`; the caller may do something else meanwhile. One program at a time. */
+void llmz_threads_start(struct llmz_threads *, const struct llmz_operation *operations, size_t count, void *context);
+/* Take part until everything is done. */
+void llmz_threads_finish(struct llmz_threads *);
+/* Let idle threads sleep at once, in place of waiting some time for the next program. */
+void llmz_threads_rest(struct llmz_threads *);
+
+#endif
