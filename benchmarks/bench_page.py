@@ -36,6 +36,7 @@ caption {{ text-align: left; padding: .2rem .4rem }}
 th, td {{ text-align: right; padding: .28rem .5rem; white-space: nowrap; border-top: 1px solid var(--line) }}
 thead th {{ border-top: 0; font-weight: 600; color: var(--soft); vertical-align: bottom }}
 th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: var(--card) }}
+td.error {{ text-align: left; white-space: normal }}
 tr.ours td:first-child {{ color: var(--ours); font-weight: 600 }}
 td.size {{ background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)) }}
 tr.ours td.size {{ background: linear-gradient(to right, var(--our-bar) var(--share), transparent var(--share)) }}
@@ -127,7 +128,9 @@ def _table(measured: dict[str, Any], yardstick: str = "paq8px -8") -> str:
         lines.append(f"<tr{kind}>{''.join(cells)}</tr>")
     for row in bad:
         reason = html.escape(row.get("error", "not restored"))
-        lines.append(f'<tr><td>{html.escape(row["peer"])}</td><td colspan="{len(head) - 1}">{reason}</td></tr>')
+        lines.append(
+            f'<tr><td>{html.escape(row["peer"])}</td><td class="error" colspan="{len(head) - 1}">{reason}</td></tr>'
+        )
     return (
         f'<div class="card"><table><thead><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
