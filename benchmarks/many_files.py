@@ -1,7 +1,7 @@
 """Many small files: ``python -m llmzip.benchmarks.many_files FILE...``.
 
-Cuts FILEs into pieces of 1 KB, one piece a file, and compares what ``llmzip compress -r`` makes of them with one archive
-of all, and with zstd under a dictionary trained on them, whose bytes count.
+Cuts FILEs into pieces of 1 KB, one piece a file, and compares what ``llmzip compress -r`` makes of them with one
+archive of all, and with zstd under a dictionary trained on them, whose bytes count.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def tar_of(pieces: list[bytes]) -> bytes:
 
 
 def recursive_bytes(pieces: list[bytes], level: int, options: tuple[str, ...] = ()) -> int:
-    """Sum of the archives that ``llmzip compress -r`` makes of a folder of ``pieces``; all are restored and compared."""
+    """Sum of the archives that ``llmzip compress -r`` makes of a folder of ``pieces``; all are restored, compared."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pieces"
         folder.mkdir()
@@ -70,7 +70,7 @@ def zstd_with_dictionary(pieces: list[bytes]) -> tuple[int, int]:
     best = (sum(map(len, pieces)), 0)
     for size in DICTIONARY_BYTES:
         try:
-            dictionary = zstandard.train_dictionary(size, pieces, level=19)
+            dictionary = zstandard.train_dictionary(size, [*pieces], level=19)
         except zstandard.ZstdError:
             continue
         compressor = zstandard.ZstdCompressor(level=19, dict_data=dictionary, write_content_size=False)

@@ -166,10 +166,11 @@ def measure_stream(megabytes: float, level: int) -> list[dict[str, object]]:
                 sent.update(piece)
                 yield piece
 
+        def keep(chunk: bytes) -> None:
+            file.write(chunk)
+
         with packed.open("wb") as file:
-            samples, peak = through_pipe(
-                [*LLMZIP, "compress", f"-{level}", "-c"], watched(), lambda chunk: file.write(chunk) and None, True
-            )
+            samples, peak = through_pipe([*LLMZIP, "compress", f"-{level}", "-c"], watched(), keep, True)
         length = packed.stat().st_size
         runs: list[dict[str, object]] = [
             {"way": f"compress -{level}", "mb": megabytes, "packed": length, "peak_mib": peak, "samples": samples}
