@@ -156,6 +156,16 @@ def _stream(result: Result) -> str:
     return markdown(head, rows) + measured_on(result)
 
 
+def _stream_limits(result: Result) -> str:
+    """How soon the first text comes at each level, and what one byte more than a block of repeats costs."""
+    rows = [
+        [f"first text of {each['bytes']:,} bytes, `-{each['level']}`", f"{each['seconds']:.2f} s"]
+        for each in result["first_text"]
+    ]
+    rows += [[f"{each['bytes']:,} bytes of repeats", f"{each['packed']:,} bytes"] for each in result.get("repeats", [])]
+    return markdown(["what", "measured"], rows)
+
+
 def _rows(result: Result) -> str:
     """A result that is a table already: ``head`` and ``rows``."""
     return markdown(result["head"], ([str(cell) for cell in row] for row in result["rows"])) + measured_on(result)
@@ -169,6 +179,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "kind-files": ("kinds", _kind_files),
     "many-files": ("many_files", _many_files),
     "stream": ("stream", _stream),
+    "stream-limits": ("stream", _stream_limits),
     "repetition": ("repetition", _rows),
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),
