@@ -324,7 +324,7 @@ done:
     return result;
 }
 
-/* predictor_states(predictor, rows): normalised states of the last call's rows, moved up by 128 */
+/* predictor_states(predictor, rows): normalised states of the last call's rows, int8 */
 static PyObject *predictor_states(PyObject *module, PyObject *arguments)
 {
     PyObject *capsule;

@@ -94,25 +94,30 @@ const struct llmz_kernel *llmz_kernel = &llmz_kernel_portable;
 static bool agrees(const struct llmz_kernel *kernel)
 {
     enum { ROWS = 37, GROUPS = 32, TILES = 2, WIDTH = GROUPS * LLMZ_GROUP, BYTES = GROUPS * LLMZ_TILE_BYTES, OUTPUTS = TILES * LLMZ_TILE };
-    static uint8_t inputs[ROWS * WIDTH];
-    static int8_t tiles[TILES * BYTES];
-    static int32_t starts[OUTPUTS], expected[ROWS * OUTPUTS], found[ROWS * OUTPUTS];
-    for (int any = 0; any < 2; any++) {
-        uint32_t random = 1;
-        for (size_t i = 0; i < sizeof inputs; i++)
-            inputs[i] = i % 7 == 0 ? 255 : (uint8_t)((random = random * 1664525u + 1013904223u) >> 24);
-        for (size_t i = 0; i < sizeof tiles; i++) {
+    static int8_t inputs[ROWS * WIDTH];
+    static uint8_t tiles[TILES * BYTES];
+    static int32_t expected[ROWS * OUTPUTS], found[ROWS * OUTPUTS];
+    uint32_t random = 1;
+    for (size_t i = 0; i < sizeof tiles; i++)
+        tiles[i] = i % 5 == 0 ? 255 : (uint8_t)((random = random * 1664525u + 1013904223u) >> 24);
+    for (int digits = 0; digits < 2; digits++) {
+        for (size_t i = 0; i < sizeof inputs; i++) {
             int value = (int)((random = random * 1664525u + 1013904223u) >> 24) - 128;
-            tiles[i] = (int8_t)(any ? value : i % 5 == 0 ? -LLMZ_WEIGHT_MAX : i % 5 == 1 ? LLMZ_WEIGHT_MAX : value / 3);
+            inputs[i] = (int8_t)(digits ? (i % 3 == 0 ? 127 : value & 127) : i % 7 < 2 ? (i % 7 == 0 ? -128 : 127) : value);
         }
-        for (int i = 0; i < OUTPUTS; i++)
-            starts[i] = i * 1000 - 7;
         for (size_t rows = 1; rows <= ROWS; rows += rows < 4 ? 1 : 11) {
-            struct llmz_product p = {inputs, WIDTH, rows, tiles, BYTES, TILES, GROUPS, starts, expected, OUTPUTS};
-            llmz_kernel_portable.product(&p);
+            struct llmz_product p = {inputs, WIDTH, rows, tiles, BYTES, TILES, GROUPS, expected, OUTPUTS};
+            size_t bytes = rows * OUTPUTS * sizeof *found;
+            llmz_kernel_portable.multiply_bytes(&p);
             p.out = found;
-            (any ? kernel->product_any : kernel->product)(&p);
-            if (memcmp(expected, found, rows * OUTPUTS * sizeof *found) != 0)
+            (digits ? kernel->multiply_digits : kernel->multiply_bytes)(&p);
+            if (memcmp(expected, found, bytes) != 0)
+                return false;
+            p.out = expected;
+            llmz_kernel_portable.multiply_weights(&p);
+            p.out = found;
+            kernel->multiply_weights(&p);
+            if (memcmp(expected, found, bytes) != 0)
                 return false;
         }
     }

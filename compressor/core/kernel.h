@@ -1,9 +1,14 @@
 /* What is done differently by instruction set: products of bytes, and loops over channels, positions and tokens.
  *
- * A matrix is kept in tiles of LLMZ_TILE outputs, with the inputs in groups of LLMZ_GROUP: [tiles][groups][LLMZ_TILE][LLMZ_GROUP]
- * int8. A dot-product instruction then works on several outputs at once, nothing is added across a register, and a whole tile
- * is one stream through memory. All kernels give the same integers; a kernel is checked against the portable one when it is
- * chosen. */
+ * Products are of unsigned bytes, kept in tiles, and signed ones, the inputs: that is what dot-product instructions take. A tile has
+ * LLMZ_TILE outputs, with the inputs in groups of LLMZ_GROUP: [groups][LLMZ_TILE][LLMZ_GROUP]. An instruction then works on several
+ * outputs at once, nothing is added across a register, and a whole tile is one stream through memory.
+ *
+ * Weights have six bits, moved up by LLMZ_WEIGHT_OFFSET. Two groups, 256 weights q[4][64], take LLMZ_PAIR_BYTES bytes r[3][64]: the low
+ * six bits of r[j] are q[j], the high two bits of r[0], r[1], r[2] together q[3], lowest first. So weights take three quarters of the
+ * memory, whose speed is what bounds a step of few rows, and any instruction set unpacks them with a few shifts.
+ *
+ * All kernels give the same integers; one is checked against the portable one when it is chosen. */
 #ifndef LLMZ_KERNEL_H
 #define LLMZ_KERNEL_H
 
@@ -11,21 +16,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LLMZ_TILE = 32, LLMZ_GROUP = 4, LLMZ_TILE_BYTES = LLMZ_TILE * LLMZ_GROUP };
-/* Largest magnitude of a weight: AVX2 adds pairs of products of an unsigned and a signed byte in 16 bits. */
-enum { LLMZ_WEIGHT_MAX = 63 };
+enum {
+    LLMZ_TILE = 32,
+    LLMZ_GROUP = 4,
+    LLMZ_TILE_BYTES = LLMZ_TILE * LLMZ_GROUP, /* of a group */
+    LLMZ_PAIR_BYTES = 3 * 64,
+    LLMZ_PAIR_INPUTS = 2 * LLMZ_GROUP,
+    LLMZ_WEIGHT_OFFSET = 32,
+    LLMZ_WEIGHT_MAX = 31,
+};
 
-/* A product: out[r * out_stride + t * LLMZ_TILE + o] = starts[t * LLMZ_TILE + o] (0 where starts is NULL)
- * + sum over g < groups, k of inputs[r * input_stride + g * LLMZ_GROUP + k] * tiles[t * tile_stride + (g * LLMZ_TILE + o) * LLMZ_GROUP + k]. */
+/* A product with bytes: out[r * out_stride + t * LLMZ_TILE + o] = sum over g < groups, k of
+ * inputs[r * input_stride + g * LLMZ_GROUP + k] * tiles[t * tile_stride + (g * LLMZ_TILE + o) * LLMZ_GROUP + k].
+ *
+ * A product with weights: tiles are packed, groups are even, and the weights count as what they are before they are moved up.
+ * What lies up to 16 KB after the last tile may be asked for ahead of its use; it is never read. */
 struct llmz_product {
-    const uint8_t *inputs;
+    const int8_t *inputs;
     size_t input_stride;
     size_t rows;
-    const int8_t *tiles;
+    const uint8_t *tiles;
     size_t tile_stride; /* bytes between tiles */
     size_t tile_count;
     size_t groups;
-    const int32_t *starts;
     int32_t *out;
     size_t out_stride;
 };
@@ -42,19 +55,18 @@ struct llmz_convolution {
 
 struct llmz_kernel {
     const char *name;
-    /* Weights of at most LLMZ_WEIGHT_MAX, or inputs of at most 127. */
-    void (*product)(const struct llmz_product *);
-    /* Any bytes. */
-    void (*product_any)(const struct llmz_product *);
-    void (*normalise)(const int32_t *values, size_t size, int32_t steps, uint8_t *out);
+    void (*multiply_weights)(const struct llmz_product *);
+    void (*multiply_bytes)(const struct llmz_product *); /* any bytes */
+    void (*multiply_digits)(const struct llmz_product *); /* inputs from 0 to 127 */
+    void (*normalise)(const int32_t *values, size_t size, int32_t steps, int8_t *out);
     void (*add_to_residual)(const int32_t *sums, const int32_t *multiplier, size_t count, int32_t *residual);
     void (*square_relu)(const int32_t *multiplier, size_t count, int32_t *sums);
     void (*convolve)(const struct llmz_convolution *);
     void (*rescale_head)(const int32_t *sums, const int32_t *multiplier, size_t count, int32_t *out);
     void (*round_values)(const int32_t *sums, const int32_t *multiplier, size_t count, int32_t *out);
-    int32_t (*scale_scores)(int32_t *scores, size_t count, int32_t scale, unsigned shift, int32_t slope);
-    uint32_t (*soften)(const int32_t *scores, size_t count, int32_t best, uint8_t *high, uint8_t *low);
-    void (*mean_values)(const int32_t *high, const int32_t *low, size_t count, int32_t inverse, int32_t *out);
+    int32_t (*scale_scores)(int32_t *scores, size_t count, int32_t offset, int32_t scale, unsigned shift, int32_t slope);
+    uint32_t (*soften)(const int32_t *scores, size_t count, int32_t best, int8_t *high, int8_t *low);
+    void (*mean_values)(const int32_t *high, const int32_t *low, size_t count, int64_t offset, int32_t inverse, int32_t *out);
     int32_t (*score_tokens)(int32_t *sums, const int32_t *multiplier, const int32_t *bias, size_t count);
     uint64_t (*weigh_tokens)(int32_t *logits, int32_t best, size_t count);
     void (*add_up)(const int32_t *weights, uint32_t inverse, size_t count, int32_t *cumulative);

@@ -36,25 +36,25 @@ static void configure(void)
     _tile_loadconfig(&shapes);
 }
 
-/* 32 rows (or 16) and one tile of 32 outputs; the tile's rows of 128 bytes hold its two halves side by side. */
-static void add_products(const struct llmz_product *p, const int8_t *tile, size_t tile_at, size_t row, int two)
+/* 32 rows (or 16) and one tile of 32 outputs, [inputs / 4][2][64]: its halves side by side. */
+static void add_products(const struct llmz_product *p, const uint8_t *tile, size_t t, size_t row, int two, const int32_t *starts)
 {
-    const uint8_t *first = p->inputs + row * p->input_stride, *second = first + ROWS * p->input_stride;
-    int32_t sums[4][16][16];
+    const int8_t *first = p->inputs + row * p->input_stride, *second = first + ROWS * p->input_stride;
+    int32_t sums[4][ROWS][16];
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (size_t g = 0; g + DEPTH / LLMZ_GROUP <= p->groups; g += DEPTH / LLMZ_GROUP) {
+    for (size_t g = 0; g < p->groups; g += DEPTH / LLMZ_GROUP) {
         _tile_loadd(4, first + g * LLMZ_GROUP, p->input_stride);
         _tile_loadd(6, tile + g * LLMZ_TILE_BYTES, LLMZ_TILE_BYTES);
         _tile_loadd(7, tile + g * LLMZ_TILE_BYTES + 64, LLMZ_TILE_BYTES);
-        _tile_dpbusd(0, 4, 6);
-        _tile_dpbusd(1, 4, 7);
+        _tile_dpbsud(0, 4, 6);
+        _tile_dpbsud(1, 4, 7);
         if (two) {
             _tile_loadd(5, second + g * LLMZ_GROUP, p->input_stride);
-            _tile_dpbusd(2, 5, 6);
-            _tile_dpbusd(3, 5, 7);
+            _tile_dpbsud(2, 5, 6);
+            _tile_dpbsud(3, 5, 7);
         }
     }
     _tile_stored(0, sums[0], 64);
@@ -62,27 +62,49 @@ static void add_products(const struct llmz_product *p, const int8_t *tile, size_
     _tile_stored(2, sums[2], 64);
     _tile_stored(3, sums[3], 64);
     for (int part = 0; part < (two ? 4 : 2); part++) {
-        const int32_t *starts = p->starts ? p->starts + tile_at * LLMZ_TILE + part % 2 * 16 : NULL;
         for (size_t r = 0; r < ROWS; r++) {
-            int32_t *out = p->out + (row + part / 2 * ROWS + r) * p->out_stride + tile_at * LLMZ_TILE + part % 2 * 16;
+            size_t at = row + (size_t)part / 2 * ROWS + r;
+            int32_t *out = p->out + at * p->out_stride + t * LLMZ_TILE + part % 2 * 16;
             for (int o = 0; o < 16; o++)
-                out[o] = sums[part][r][o] + (starts ? starts[o] : 0);
+                out[o] = sums[part][r][o] + starts[at];
         }
     }
 }
 
-static void product(const struct llmz_product *p)
+/* Unpack two groups after each other, as kernel.h has them. */
+static void unpack(const uint8_t *packed, size_t groups, uint8_t *out)
 {
-    size_t whole = p->groups % (DEPTH / LLMZ_GROUP) == 0 ? p->rows / ROWS * ROWS : 0;
+    for (size_t g = 0; g < groups; g += 2, packed += LLMZ_PAIR_BYTES, out += 2 * LLMZ_TILE_BYTES) {
+        for (size_t i = 0; i < 64; i++) {
+            out[i] = packed[i] & 63;
+            out[64 + i] = packed[64 + i] & 63;
+            out[128 + i] = packed[128 + i] & 63;
+            out[192 + i] = (uint8_t)(packed[i] >> 6 | packed[64 + i] >> 6 << 2 | packed[128 + i] >> 6 << 4);
+        }
+    }
+}
+
+static void multiply_weights(const struct llmz_product *p)
+{
+    enum { MOST_ROWS = 64, MOST_GROUPS = 2048 };
+    size_t whole = p->groups % (DEPTH / LLMZ_GROUP) == 0 && p->groups <= MOST_GROUPS && p->rows <= MOST_ROWS ? p->rows / ROWS * ROWS : 0;
     if (whole) {
+        static _Thread_local uint8_t tile[MOST_GROUPS * LLMZ_TILE_BYTES];
+        int32_t starts[MOST_ROWS];
+        for (size_t row = 0; row < whole; row++) {
+            int32_t sum = 0;
+            for (size_t i = 0; i < p->groups * LLMZ_GROUP; i++)
+                sum += p->inputs[row * p->input_stride + i];
+            starts[row] = -LLMZ_WEIGHT_OFFSET * sum;
+        }
         configure();
         for (size_t t = 0; t < p->tile_count; t++) {
-            const int8_t *tile = p->tiles + t * p->tile_stride;
             size_t row = 0;
+            unpack(p->tiles + t * p->tile_stride, p->groups, tile);
             for (; row + 2 * ROWS <= whole; row += 2 * ROWS)
-                add_products(p, tile, t, row, 1);
+                add_products(p, tile, t, row, 1, starts);
             if (row < whole)
-                add_products(p, tile, t, row, 0);
+                add_products(p, tile, t, row, 0, starts);
         }
         _tile_release();
     }
@@ -91,7 +113,7 @@ static void product(const struct llmz_product *p)
         rest.inputs += whole * p->input_stride;
         rest.out += whole * p->out_stride;
         rest.rows -= whole;
-        llmz_kernel_avx512.product(&rest);
+        llmz_kernel_avx512.multiply_weights(&rest);
     }
 }
 
@@ -107,7 +129,7 @@ void llmz_make_amx_kernel(void)
 {
     llmz_kernel_amx = llmz_kernel_avx512;
     llmz_kernel_amx.name = "amx";
-    llmz_kernel_amx.product = llmz_kernel_amx.product_any = product;
+    llmz_kernel_amx.multiply_weights = multiply_weights;
 }
 
 #else

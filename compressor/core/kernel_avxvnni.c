@@ -13,19 +13,24 @@
 
 #include "layers.inc"
 
-__attribute__((always_inline)) static inline __m256i dot(__m256i sum, __m256i inputs, __m256i weights)
+__attribute__((always_inline)) static inline __m256i add_bytes(__m256i sum, __m256i bytes, __m256i inputs)
 {
-    return _mm256_dpbusd_avx_epi32(sum, inputs, weights);
+    return _mm256_dpbusd_avx_epi32(sum, bytes, inputs);
 }
 
-__attribute__((always_inline)) static inline __m256i dot_any(__m256i sum, __m256i inputs, __m256i weights)
+__attribute__((always_inline)) static inline __m256i add_digits(__m256i sum, __m256i bytes, __m256i inputs)
 {
-    return dot(sum, inputs, weights);
+    return add_bytes(sum, bytes, inputs);
+}
+
+__attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __m256i first, __m256i inputs, __m256i second, __m256i next_inputs)
+{
+    return add_bytes(add_bytes(sum, first, inputs), second, next_inputs);
 }
 
 #include "kernel_avx2.inc"
 
-const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", product, product_any, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

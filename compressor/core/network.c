@@ -11,14 +11,14 @@
 enum {
     STEPS_PER_RMS = 16, /* of normalised inputs */
     GATE_STEPS_PER_RMS = 8, /* of inputs with heavy tails: gate products and squares */
-    OFFSET = 128,
+    OFFSET = 128, /* keys and values are unsigned in the cache: moved up by this */
     FREQUENCY_BITS = 24,
     FEW_ROWS = 16, /* up to here one thread normalises all rows while the others wait */
     ROW_BLOCK = 64, /* rows of a chunk: their inputs stay in the nearer caches */
     NORM_BLOCK = 8,
     QUERIES = 8, /* of attention at once */
     SLACK = 512, /* positions in a cache beyond the window, before old ones are dropped */
-    PADDING = 4096, /* after weights: kernels ask for what they will not use */
+    PADDING = 16384, /* after weights: kernels ask for what they will not use */
     ZERO_NATS = 10647, /* so far below the best score a weight of 14 bits is 0 */
     SCORE_BITS = 15,
     ALIGNMENT = 64,
@@ -30,10 +30,9 @@ enum {
 #define SPREAD 2246822519u
 
 struct matrices { /* of all layers */
-    int8_t *tiles;
-    int32_t *starts;
+    uint8_t *tiles; /* packed */
     const int32_t *multiplier;
-    size_t outputs, inputs, layer_bytes;
+    size_t outputs, inputs, tile_stride, layer_bytes;
 };
 
 struct llmz_network {
@@ -65,44 +64,49 @@ static size_t tiles_of(size_t outputs)
     return (outputs + LLMZ_TILE - 1) / LLMZ_TILE;
 }
 
-/* Turn `layers` matrices [outputs][inputs] into tiles; outputs of a last tile that is not full are zeros. */
+/* Pack a tile: two groups q[4][64] into r[3][64], see kernel.h. */
+static void pack(const uint8_t *tile, size_t groups, uint8_t *packed)
+{
+    for (size_t g = 0; g < groups; g += 2, tile += 2 * LLMZ_TILE_BYTES, packed += LLMZ_PAIR_BYTES)
+        for (size_t j = 0; j < 3; j++)
+            for (size_t i = 0; i < 64; i++)
+                packed[64 * j + i] = (uint8_t)(tile[64 * j + i] | (tile[192 + i] >> 2 * j & 3) << 6);
+}
+
+/* Turn `layers` matrices [outputs][inputs] into packed tiles; outputs that fill up the last tile have weights of 0. */
 static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multiplier, size_t layers, size_t outputs, size_t inputs,
     const char **problem)
 {
-    size_t tiles = tiles_of(outputs), groups = inputs / LLMZ_GROUP;
-    *m = (struct matrices){.multiplier = multiplier, .outputs = outputs, .inputs = inputs, .layer_bytes = tiles * LLMZ_TILE * inputs};
+    size_t tiles = tiles_of(outputs), groups = inputs / LLMZ_GROUP, tile_bytes = LLMZ_TILE * inputs;
+    *m = (struct matrices){.multiplier = multiplier, .outputs = outputs, .inputs = inputs, .tile_stride = groups / 2 * LLMZ_PAIR_BYTES};
+    m->layer_bytes = tiles * m->tile_stride;
     m->tiles = aligned(layers * m->layer_bytes + PADDING);
-    m->starts = aligned_zeros(layers * tiles * LLMZ_TILE * sizeof *m->starts);
-    if (!m->tiles || !m->starts)
+    uint8_t *tile = aligned(tile_bytes);
+    if (!m->tiles || !tile) {
+        free(tile);
         return false;
+    }
     memset(m->tiles + layers * m->layer_bytes, 0, PADDING);
-    for (size_t layer = 0; layer < layers; layer++) {
-        for (size_t t = 0; t < tiles; t++) {
-            int8_t *tile = m->tiles + layer * m->layer_bytes + t * LLMZ_TILE * inputs;
-            for (size_t o = 0; o < LLMZ_TILE; o++) {
-                size_t output = t * LLMZ_TILE + o;
-                const int8_t *row = rows + (layer * outputs + output) * inputs;
-                int32_t sum = 0, largest = 0;
-                if (output >= outputs) {
-                    for (size_t g = 0; g < groups; g++)
-                        memset(tile + (g * LLMZ_TILE + o) * LLMZ_GROUP, 0, LLMZ_GROUP);
-                    continue;
-                }
-                for (size_t i = 0; i < inputs; i++) {
-                    int32_t magnitude = row[i] < 0 ? -row[i] : row[i];
-                    sum += row[i];
-                    largest = magnitude > largest ? magnitude : largest;
-                }
-                if (largest > LLMZ_WEIGHT_MAX) {
-                    *problem = "a weight is out of range";
-                    return false;
-                }
-                for (size_t g = 0; g < groups; g++)
-                    memcpy(tile + (g * LLMZ_TILE + o) * LLMZ_GROUP, row + g * LLMZ_GROUP, LLMZ_GROUP);
-                m->starts[(layer * tiles + t) * LLMZ_TILE + o] = -OFFSET * sum;
+    for (size_t at = 0; at < layers * tiles; at++) {
+        size_t layer = at / tiles, t = at % tiles;
+        for (size_t o = 0; o < LLMZ_TILE; o++) {
+            size_t output = t * LLMZ_TILE + o;
+            const int8_t *row = rows + (layer * outputs + output) * inputs;
+            bool in_range = true;
+            for (size_t i = 0; i < inputs; i++) {
+                int weight = output < outputs ? row[i] : 0;
+                in_range &= weight >= -LLMZ_WEIGHT_MAX && weight <= LLMZ_WEIGHT_MAX;
+                tile[(i / LLMZ_GROUP * LLMZ_TILE + o) * LLMZ_GROUP + i % LLMZ_GROUP] = (uint8_t)(weight + LLMZ_WEIGHT_OFFSET) & 63;
+            }
+            if (!in_range) {
+                *problem = "a weight is out of range";
+                free(tile);
+                return false;
             }
         }
+        pack(tile, groups, m->tiles + at * m->tile_stride);
     }
+    free(tile);
     return true;
 }
 
@@ -203,10 +207,8 @@ void llmz_network_free(struct llmz_network *n)
     if (!n)
         return;
     struct matrices *all[] = {&n->in, &n->out, &n->up, &n->down, &n->head};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]->tiles);
-        free(all[i]->starts);
-    }
     free(n->taps);
     free(n->multipliers);
     free(n->slopes);
@@ -224,9 +226,9 @@ const struct llmz_shape *llmz_network_shape(const struct llmz_network *n)
 /* Working memory of a thread's attention. */
 struct attention_scratch {
     int32_t *scaled; /* [head width] */
-    uint8_t *queries; /* [QUERIES][head width] */
+    int8_t *queries; /* [QUERIES][head width] */
     int32_t *scores; /* [QUERIES][capacity] */
-    uint8_t *digits; /* [2 * QUERIES][capacity] */
+    int8_t *digits; /* [2 * QUERIES][capacity] */
     int32_t *sums; /* [2 * QUERIES][head width in whole tiles] */
 };
 
@@ -237,11 +239,10 @@ struct llmz_predictor {
     size_t capacity, length; /* of attention's cache, in positions */
     size_t rows;
     int32_t *side, *tokens, *residual, *wide, *inner, *narrow, *tall, *logits, *cumulative, *last_tokens;
-    uint8_t *inputs, *tall_inputs;
+    int8_t *inputs, *tall_inputs;
     int32_t *tails; /* [layers][lanes][taps - 1][width] */
-    int8_t *keys; /* [slots][lanes][heads][tiles of positions][head width / GROUP][TILE][GROUP] */
-    int32_t *key_starts; /* [slots][lanes][heads][capacity] */
-    int8_t *values; /* [slots][lanes][heads][tiles of the head width][capacity / GROUP][TILE][GROUP] */
+    uint8_t *keys; /* [slots][lanes][heads][tiles of positions][head width / GROUP][TILE][GROUP] */
+    uint8_t *values; /* [slots][lanes][heads][tiles of the head width][capacity / GROUP][TILE][GROUP] */
     struct attention_scratch *scratch; /* one for each thread */
     struct llmz_operation *operations;
     size_t operation_count;
@@ -311,7 +312,7 @@ static void embed(void *context, size_t index, size_t part, size_t thread)
     embed_hashed(&p->network->triples, pair + before * BEFORE_THAT_FACTOR, row);
 }
 
-static void normalise_rows(const int32_t *values, size_t size, int32_t steps, uint8_t *out, size_t first, size_t after)
+static void normalise_rows(const int32_t *values, size_t size, int32_t steps, int8_t *out, size_t first, size_t after)
 {
     for (size_t r = first; r < after; r++)
         llmz_kernel->normalise(values + r * size, size, steps, out + r * size);
@@ -414,21 +415,20 @@ static struct share share_of(const struct llmz_predictor *p, size_t tiles, size_
     return s;
 }
 
-static void multiply(const struct matrices *m, size_t layer, const uint8_t *inputs, struct share s, int32_t *out, size_t out_stride)
+static void multiply(const struct matrices *m, size_t layer, const int8_t *inputs, struct share s, int32_t *out, size_t out_stride)
 {
     struct llmz_product product = {
         .inputs = inputs + s.row * m->inputs,
         .input_stride = m->inputs,
         .rows = s.rows,
-        .tiles = m->tiles + layer * m->layer_bytes + s.tile * LLMZ_TILE * m->inputs,
-        .tile_stride = LLMZ_TILE * m->inputs,
+        .tiles = m->tiles + layer * m->layer_bytes + s.tile * m->tile_stride,
+        .tile_stride = m->tile_stride,
         .tile_count = s.tiles,
         .groups = m->inputs / LLMZ_GROUP,
-        .starts = m->starts + (layer * tiles_of(m->outputs) + s.tile) * LLMZ_TILE,
         .out = out + s.row * out_stride + s.tile * LLMZ_TILE,
         .out_stride = out_stride,
     };
-    llmz_kernel->product(&product);
+    llmz_kernel->multiply_weights(&product);
 }
 
 static void project(void *context, size_t layer, size_t part, size_t thread)
@@ -489,25 +489,20 @@ static void remember(struct llmz_predictor *p, size_t layer, size_t lane, size_t
     const struct llmz_network *n = p->network;
     size_t width = n->shape.width, hw = n->head_width, place = cache_place(p, (size_t)n->slot[layer], lane, head);
     const int32_t *multiplier = n->in.multiplier + layer * 3 * width + head * hw;
-    int8_t *keys = p->keys + place * head_key_bytes(p), *values = p->values + place * head_value_bytes(p);
+    uint8_t *keys = p->keys + place * head_key_bytes(p), *values = p->values + place * head_value_bytes(p);
     for (size_t t = 0; t < p->steps; t++) {
         const int32_t *sums = p->wide + (lane * p->steps + t) * 3 * width + head * hw;
         size_t here = p->length + t;
-        uint8_t *key = scratch->queries;
-        int32_t sum = 0;
+        int8_t *key = scratch->queries;
         llmz_kernel->rescale_head(sums + width, multiplier + width, hw, scratch->scaled);
         llmz_kernel->normalise(scratch->scaled, hw, STEPS_PER_RMS, key);
-        int8_t *of_tile = keys + here / LLMZ_TILE * hw * LLMZ_TILE + here % LLMZ_TILE * LLMZ_GROUP;
-        for (size_t i = 0; i < hw; i++) {
-            int32_t value = key[i] - OFFSET;
-            sum += value;
-            of_tile[i / LLMZ_GROUP * LLMZ_TILE_BYTES + i % LLMZ_GROUP] = (int8_t)value;
-        }
-        p->key_starts[place * p->capacity + here] = -OFFSET * sum;
+        uint8_t *of_tile = keys + here / LLMZ_TILE * hw * LLMZ_TILE + here % LLMZ_TILE * LLMZ_GROUP;
+        for (size_t i = 0; i < hw; i++)
+            of_tile[i / LLMZ_GROUP * LLMZ_TILE_BYTES + i % LLMZ_GROUP] = (uint8_t)(key[i] + OFFSET);
         llmz_kernel->round_values(sums + 2 * width, multiplier + 2 * width, hw, scratch->scaled);
         for (size_t i = 0; i < hw; i++)
             values[(i / LLMZ_TILE * p->capacity / LLMZ_GROUP + here / LLMZ_GROUP) * LLMZ_TILE_BYTES + i % LLMZ_TILE * LLMZ_GROUP
-                + here % LLMZ_GROUP] = (int8_t)scratch->scaled[i];
+                + here % LLMZ_GROUP] = (uint8_t)(scratch->scaled[i] + OFFSET);
     }
 }
 
@@ -523,22 +518,22 @@ static void score(struct llmz_predictor *p, size_t place, struct attention_scrat
         .tile_stride = hw * LLMZ_TILE,
         .tile_count = after_tile - first_tile,
         .groups = hw / LLMZ_GROUP,
-        .starts = p->key_starts + place * p->capacity + first_tile * LLMZ_TILE,
         .out = scratch->scores + first_tile * LLMZ_TILE,
         .out_stride = p->capacity,
     };
-    llmz_kernel->product_any(&product);
+    llmz_kernel->multiply_bytes(&product);
 }
 
 /* The first position that a query at `here` may give a weight, where the nearest scores, from `near` on, are known: from there back
  * even the largest score there can be is too far below them. */
-static size_t first_of_reach(const struct llmz_network *n, size_t layer, size_t head, const int32_t *dots, size_t near, size_t here, size_t first)
+static size_t first_of_reach(const struct llmz_network *n, size_t layer, size_t head, const int32_t *dots, int32_t offset, size_t near, size_t here,
+    size_t first)
 {
     int64_t scale = n->scale[layer * n->shape.heads + head], slope = n->slopes[head];
     unsigned shift = n->shift[layer * n->shape.heads + head];
     int64_t half = shift ? (int64_t)1 << (shift - 1) : 0, best = INT64_MIN;
     for (size_t q = near; q <= here; q++) {
-        int64_t dot = llmz_clip(dots[q], -INT16_MAX, INT16_MAX);
+        int64_t dot = llmz_clip((int64_t)dots[q] - offset, -INT16_MAX, INT16_MAX);
         int64_t score = llmz_shift_right(dot * scale + half, shift) - slope * (int64_t)(here - q);
         best = score > best ? score : best;
     }
@@ -562,10 +557,15 @@ static void attend(void *context, size_t layer, size_t part, size_t thread)
     remember(p, layer, lane, head, scratch);
     for (size_t begin = 0; begin < p->steps; begin += QUERIES) {
         size_t rows = least(QUERIES, p->steps - begin), first_here = p->length + begin, last_here = first_here + rows - 1;
+        int32_t offsets[QUERIES];
         for (size_t q = 0; q < rows; q++) {
             const int32_t *sums = p->wide + (lane * p->steps + begin + q) * 3 * width + head * hw;
+            int8_t *query = scratch->queries + q * hw;
             llmz_kernel->rescale_head(sums, n->in.multiplier + layer * 3 * width + head * hw, hw, scratch->scaled);
-            llmz_kernel->normalise(scratch->scaled, hw, STEPS_PER_RMS, scratch->queries + q * hw);
+            llmz_kernel->normalise(scratch->scaled, hw, STEPS_PER_RMS, query);
+            offsets[q] = 0;
+            for (size_t i = 0; i < hw; i++)
+                offsets[q] += OFFSET * query[i];
         }
         size_t after_tile = last_here / LLMZ_TILE + 1, near_tile = first_here / LLMZ_TILE;
         size_t first = first_here + 1 > window ? first_here + 1 - window : 0;
@@ -574,26 +574,26 @@ static void attend(void *context, size_t layer, size_t part, size_t thread)
             size_t reached = first_here;
             for (size_t q = 0; q < rows; q++)
                 reached = least(reached,
-                    first_of_reach(n, layer, head, scratch->scores + q * p->capacity, near_tile * LLMZ_TILE, first_here + q, first));
+                    first_of_reach(n, layer, head, scratch->scores + q * p->capacity, offsets[q], near_tile * LLMZ_TILE,
+                        first_here + q, first));
             first = reached > first ? reached : first;
             after_tile = near_tile;
         }
         if (first / LLMZ_TILE < after_tile)
             score(p, place, scratch, rows, first / LLMZ_TILE, after_tile);
         size_t group = first / LLMZ_GROUP, group_after = last_here / LLMZ_GROUP + 1;
-        int32_t inverse[QUERIES];
+        uint32_t totals[QUERIES];
         for (size_t q = 0; q < rows; q++) {
             size_t here = first_here + q, own = here + 1 > window ? here + 1 - window : 0;
             own = own > first ? own : first;
             int32_t *scores = scratch->scores + q * p->capacity;
-            uint8_t *high = scratch->digits + 2 * q * p->capacity, *low = high + p->capacity;
+            int8_t *high = scratch->digits + 2 * q * p->capacity, *low = high + p->capacity;
             memset(high + group * LLMZ_GROUP, 0, own - group * LLMZ_GROUP);
             memset(low + group * LLMZ_GROUP, 0, own - group * LLMZ_GROUP);
             memset(high + here + 1, 0, group_after * LLMZ_GROUP - here - 1);
             memset(low + here + 1, 0, group_after * LLMZ_GROUP - here - 1);
-            int32_t best = llmz_kernel->scale_scores(scores + own, here + 1 - own, scale, shift, slope);
-            uint32_t total = llmz_kernel->soften(scores + own, here + 1 - own, best, high + own, low + own);
-            inverse[q] = (int32_t)(((uint64_t)1 << 44) / total);
+            int32_t best = llmz_kernel->scale_scores(scores + own, here + 1 - own, offsets[q], scale, shift, slope);
+            totals[q] = llmz_kernel->soften(scores + own, here + 1 - own, best, high + own, low + own);
         }
         struct llmz_product product = {
             .inputs = scratch->digits + group * LLMZ_GROUP,
@@ -606,14 +606,14 @@ static void attend(void *context, size_t layer, size_t part, size_t thread)
             .out = scratch->sums,
             .out_stride = padded,
         };
-        llmz_kernel->product(&product);
+        llmz_kernel->multiply_digits(&product);
         for (size_t q = 0; q < rows; q++)
-            llmz_kernel->mean_values(scratch->sums + 2 * q * padded, scratch->sums + (2 * q + 1) * padded, hw, inverse[q],
-                p->inner + (lane * p->steps + begin + q) * width + head * hw);
+            llmz_kernel->mean_values(scratch->sums + 2 * q * padded, scratch->sums + (2 * q + 1) * padded, hw,
+                (int64_t)OFFSET * totals[q], (int32_t)(((uint64_t)1 << 44) / totals[q]), p->inner + (lane * p->steps + begin + q) * width + head * hw);
     }
 }
 
-static void add_product(struct llmz_predictor *p, const struct matrices *m, size_t layer, const uint8_t *inputs, size_t part)
+static void add_product(struct llmz_predictor *p, const struct matrices *m, size_t layer, const int8_t *inputs, size_t part)
 {
     size_t width = m->outputs;
     struct share s = share_of(p, width / LLMZ_TILE, part);
@@ -752,12 +752,11 @@ struct llmz_predictor *llmz_predictor_new(
     p->logits = n->head.tiles ? aligned(rows * logit_stride(p) * sizeof *p->logits) : aligned(1);
     p->tails = aligned_zeros((size_t)shape->layers * lanes * shape->taps * width * sizeof *p->tails);
     p->keys = aligned_zeros(heads * head_key_bytes(p) + PADDING);
-    p->key_starts = aligned_zeros((heads * p->capacity + 1) * sizeof *p->key_starts);
     p->values = aligned_zeros(heads * head_value_bytes(p) + PADDING);
     p->scratch = aligned_zeros(count * sizeof *p->scratch);
     p->operations = aligned((10 * (size_t)shape->layers + 8) * sizeof *p->operations);
     bool whole = p->side && p->tokens && p->last_tokens && p->residual && p->inputs && p->tall_inputs && p->wide && p->inner && p->narrow
-        && p->tall && p->logits && p->tails && p->keys && p->key_starts && p->values && p->scratch && p->operations;
+        && p->tall && p->logits && p->tails && p->keys && p->values && p->scratch && p->operations;
     for (size_t i = 0; whole && i < count; i++) {
         struct attention_scratch *s = &p->scratch[i];
         s->scaled = aligned(n->head_width * sizeof *s->scaled);
@@ -786,7 +785,7 @@ void llmz_predictor_free(struct llmz_predictor *p)
         free(p->scratch[i].sums);
     }
     void *all[] = {p->side, p->tokens, p->last_tokens, p->residual, p->inputs, p->tall_inputs, p->wide, p->inner, p->narrow, p->tall,
-        p->logits, p->tails, p->keys, p->key_starts, p->values, p->scratch, p->operations};
+        p->logits, p->tails, p->keys, p->values, p->scratch, p->operations};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     free(p);
@@ -807,12 +806,10 @@ static void drop_old_positions(struct llmz_predictor *p)
     size_t dropped = (p->length - kept) / LLMZ_TILE * LLMZ_TILE, left = p->length - dropped;
     size_t heads = (size_t)n->slots * p->lanes * n->shape.heads, left_whole = (left + LLMZ_TILE - 1) / LLMZ_TILE * LLMZ_TILE;
     for (size_t place = 0; place < heads; place++) {
-        int8_t *keys = p->keys + place * head_key_bytes(p), *values = p->values + place * head_value_bytes(p);
-        int32_t *starts = p->key_starts + place * p->capacity;
+        uint8_t *keys = p->keys + place * head_key_bytes(p), *values = p->values + place * head_value_bytes(p);
         memmove(keys, keys + dropped * hw, left_whole * hw);
-        memmove(starts, starts + dropped, left * sizeof *starts);
         for (size_t tile = 0; tile < value_tiles(p); tile++) {
-            int8_t *of_tile = values + tile * p->capacity * LLMZ_TILE;
+            uint8_t *of_tile = values + tile * p->capacity * LLMZ_TILE;
             memmove(of_tile, of_tile + dropped * LLMZ_TILE, left_whole * LLMZ_TILE);
         }
     }
@@ -843,7 +840,7 @@ void llmz_predictor_end(struct llmz_predictor *p)
     }
 }
 
-const uint8_t *llmz_predictor_states(const struct llmz_predictor *p)
+const int8_t *llmz_predictor_states(const struct llmz_predictor *p)
 {
     return p->inputs;
 }
@@ -863,8 +860,6 @@ void llmz_predictor_copy_lane(struct llmz_predictor *p, const struct llmz_predic
             for (size_t head = 0; head < n->shape.heads; head++) {
                 size_t to_place = cache_place(p, slot, lane, head), from_place = cache_place(from, slot, 0, head);
                 memcpy(p->keys + to_place * head_key_bytes(p), from->keys + from_place * head_key_bytes(from) + first * hw, whole * hw);
-                memcpy(p->key_starts + to_place * p->capacity, from->key_starts + from_place * from->capacity + first,
-                    positions * sizeof *p->key_starts);
                 for (size_t tile = 0; tile < value_tiles(p); tile++)
                     memcpy(p->values + to_place * head_value_bytes(p) + tile * p->capacity * LLMZ_TILE,
                         from->values + from_place * head_value_bytes(from) + (tile * from->capacity + first) * LLMZ_TILE, whole * LLMZ_TILE);

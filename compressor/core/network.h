@@ -76,8 +76,8 @@ void llmz_predictor_size(const struct llmz_predictor *, uint32_t *lanes, uint32_
  * `cumulative` [lanes * steps][vocabulary + 1] has what follows each (NULL: states only). */
 void llmz_predictor_start(struct llmz_predictor *, const int32_t *tokens, uint32_t steps, int32_t *cumulative);
 void llmz_predictor_end(struct llmz_predictor *);
-/* Normalised states of the last call, [lanes * steps][width], moved up by 128. */
-const uint8_t *llmz_predictor_states(const struct llmz_predictor *);
+/* Normalised states of the last call, [lanes * steps][width]. */
+const int8_t *llmz_predictor_states(const struct llmz_predictor *);
 /* Let all lanes continue from where lane 0 of another predictor of the network is. */
 void llmz_predictor_copy_lane(struct llmz_predictor *, const struct llmz_predictor *from);
 

@@ -1,34 +1,39 @@
-"""The logistic domain in integers: probabilities in 1/65536, stretched values in 1/256 nats."""
+"""The logistic domain as the core computes in it: what untrained adaptive maps are made of."""
 
 from __future__ import annotations
-
-from decimal import Decimal, localcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
-PROBABILITY_BITS = 16
-STRETCH_BITS = 8
-STRETCH_MAX = 11 << STRETCH_BITS
-"""Stretched values lie within +-11 nats: 1/65536 is about -11.1."""
+from llmzip.core import _native
 
-
-def _squash_table() -> NDArray[np.int32]:
-    with localcontext() as context:
-        context.prec = 30
-        one, scale = Decimal(1), Decimal(1 << PROBABILITY_BITS)
-        ratio = (Decimal(-1) / (1 << STRETCH_BITS)).exp()
-        odds = (Decimal(STRETCH_MAX) / (1 << STRETCH_BITS)).exp()
-        values = []
-        for _ in range(2 * STRETCH_MAX + 1):
-            values.append(int(scale / (one + odds)))
-            odds *= ratio
-    return np.clip(np.array(values, np.int32), 1, (1 << PROBABILITY_BITS) - 1)
-
-
-SQUASH = _squash_table()
+ONE = 1 << 16
+"""Probabilities are in 1/65536."""
+STRETCH_MAX = 11 << 8
+"""Stretched values, ``ln(p / (1 - p))``, are in 1/256 within +-11."""
+SQUASH: NDArray[np.uint16] = np.zeros(2 * STRETCH_MAX + 1, np.uint16)
 """``SQUASH[x + STRETCH_MAX]`` is the probability of a stretched ``x``."""
-STRETCH = np.clip(
-    np.searchsorted(SQUASH, np.arange(1 << PROBABILITY_BITS), side="right") - 1 - STRETCH_MAX, -STRETCH_MAX, STRETCH_MAX
-).astype(np.int16)
-"""``STRETCH[p]`` undoes :data:`SQUASH`: the greatest stretched value whose probability is at most ``p``."""
+_native.squash_table(SQUASH)
+
+WEIGHT_ONE = 1 << 16
+"""A mixer's weight of 1."""
+STAGE_BUCKETS = 24
+"""Places in a row of an adaptive map over stretched probabilities."""
+MATCH_BUCKETS = 64
+_STAGE_STEP = 2 * STRETCH_MAX // (STAGE_BUCKETS - 1) + 1
+
+
+def identity_row() -> NDArray[np.uint16]:
+    """An adaptive map over stretched probabilities that changes nothing yet, uint16 ``[STAGE_BUCKETS]``."""
+    return SQUASH[np.clip(np.arange(STAGE_BUCKETS) * _STAGE_STEP, 0, 2 * STRETCH_MAX)]
+
+
+def untrained_counter_maps(contexts: int) -> NDArray[np.uint16]:
+    """Probabilities that take a counter at its word, uint16 ``[contexts, 16, 32]``."""
+    row = SQUASH[np.clip(np.arange(32) * 128 - 2048 + 64 + STRETCH_MAX, 0, 2 * STRETCH_MAX)]
+    return np.tile(row, (contexts, 16, 1))
+
+
+def untrained_match_map() -> NDArray[np.uint16]:
+    """Probabilities of 1 by length bucket and expected bit, which comes 7 times of 8, uint16 ``[MATCH_BUCKETS, 2]``."""
+    return np.tile(np.array([ONE // 8, ONE - ONE // 8], np.uint16), (MATCH_BUCKETS, 1))

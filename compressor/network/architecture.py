@@ -27,8 +27,8 @@ SIDE_STEPS_PER_UNIT = 8
 """A stored number z is ``round(8 z)``, clipped to int8: rounding error is within +-2^-4."""
 
 
-MAX_WEIGHT_BITS = 7
-"""Weights are at most 63, so that AVX2 may add two products of bytes in 16 bits."""
+MAX_WEIGHT_BITS = 6
+"""Weights take six bits in memory."""
 MAX_HASHED_WEIGHT_BITS = 4
 """Two weights of a hashed embedding share a byte."""
 CHANNEL_TILE = 32

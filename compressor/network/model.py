@@ -23,8 +23,6 @@ from llmzip.network.tokenizer import Tokenizer
 FINGERPRINT_BYTES = 8
 MODEL_PATH_VARIABLE = "LLMZIP_MODEL_PATH"
 SUFFIX = ".llmzmodel"
-UNSIGNED_OFFSET = 128
-"""States come from the core moved up by this."""
 _WEIGHTS = (
     "in_weight", "out_weight", "up_weight", "down_weight",
     "in_multiplier", "out_multiplier", "up_multiplier", "down_multiplier",
@@ -181,8 +179,8 @@ class Predictor:
 
     def last_states(self, rows: int) -> NDArray[np.int16]:
         """The states that the last call's frequencies came from, as :meth:`states`."""
-        states = np.frombuffer(_native.predictor_states(self.capsule, rows), np.uint8)
-        return states.reshape(rows, self._width).astype(np.int16) - UNSIGNED_OFFSET
+        states = np.frombuffer(_native.predictor_states(self.capsule, rows), np.int8)
+        return states.reshape(rows, self._width).astype(np.int16)
 
     def start_from(self, other: Predictor) -> None:
         """Let all lanes go on from where lane 0 of ``other`` is."""

@@ -1,0 +1,312 @@
+/* Context mode: bytes as bit decisions, predicted by models that learn from the text alone, for where the network is too slow
+ * (the structure of lpaq: M. Mahoney, "Adaptive weighing of context models for lossless data compression", 2005). */
+
+#include "coder.h"
+#include "core.h"
+#include "decision.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MATCH_TABLE_BITS = 18,
+    MATCH_MINIMUM = 6,
+    STAGE_ROWS = 65536,
+
+    MATCH_INPUT = 2 * LLMZ_PLAIN_CONTEXTS,
+    BIAS_INPUT = MATCH_INPUT + 3,
+    BIAS = 256,
+
+    /* The weights of each mixer are chosen by: length of the match and expected bit, last byte, partial byte. */
+    MATCH_SETS = 0,
+    BYTE_SETS = MATCH_SETS + 48,
+    PARTIAL_SETS = BYTE_SETS + 256,
+    ALL_SETS = PARTIAL_SETS + 256,
+
+    MATCH_RATE = 6,
+    STAGE_RATE = 6,
+};
+
+_Static_assert((int)ALL_SETS == (int)LLMZ_PLAIN_SETS, "core.h says how many there are");
+_Static_assert(LLMZ_PLAIN_WEIGHTS == LLMZ_PLAIN_SETS * LLMZ_PLAIN_INPUTS, "core.h says how many there are");
+_Static_assert(LLMZ_PLAIN_COUNTER_MAPS == LLMZ_PLAIN_CONTEXTS * LLMZ_COUNTER_MAP, "core.h says how many there are");
+
+static const uint32_t usual_rates[2] = {6, 2};
+
+/* Tables that a copy of the models copies whole. */
+enum { COUNTERS, MATCH_PLACES, STAGE_1, STAGE_2, MAPS, WEIGHTS, FOLLOWERS, TABLES };
+
+typedef struct table {
+    void *data, *allocation;
+    size_t bytes;
+} table;
+
+struct llmz_context {
+    table tables[TABLES];
+    uint32_t bucket_mask;
+    int32_t final_weights[256][LLMZ_PLAIN_MIXERS];
+    uint16_t match_map[LLMZ_MATCH_BUCKETS][2];
+
+    llmz_history history;
+    llmz_text text;
+    llmz_match match;
+    uint32_t block_start, position;
+    llmz_plain_contexts *set_contexts;
+    llmz_coder coder;
+
+    const llmz_decision_kernel *kernel;
+    llmz_decision decision;
+};
+
+static bool new_tables(llmz_context *c, unsigned table_bits)
+{
+    c->bucket_mask = ((uint32_t)1 << table_bits) - 1;
+    const size_t sizes[TABLES] = {
+        [COUNTERS] = ((size_t)LLMZ_SLOT << table_bits) * sizeof(uint16_t),
+        [MATCH_PLACES] = ((size_t)1 << MATCH_TABLE_BITS) * sizeof(uint32_t),
+        [MAPS] = LLMZ_PLAIN_COUNTER_MAPS * sizeof(uint32_t),
+        [WEIGHTS] = LLMZ_PLAIN_WEIGHTS * sizeof(int32_t),
+        [FOLLOWERS] = sizeof(llmz_followers),
+    };
+    for (int i = 0; i < TABLES; i++) {
+        table *t = &c->tables[i];
+        t->bytes = sizes[i];
+        if (i == STAGE_1 || i == STAGE_2) {
+            t->bytes = (size_t)STAGE_ROWS * LLMZ_STAGE_ROW * sizeof(uint16_t);
+            t->data = llmz_new_stage(STAGE_ROWS, &t->allocation);
+        } else {
+            t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
+        }
+        if (!t->data)
+            return false;
+    }
+    return true;
+}
+
+bool llmz_context_set_learned(llmz_context *c, const llmz_plain_learned *learned)
+{
+    if (!llmz_weights_in_range(learned->weights, LLMZ_PLAIN_WEIGHTS) ||
+        !llmz_weights_in_range(learned->final_weights, LLMZ_PLAIN_FINAL_WEIGHTS))
+        return false;
+    memcpy(c->tables[WEIGHTS].data, learned->weights, c->tables[WEIGHTS].bytes);
+    memcpy(c->final_weights, learned->final_weights, sizeof c->final_weights);
+    memcpy(c->match_map, learned->match_maps, sizeof c->match_map);
+    uint32_t *maps = c->tables[MAPS].data;
+    for (size_t i = 0; i < LLMZ_PLAIN_COUNTER_MAPS; i++)
+        maps[i] = llmz_packed_cell(learned->counter_maps[i]);
+    return true;
+}
+
+void llmz_context_copy_learned(const llmz_context *c, llmz_plain_learned *out)
+{
+    memcpy(out->weights, c->tables[WEIGHTS].data, c->tables[WEIGHTS].bytes);
+    memcpy(out->final_weights, c->final_weights, sizeof c->final_weights);
+    memcpy(out->match_maps, c->match_map, sizeof c->match_map);
+    const uint32_t *maps = c->tables[MAPS].data;
+    for (size_t i = 0; i < LLMZ_PLAIN_COUNTER_MAPS; i++)
+        out->counter_maps[i] = (uint16_t)maps[i];
+}
+
+/* What points into the models' own tables. */
+static void connect(llmz_context *c)
+{
+    c->history.places = c->tables[MATCH_PLACES].data;
+    c->history.place_count = (size_t)1 << MATCH_TABLE_BITS;
+    c->decision.counters = c->tables[COUNTERS].data;
+    c->decision.weights = c->tables[WEIGHTS].data;
+    c->decision.maps = c->tables[MAPS].data;
+}
+
+llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned *learned, const uint32_t rates[2])
+{
+    if (!rates)
+        rates = usual_rates;
+    if (table_bits < LLMZ_TABLE_BITS_MIN || table_bits > LLMZ_TABLE_BITS_MAX || rates[0] > LLMZ_RATE_MAX ||
+        rates[1] > LLMZ_RATE_MAX)
+        return NULL;
+    llmz_context *c = calloc(1, sizeof *c);
+    if (!c || !new_tables(c, table_bits) || !llmz_context_set_learned(c, learned)) {
+        llmz_context_free(c);
+        return NULL;
+    }
+    connect(c);
+    c->kernel = llmz_decision_chosen;
+    c->decision.rates = (llmz_rates){rates[0], rates[1], 0};
+    c->decision.inputs[BIAS_INPUT] = BIAS;
+    return c;
+}
+
+llmz_context *llmz_context_copy(const llmz_context *c)
+{
+    llmz_context *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = *c;
+    copy->history.capacity = c->history.size;
+    copy->history.bytes = malloc((size_t)c->history.size + 1);
+    bool complete = copy->history.bytes != NULL;
+    if (complete && c->history.size > 0)
+        memcpy(copy->history.bytes, c->history.bytes, c->history.size);
+    for (int i = 0; i < TABLES; i++) {
+        table *t = &copy->tables[i];
+        t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
+        if (t->data)
+            memcpy(t->data, c->tables[i].data, t->bytes);
+        complete = complete && t->data;
+    }
+    if (!complete) {
+        llmz_context_free(copy);
+        return NULL;
+    }
+    connect(copy);
+    return copy;
+}
+
+void llmz_context_free(llmz_context *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < TABLES; i++)
+        free(c->tables[i].allocation);
+    free(c->history.bytes);
+    free(c);
+}
+
+/* ---- Blocks ---- */
+
+static bool begin_block(llmz_context *c, size_t text_size, unsigned profile)
+{
+    uint32_t moved;
+    c->set_contexts = llmz_plain_profile(profile);
+    if (!c->set_contexts || text_size > LLMZ_BLOCK_BYTES_MAX || !llmz_extend_history(&c->history, (uint32_t)text_size, &moved))
+        return false;
+    c->text.line_start -= moved;
+    c->text.previous_line -= moved;
+    if (c->match.pointer < moved)
+        c->match.length = 0;
+    else
+        c->match.pointer -= moved;
+    c->block_start = c->position = c->history.size - (uint32_t)text_size;
+    return true;
+}
+
+bool llmz_context_begin_encoding(llmz_context *c, const uint8_t *text, size_t text_size, unsigned profile, uint8_t *output,
+                                 size_t output_size)
+{
+    if (!begin_block(c, text_size, profile))
+        return false;
+    memcpy(c->history.bytes + c->block_start, text, text_size);
+    c->coder = llmz_encoder(output, output_size);
+    return true;
+}
+
+bool llmz_context_begin_decoding(llmz_context *c, size_t text_size, unsigned profile, const uint8_t *data, size_t data_size)
+{
+    if (!begin_block(c, text_size, profile))
+        return false;
+    c->coder = llmz_decoder(data, data_size);
+    return true;
+}
+
+size_t llmz_context_finish(llmz_context *c)
+{
+    if (c->position < c->history.size)
+        return SIZE_MAX;
+    if (c->coder.decoding)
+        return llmz_ends_right(&c->coder) ? c->coder.size : SIZE_MAX;
+    return llmz_finish_encoding(&c->coder);
+}
+
+const uint8_t *llmz_context_text(const llmz_context *c)
+{
+    return c->history.bytes + c->block_start;
+}
+
+/* ---- Bytes ---- */
+
+static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t bucket, int guess, uint64_t pair)
+{
+    llmz_decision *d = &c->decision;
+    const uint32_t c1 = c->text.last_bytes & 0xFF;
+    uint16_t *row_1 = (uint16_t *)c->tables[STAGE_1].data + (size_t)(partial | c1 << 8) * LLMZ_STAGE_ROW;
+    uint32_t at_2 = (uint32_t)((pair + partial * (uint64_t)0x9E3779B97F4A7C1) >> 30) & (STAGE_ROWS - 1);
+    uint16_t *row_2 = (uint16_t *)c->tables[STAGE_2].data + (size_t)at_2 * LLMZ_STAGE_ROW;
+    LLMZ_PREFETCH(row_1);
+    LLMZ_PREFETCH(row_2);
+
+    uint16_t *match_cell = NULL;
+    int32_t *inputs = d->inputs + MATCH_INPUT;
+    inputs[0] = inputs[1] = 0;
+    d->sets[0] = MATCH_SETS;
+    if (guess >= 0) {
+        match_cell = &c->match_map[bucket][guess];
+        inputs[0] = llmz_stretch(*match_cell);
+        inputs[1] = llmz_shift_right_32(*match_cell - LLMZ_ONE / 2, 5);
+        d->sets[0] = MATCH_SETS + (1 + bucket % 32 / 2) * 2 + (uint32_t)guess;
+    }
+    d->sets[1] = BYTE_SETS + c1;
+    d->sets[2] = PARTIAL_SETS + partial;
+    d->final_weights = c->final_weights[partial];
+
+    c->kernel->predict_plain(d);
+    llmz_stage_reading by_1 = llmz_read_stage(row_1, d->stretched), by_2 = llmz_read_stage(row_2, d->stretched);
+    uint32_t probability = (2 * (uint32_t)llmz_squash(d->stretched) + by_1.probability + by_2.probability + 2) >> 2;
+    probability = probability < 1 ? 1 : probability < LLMZ_ONE ? probability : LLMZ_ONE - 1;
+    bit = llmz_code_bit(&c->coder, bit, probability);
+    c->kernel->learn_plain(d, bit);
+    llmz_adapt(by_1, bit, STAGE_RATE);
+    llmz_adapt(by_2, bit, STAGE_RATE);
+    if (match_cell)
+        *match_cell = llmz_adapted(*match_cell, bit, MATCH_RATE);
+    return bit;
+}
+
+static void find_slots(llmz_context *c, const uint64_t *contexts, uint32_t partial, uint32_t *slots)
+{
+    uint64_t hashes[LLMZ_PLAIN_CONTEXTS];
+    for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++) {
+        hashes[i] = llmz_hash(contexts[i] + i, partial);
+        LLMZ_PREFETCH(c->decision.counters + llmz_first_slot(c->bucket_mask, hashes[i]));
+    }
+    for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
+        slots[i] = llmz_find_slot(c->decision.counters, c->bucket_mask, hashes[i]);
+}
+
+static unsigned code_byte(llmz_context *c, unsigned byte)
+{
+    uint64_t contexts[LLMZ_PLAIN_CONTEXTS];
+    uint32_t slots[LLMZ_PLAIN_CONTEXTS];
+    c->set_contexts(&c->text, c->position, &c->history, c->tables[FOLLOWERS].data, contexts);
+    const uint64_t pair = llmz_hash(77, c->text.last_bytes & 0xFFFF);
+    const uint32_t expected = c->match.length > 0 ? llmz_expected_byte(&c->match, &c->history) | 256 : 0;
+    const uint32_t bucket = llmz_match_bucket(c->match.length, c->match.missed);
+    uint32_t partial = 1, within = 1;
+    for (int shift = 7; shift >= 0; shift--) {
+        if (shift == 7 || shift == 3) {
+            find_slots(c, contexts, partial, slots);
+            within = 1;
+        }
+        for (int i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
+            c->decision.places[i] = slots[i] + within;
+        int guess = expected >> (shift + 1) == partial ? (int)(expected >> shift & 1) : -1;
+        unsigned bit = decide(c, byte >> shift & 1, partial, bucket, guess, pair);
+        partial = partial << 1 | bit;
+        within = within << 1 | bit;
+    }
+    return partial & 0xFF;
+}
+
+size_t llmz_context_code(llmz_context *c, size_t most)
+{
+    size_t left = c->history.size - c->position;
+    for (size_t n = most < left ? most : left; n > 0; n--) {
+        unsigned byte = code_byte(c, c->history.bytes[c->position]);
+        if (c->coder.failed)
+            return SIZE_MAX;
+        c->history.bytes[c->position++] = (uint8_t)byte;
+        llmz_text_append(&c->text, c->tables[FOLLOWERS].data, byte, c->position);
+        uint32_t place = (uint32_t)(llmz_hash(1, c->text.last_bytes & 0xFFFFFFFFFFFF) >> 20) & ((1 << MATCH_TABLE_BITS) - 1);
+        llmz_follow_match(&c->match, &c->history, place, MATCH_MINIMUM, 0, c->position);
+    }
+    return c->history.size - c->position;
+}

@@ -1,0 +1,107 @@
+/* What is remembered of a text, the places where it stood before, and the contexts that models look at. */
+#ifndef LLMZ_CONTEXTS_H
+#define LLMZ_CONTEXTS_H
+
+#include "bit_models.h"
+
+enum { LLMZ_MIXED_CONTEXTS = 28, LLMZ_PLAIN_CONTEXTS = 12, LLMZ_MATCH_MODELS = 2, LLMZ_KNOWN_ORDERS = 7, LLMZ_NO_BYTE = 256 };
+
+/* Positions are places in the history; those of lines may lie before it and are negative then. */
+typedef struct llmz_text {
+    uint64_t last_bytes; /* eight, the latest lowest */
+    uint64_t folded;     /* the same in lower case */
+    uint64_t format;     /* letters and runs of digits all alike, one byte each */
+    uint64_t word, word_1, word_2, line_head, tag;
+    int64_t line_start, previous_line;
+    uint32_t field, indent;
+    uint32_t in_tag; /* 1 in a tag's name, 2 after it, 0 elsewhere */
+} llmz_text;
+
+/* The bytes that lately followed one byte and two bytes. */
+typedef struct llmz_followers {
+    uint32_t of_one[256];
+    uint16_t of_two[65536];
+} llmz_followers;
+
+/* A place whose text equals the latest `length` bytes; its next byte is at `pointer` where `length` > 0. */
+typedef struct llmz_match {
+    uint32_t pointer, length, missed;
+} llmz_match;
+
+/* All text that matches can reach: blocks before the present one, and that one; what is not coded yet is 0. */
+typedef struct llmz_history {
+    uint8_t *bytes;
+    uint32_t size, capacity;
+    uint32_t *places; /* where hashes of texts were last; 0 for nowhere */
+    size_t place_count;
+} llmz_history;
+
+/* Make room for a block after at most LLMZ_HISTORY_BYTES of what came before. All positions go down by *moved. False, and
+ * nothing has changed, where memory lacks. */
+bool llmz_extend_history(llmz_history *history, uint32_t block_bytes, uint32_t *moved);
+
+static inline unsigned llmz_expected_byte(const llmz_match *match, const llmz_history *history)
+{
+    return match->length > 0 ? history->bytes[match->pointer] : LLMZ_NO_BYTE;
+}
+
+/* Take up a byte that has been written before `position`. */
+void llmz_text_append(llmz_text *text, llmz_followers *followers, unsigned byte, uint32_t position);
+
+/* Extend or drop a match by the byte before `position`, and look for a new one of at least `minimum` bytes at the place
+ * numbered by a hash of the latest ones. What is before `start` is another text. */
+static inline void llmz_follow_match(llmz_match *match, llmz_history *history, uint32_t place, uint32_t minimum,
+                                     uint32_t start, uint32_t position)
+{
+    enum { LONGEST = 65535, LONGEST_VERIFIED = 32, MISSES_REMEMBERED = 8, RECOVERY = 16 };
+    const uint8_t *bytes = history->bytes;
+    if (match->length > 0) {
+        if (bytes[match->pointer] == bytes[position - 1]) {
+            match->pointer++;
+            match->length = match->pointer < history->size ? match->length + (match->length < LONGEST) : 0;
+            if (match->missed > 0 && match->length >= RECOVERY)
+                match->missed--;
+        } else {
+            match->length = 0;
+            match->missed = MISSES_REMEMBERED;
+        }
+    }
+    if (position - start < minimum)
+        return;
+    uint32_t candidate = history->places[place];
+    if (match->length == 0 && candidate > 0 && candidate < history->size) {
+        uint32_t most = position - start < candidate ? position - start : candidate, length = 0;
+        if (most > LONGEST_VERIFIED)
+            most = LONGEST_VERIFIED;
+        while (length < most && bytes[candidate - 1 - length] == bytes[position - 1 - length])
+            length++;
+        if (length >= minimum) {
+            match->pointer = candidate;
+            match->length = length;
+        }
+    }
+    history->places[place] = position;
+}
+
+/* A lane of mixed mode. */
+typedef struct llmz_lane {
+    llmz_text text;
+    uint32_t start, position, end; /* in the history */
+    uint32_t tokens[3];            /* the latest first, each plus 1; 0 before the first one */
+    uint32_t last_node;            /* of the trie: the latest token */
+    llmz_match matches[LLMZ_MATCH_MODELS];
+} llmz_lane;
+
+/* Hashes of all contexts of mixed mode at a byte's start; `node` is the trie's for the token's bytes so far. */
+typedef void llmz_mixed_contexts(const llmz_lane *lane, uint32_t node, const llmz_history *history,
+                                 const llmz_followers *followers, uint64_t contexts[LLMZ_MIXED_CONTEXTS]);
+
+/* The same of context mode, for the byte at `position`. */
+typedef void llmz_plain_contexts(const llmz_text *text, uint32_t position, const llmz_history *history,
+                                 const llmz_followers *followers, uint64_t contexts[LLMZ_PLAIN_CONTEXTS]);
+
+/* The contexts of a profile, or NULL where there is no such profile. */
+llmz_mixed_contexts *llmz_mixed_profile(unsigned profile);
+llmz_plain_contexts *llmz_plain_profile(unsigned profile);
+
+#endif

@@ -1,0 +1,588 @@
+/* Mixed mode: each token as bytes of eight binary decisions, and one more, "the token ends here", after each byte that could
+ * be its last. The network's probability of a decision is a ratio of running sums over the sorted vocabulary. */
+
+#include "coder.h"
+#include "decision.h"
+#include "vocabulary.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MATCH_TABLE_BITS = 20,
+    END_BITS_MIN = 12, /* of counters of "the token ends here", per context */
+    END_BITS_MAX = 18,
+    NETWORK_ROWS = 65536,
+
+    FIRST_MATCH_INPUT = LLMZ_MIXED_CONTEXTS,
+    FIRST_NETWORK_INPUT = FIRST_MATCH_INPUT + 2 * LLMZ_MATCH_MODELS,
+    BIAS_INPUT = FIRST_NETWORK_INPUT + 6,
+    BIAS = 256,
+
+    END_OF_TOKEN = 0, /* stands where the partial byte of a bit decision does, which starts at 1 */
+    END_INDEX = 8,    /* and where its number does */
+    DEEPEST = 3,
+    CONFIDENCES = 24,
+
+    /* The weights of each mixer are chosen by: state of the matches, partial byte, last byte, the network's confidence and the
+     * depth in the token, orders that know the context and number of the bit, classes of the last two bytes; the last byte's,
+     * the network's and the classes' are there once more for ends of tokens. */
+    MATCH_SETS = 0,
+    PARTIAL_SETS = MATCH_SETS + 64,
+    BYTE_SETS = PARTIAL_SETS + 256,
+    NETWORK_SETS = BYTE_SETS + 512,
+    KNOWN_SETS = NETWORK_SETS + 192,
+    CLASS_SETS = KNOWN_SETS + 72,
+    ALL_SETS = CLASS_SETS + 512,
+
+    MATCH_RATE = 6,
+    NETWORK_MAP_RATE = 6,
+    NETWORK_STAGE_RATE = 4,
+};
+
+_Static_assert((int)ALL_SETS == (int)LLMZ_MIXED_SETS, "core.h says how many there are");
+_Static_assert(LLMZ_MIXED_WEIGHTS == LLMZ_MIXED_SETS * LLMZ_MIXED_INPUTS, "core.h says how many there are");
+_Static_assert(LLMZ_MIXED_COUNTER_MAPS == 2 * LLMZ_MIXED_CONTEXTS * LLMZ_COUNTER_MAP, "core.h says how many there are");
+_Static_assert((int)BIAS_INPUT < (int)LLMZ_MIXED_INPUTS, "all inputs have a place");
+
+static const uint32_t usual_rates[3] = {6, 2, 16};
+static const uint32_t match_minimum[LLMZ_MATCH_MODELS] = {6, 16};
+
+/* Tables that a copy of the models copies whole. */
+enum { COUNTERS, MATCH_PLACES, STAGE_1, STAGE_2, STAGE_WORD, MAPS, WEIGHTS, FOLLOWERS, TABLES };
+
+typedef struct table {
+    void *data, *allocation;
+    size_t bytes;
+} table;
+
+struct llmz_mixed {
+    const llmz_vocabulary *vocabulary;
+    table tables[TABLES];
+    uint32_t bucket_mask, end_start, end_bits;
+    int32_t final_weights[256][LLMZ_MIXED_MIXERS];
+    uint16_t match_maps[2 * LLMZ_MATCH_MODELS][LLMZ_MATCH_BUCKETS][2];
+    uint16_t network_map[256][LLMZ_STAGE_ROW];
+
+    llmz_history history;
+    uint32_t block_start;
+
+    uint32_t lanes;
+    llmz_lane *lane;
+    llmz_mixed_contexts *set_contexts;
+    llmz_coder coder;
+
+    /* Of the decision at hand. */
+    const llmz_decision_kernel *kernel;
+    llmz_decision decision;
+    uint64_t contexts[LLMZ_MIXED_CONTEXTS], hashes[LLMZ_MIXED_CONTEXTS];
+    uint32_t slots[LLMZ_MIXED_CONTEXTS];
+    uint32_t excluded[257];
+};
+
+static bool new_tables(llmz_mixed *m, unsigned table_bits)
+{
+    unsigned end_bits = table_bits < END_BITS_MIN + 4 ? END_BITS_MIN : table_bits - 4;
+    m->end_bits = end_bits < END_BITS_MAX ? end_bits : END_BITS_MAX;
+    m->bucket_mask = ((uint32_t)1 << table_bits) - 1;
+    m->end_start = (uint32_t)LLMZ_SLOT << table_bits;
+    const size_t ends = (size_t)LLMZ_MIXED_CONTEXTS << m->end_bits;
+    const size_t sizes[TABLES] = {
+        [COUNTERS] = (m->end_start + ends) * sizeof(uint16_t),
+        [MATCH_PLACES] = ((size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS) * sizeof(uint32_t),
+        [MAPS] = LLMZ_MIXED_COUNTER_MAPS * sizeof(uint32_t),
+        [WEIGHTS] = LLMZ_MIXED_WEIGHTS * sizeof(int32_t),
+        [FOLLOWERS] = sizeof(llmz_followers),
+    };
+    for (int i = 0; i < TABLES; i++) {
+        table *t = &m->tables[i];
+        t->bytes = sizes[i];
+        if (i == STAGE_1 || i == STAGE_2 || i == STAGE_WORD) {
+            t->bytes = (size_t)NETWORK_ROWS * LLMZ_STAGE_ROW * sizeof(uint16_t);
+            t->data = llmz_new_stage(NETWORK_ROWS, &t->allocation);
+        } else {
+            t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
+        }
+        if (!t->data)
+            return false;
+    }
+    uint16_t *counters = m->tables[COUNTERS].data;
+    for (size_t i = 0; i < ends; i++)
+        counters[m->end_start + i] = LLMZ_EMPTY_COUNTER;
+    return true;
+}
+
+static void set_learned(llmz_mixed *m, const llmz_mixed_learned *learned)
+{
+    memcpy(m->tables[WEIGHTS].data, learned->weights, m->tables[WEIGHTS].bytes);
+    memcpy(m->final_weights, learned->final_weights, sizeof m->final_weights);
+    memcpy(m->match_maps, learned->match_maps, sizeof m->match_maps);
+    uint32_t *maps = m->tables[MAPS].data;
+    for (size_t i = 0; i < LLMZ_MIXED_COUNTER_MAPS; i++)
+        maps[i] = llmz_packed_cell(learned->counter_maps[i]);
+    for (size_t i = 0; i < 256; i++)
+        memcpy(m->network_map[i], learned->network_map + i * LLMZ_STAGE_BUCKETS, LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
+}
+
+void llmz_mixed_copy_learned(const llmz_mixed *m, llmz_mixed_learned *out)
+{
+    memcpy(out->weights, m->tables[WEIGHTS].data, m->tables[WEIGHTS].bytes);
+    memcpy(out->final_weights, m->final_weights, sizeof m->final_weights);
+    memcpy(out->match_maps, m->match_maps, sizeof m->match_maps);
+    const uint32_t *maps = m->tables[MAPS].data;
+    for (size_t i = 0; i < LLMZ_MIXED_COUNTER_MAPS; i++)
+        out->counter_maps[i] = (uint16_t)maps[i];
+    for (size_t i = 0; i < 256; i++)
+        memcpy(out->network_map + i * LLMZ_STAGE_BUCKETS, m->network_map[i], LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
+}
+
+llmz_mixed *llmz_mixed_new(const llmz_vocabulary *vocabulary, unsigned table_bits, const llmz_mixed_learned *learned,
+                           const uint32_t rates[3])
+{
+    if (!rates)
+        rates = usual_rates;
+    if (table_bits < LLMZ_TABLE_BITS_MIN || table_bits > LLMZ_TABLE_BITS_MAX || rates[0] > LLMZ_RATE_MAX ||
+        rates[1] > LLMZ_RATE_MAX || rates[2] > LLMZ_RATE_MAX ||
+        !llmz_weights_in_range(learned->weights, LLMZ_MIXED_WEIGHTS) ||
+        !llmz_weights_in_range(learned->final_weights, LLMZ_MIXED_FINAL_WEIGHTS))
+        return NULL;
+    llmz_mixed *m = calloc(1, sizeof *m);
+    if (!m || !new_tables(m, table_bits)) {
+        llmz_mixed_free(m);
+        return NULL;
+    }
+    m->vocabulary = vocabulary;
+    m->history.places = m->tables[MATCH_PLACES].data;
+    m->history.place_count = (size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS;
+    m->kernel = llmz_decision_chosen;
+    m->decision.rates = (llmz_rates){rates[0], rates[1], rates[2]};
+    m->decision.inputs[BIAS_INPUT] = BIAS;
+    m->decision.counters = m->tables[COUNTERS].data;
+    m->decision.weights = m->tables[WEIGHTS].data;
+    set_learned(m, learned);
+    return m;
+}
+
+llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
+{
+    llmz_mixed *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = *m;
+    copy->lanes = 0;
+    copy->lane = NULL;
+    copy->history.capacity = m->history.size;
+    copy->history.bytes = malloc((size_t)m->history.size + 1);
+    bool complete = copy->history.bytes != NULL;
+    if (complete && m->history.size > 0)
+        memcpy(copy->history.bytes, m->history.bytes, m->history.size);
+    for (int i = 0; i < TABLES; i++) {
+        table *t = &copy->tables[i];
+        t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
+        if (t->data)
+            memcpy(t->data, m->tables[i].data, t->bytes);
+        complete = complete && t->data;
+    }
+    if (!complete) {
+        llmz_mixed_free(copy);
+        return NULL;
+    }
+    copy->history.places = copy->tables[MATCH_PLACES].data;
+    copy->decision.counters = copy->tables[COUNTERS].data;
+    copy->decision.weights = copy->tables[WEIGHTS].data;
+    return copy;
+}
+
+void llmz_mixed_free(llmz_mixed *m)
+{
+    if (!m)
+        return;
+    for (int i = 0; i < TABLES; i++)
+        free(m->tables[i].allocation);
+    free(m->history.bytes);
+    free(m->lane);
+    free(m);
+}
+
+/* ---- Blocks ---- */
+
+static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < lanes; i++) {
+        if (lane_bytes[i] > LLMZ_BLOCK_BYTES_MAX)
+            return false;
+        total += lane_bytes[i];
+        if (total > LLMZ_BLOCK_BYTES_MAX)
+            return false;
+    }
+    m->set_contexts = llmz_mixed_profile(profile);
+    if (lanes == 0 || !m->set_contexts)
+        return false;
+    uint32_t moved;
+    llmz_lane *lane = calloc(lanes, sizeof *lane);
+    if (!lane || !llmz_extend_history(&m->history, (uint32_t)total, &moved)) {
+        free(lane);
+        return false;
+    }
+    free(m->lane);
+    m->lane = lane;
+    m->lanes = lanes;
+    m->block_start = m->history.size - (uint32_t)total;
+    uint32_t start = m->block_start;
+    for (uint32_t i = 0; i < lanes; i++) {
+        uint32_t end = start + (uint32_t)lane_bytes[i];
+        lane[i].start = lane[i].position = start;
+        lane[i].text.line_start = lane[i].text.previous_line = start;
+        lane[i].end = start = end;
+    }
+    return true;
+}
+
+bool llmz_mixed_begin_encoding(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile, uint8_t *output,
+                               size_t output_size)
+{
+    m->coder = llmz_encoder(output, output_size);
+    return begin_block(m, lanes, lane_bytes, profile);
+}
+
+bool llmz_mixed_begin_decoding(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile,
+                               const uint8_t *data, size_t data_size)
+{
+    m->coder = llmz_decoder(data, data_size);
+    return begin_block(m, lanes, lane_bytes, profile);
+}
+
+bool llmz_mixed_lane_done(const llmz_mixed *m, uint32_t lane)
+{
+    return m->lane[lane].position == m->lane[lane].end;
+}
+
+size_t llmz_mixed_finish(llmz_mixed *m)
+{
+    for (uint32_t lane = 0; lane < m->lanes; lane++)
+        if (!llmz_mixed_lane_done(m, lane))
+            return SIZE_MAX;
+    if (m->coder.decoding)
+        return llmz_ends_right(&m->coder) ? m->coder.size : SIZE_MAX;
+    return llmz_finish_encoding(&m->coder);
+}
+
+const uint8_t *llmz_mixed_text(const llmz_mixed *m)
+{
+    return m->history.bytes + m->block_start;
+}
+
+/* ---- Contexts ---- */
+
+static void ask_for_slots(const llmz_mixed *m, const uint64_t *hashes)
+{
+    for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+        LLMZ_PREFETCH(m->decision.counters + llmz_first_slot(m->bucket_mask, hashes[i]));
+}
+
+static void begin_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t node)
+{
+    m->set_contexts(lane, node, &m->history, m->tables[FOLLOWERS].data, m->contexts);
+    m->kernel->hash_mixed(m->contexts, 1, m->hashes);
+    ask_for_slots(m, m->hashes);
+}
+
+void llmz_mixed_prefetch(const llmz_mixed *m, uint32_t lane)
+{
+    uint64_t contexts[LLMZ_MIXED_CONTEXTS], hashes[LLMZ_MIXED_CONTEXTS];
+    m->set_contexts(&m->lane[lane], 0, &m->history, m->tables[FOLLOWERS].data, contexts);
+    m->kernel->hash_mixed(contexts, 1, hashes);
+    ask_for_slots(m, hashes);
+}
+
+static void find_slots(llmz_mixed *m)
+{
+    for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+        m->slots[i] = llmz_find_slot(m->decision.counters, m->bucket_mask, m->hashes[i]);
+}
+
+static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
+{
+    llmz_text *text = &lane->text;
+    uint8_t *bytes = m->history.bytes;
+    bytes[lane->position++] = (uint8_t)byte;
+    llmz_text_append(text, m->tables[FOLLOWERS].data, byte, lane->position);
+    for (uint32_t i = 0; i < LLMZ_MATCH_MODELS; i++) {
+        uint64_t hash = 0;
+        if (i == 0) {
+            hash = llmz_hash(i, text->last_bytes & 0xFFFFFFFFFFFF);
+        } else if (lane->position - lane->start >= match_minimum[i]) {
+            uint64_t before = 0; /* the eight bytes before the last eight, the first of them lowest */
+            for (uint32_t n = 0; n < 8; n++)
+                before |= (uint64_t)bytes[lane->position - 16 + n] << (8 * n);
+            hash = llmz_hash(text->last_bytes, before);
+        }
+        uint32_t entry = (i << MATCH_TABLE_BITS) + ((uint32_t)(hash >> 20) & (((uint32_t)1 << MATCH_TABLE_BITS) - 1));
+        llmz_follow_match(&lane->matches[i], &m->history, entry, match_minimum[i], lane->start, lane->position);
+    }
+}
+
+/* ---- Decisions ---- */
+
+/* One decision as it stands before the models look at it. */
+typedef struct question {
+    unsigned bit;     /* what to encode */
+    uint32_t network; /* the network's probability of a 1 */
+    uint32_t partial; /* the byte's bits so far after a leading 1, or END_OF_TOKEN */
+    uint32_t index;   /* of the bit, or END_INDEX */
+    uint32_t depth;   /* bytes of the token so far, at most DEEPEST */
+    int guesses[LLMZ_MATCH_MODELS]; /* the bits that the matches expect, -1 for none */
+} question;
+
+static uint32_t hashed_row(uint64_t hash, uint32_t partial)
+{
+    return (uint32_t)(llmz_hash(hash, partial) >> 30) & (NETWORK_ROWS - 1);
+}
+
+static int32_t linear(uint32_t probability)
+{
+    return llmz_shift_right_32((int32_t)probability - LLMZ_ONE / 2, 5);
+}
+
+static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
+{
+    llmz_decision *d = &m->decision;
+    const uint32_t partial = q->partial, end = partial == END_OF_TOKEN;
+    const uint64_t last_bytes = lane->text.last_bytes;
+    const uint32_t c1 = last_bytes & 0xFF, c2 = last_bytes >> 8 & 0xFF;
+    uint16_t *row_1 = (uint16_t *)m->tables[STAGE_1].data + (size_t)(partial | c1 << 8) * LLMZ_STAGE_ROW;
+    uint16_t *row_2 =
+        (uint16_t *)m->tables[STAGE_2].data + (size_t)hashed_row(llmz_hash(77, last_bytes & 0xFFFF), partial) * LLMZ_STAGE_ROW;
+    uint16_t *row_word =
+        (uint16_t *)m->tables[STAGE_WORD].data + (size_t)hashed_row(llmz_hash(79, lane->text.word), partial) * LLMZ_STAGE_ROW;
+    LLMZ_PREFETCH(row_1);
+    LLMZ_PREFETCH(row_2);
+    LLMZ_PREFETCH(row_word);
+
+    uint16_t *match_cells[LLMZ_MATCH_MODELS];
+    uint32_t buckets[LLMZ_MATCH_MODELS];
+    for (uint32_t i = 0; i < LLMZ_MATCH_MODELS; i++) {
+        int32_t *inputs = d->inputs + FIRST_MATCH_INPUT + 2 * i;
+        buckets[i] = llmz_match_bucket(lane->matches[i].length, lane->matches[i].missed);
+        match_cells[i] = NULL;
+        inputs[0] = inputs[1] = 0;
+        if (q->guesses[i] >= 0) {
+            match_cells[i] = &m->match_maps[end * LLMZ_MATCH_MODELS + i][buckets[i]][q->guesses[i]];
+            inputs[0] = llmz_stretch(*match_cells[i]);
+            inputs[1] = linear(*match_cells[i]);
+        }
+    }
+
+    const int32_t network = llmz_stretch(q->network);
+    llmz_stage_reading calibrated = llmz_read_stage(m->network_map[partial], network);
+    llmz_stage_reading by_1 = llmz_read_stage(row_1, network);
+    llmz_stage_reading by_2 = llmz_read_stage(row_2, network);
+    llmz_stage_reading by_word = llmz_read_stage(row_word, network);
+    int32_t *inputs = d->inputs + FIRST_NETWORK_INPUT;
+    inputs[0] = network;
+    inputs[1] = llmz_stretch(calibrated.probability);
+    inputs[2] = linear(q->network);
+    inputs[3] = llmz_stretch(by_1.probability);
+    inputs[4] = llmz_stretch(by_2.probability);
+    inputs[5] = llmz_stretch(by_word.probability);
+
+    uint32_t match_set = 0;
+    if (q->guesses[0] >= 0) {
+        uint32_t length_set = 1 + buckets[0] % 32 / 2;
+        match_set = (length_set < 15 ? length_set : 15) * 4 + (uint32_t)q->guesses[0] + 1;
+    } else {
+        match_set = q->guesses[1] >= 0;
+    }
+    uint32_t confidence = (uint32_t)(network + LLMZ_STRETCH_MAX) * CONFIDENCES / (2 * LLMZ_STRETCH_MAX);
+    confidence = confidence < CONFIDENCES ? confidence : CONFIDENCES - 1;
+    d->sets[0] = MATCH_SETS + match_set;
+    d->sets[1] = PARTIAL_SETS + partial;
+    d->sets[2] = BYTE_SETS + end * 256 + c1;
+    d->sets[3] = NETWORK_SETS + (end * CONFIDENCES + confidence) * 4 + q->depth;
+    d->sets[LLMZ_MIXED_KNOWN] = KNOWN_SETS + q->index;
+    d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(c2);
+    d->maps = (uint32_t *)m->tables[MAPS].data + end * LLMZ_MIXED_CONTEXTS * LLMZ_COUNTER_MAP;
+    d->final_weights = m->final_weights[partial];
+
+    m->kernel->predict_mixed(d);
+    unsigned bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
+    m->kernel->learn_mixed(d, bit);
+    llmz_adapt(calibrated, bit, NETWORK_MAP_RATE);
+    llmz_adapt(by_1, bit, NETWORK_STAGE_RATE);
+    llmz_adapt(by_2, bit, NETWORK_STAGE_RATE);
+    llmz_adapt(by_word, bit, NETWORK_STAGE_RATE);
+    for (uint32_t i = 0; i < LLMZ_MATCH_MODELS; i++)
+        if (match_cells[i])
+            *match_cells[i] = llmz_adapted(*match_cells[i], bit, MATCH_RATE);
+    return bit;
+}
+
+/* ---- Tokens ---- */
+
+/* Tokens that begin with what is coded of the present one: [low, high). */
+typedef struct token_range {
+    uint32_t low, high;
+} token_range;
+
+/* The first token of a range whose byte at `depth` is at least `value`. */
+static uint32_t lower_bound(const llmz_vocabulary *v, token_range range, uint32_t depth, uint32_t value)
+{
+    const uint8_t *bytes = v->bytes + (size_t)depth * v->size;
+    uint32_t low = range.low, length = range.high - range.low;
+    while (length > 0) {
+        uint32_t half = length >> 1;
+        bool below = bytes[low + half] < value;
+        low = below ? low + half + 1 : low;
+        length = below ? length - half - 1 : half;
+    }
+    return low;
+}
+
+/* Probability of tokens with frequency sum `part` among those with `total`, where neither part is empty. */
+static uint32_t share(uint32_t part, uint32_t total)
+{
+    uint32_t probability = (uint32_t)(((uint64_t)part << 16) / total);
+    return probability < 1 ? 1 : probability < LLMZ_ONE ? probability : LLMZ_ONE - 1;
+}
+
+/* Sum up, by first byte, the frequencies of tokens that cannot follow: where the last token and that byte make a longer token,
+ * longest match would have taken it. */
+static void exclude_impossible(llmz_mixed *m, uint32_t last_node, const int32_t *cumulative)
+{
+    const llmz_vocabulary *v = m->vocabulary;
+    uint32_t running = 0;
+    if (last_node > 0) {
+        const uint16_t *children = v->children[last_node];
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            m->excluded[byte] = running;
+            if (children[byte] > 0 && v->token_at[children[byte]] >= 0)
+                running += (uint32_t)(cumulative[v->first_of_byte[byte + 1]] - cumulative[v->first_of_byte[byte]]);
+        }
+        m->excluded[256] = running;
+    }
+    if (running == 0 || running >= (uint32_t)cumulative[v->size])
+        memset(m->excluded, 0, sizeof m->excluded);
+}
+
+/* Code the byte at `depth` of a token; returns it, or -1 where the token cannot be. */
+static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint32_t depth, token_range *range,
+                     const int32_t *cumulative)
+{
+    const llmz_vocabulary *v = m->vocabulary;
+    llmz_decision *d = &m->decision;
+    const uint32_t to_code = v->bytes[(size_t)depth * v->size + token];
+    uint32_t expected[LLMZ_MATCH_MODELS];
+    for (int i = 0; i < LLMZ_MATCH_MODELS; i++)
+        expected[i] = lane->matches[i].length > 0 ? llmz_expected_byte(&lane->matches[i], &m->history) | 256 : 0;
+    question q = {.depth = depth < DEEPEST ? depth : DEEPEST, .partial = 1};
+    uint32_t within = 1;
+    for (q.index = 0; q.index < 8; q.index++) {
+        const uint32_t shift = 7 - q.index;
+        if (q.index == 4) {
+            m->kernel->hash_mixed(m->contexts, q.partial, m->hashes);
+            ask_for_slots(m, m->hashes);
+            within = 1;
+        }
+        if (q.index == 0 || q.index == 4)
+            find_slots(m);
+        for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+            d->places[i] = m->slots[i] + within;
+        /* The network: tokens that go on with a 1 bit, of those that are left. */
+        const uint32_t upper = (q.partial << 1 | 1) << shift & 0xFF;
+        const uint32_t boundary = depth == 0 ? v->first_of_byte[upper] : lower_bound(v, *range, depth, upper);
+        uint32_t total = (uint32_t)(cumulative[range->high] - cumulative[range->low]);
+        uint32_t ones = (uint32_t)(cumulative[range->high] - cumulative[boundary]);
+        if (depth == 0) {
+            const uint32_t first = q.partial << (shift + 1) & 0xFF, after = first + (2u << shift);
+            total -= m->excluded[after] - m->excluded[first];
+            ones -= m->excluded[after] - m->excluded[first + (1u << shift)];
+        }
+        q.bit = to_code >> shift & 1;
+        unsigned bit;
+        if (ones == total || ones == 0) {
+            bit = ones == total;
+            if (!m->coder.decoding && bit != q.bit)
+                return -1;
+            m->kernel->count_mixed(d, bit);
+        } else {
+            q.network = share(ones, total);
+            for (int i = 0; i < LLMZ_MATCH_MODELS; i++)
+                q.guesses[i] = expected[i] >> (shift + 1) == q.partial ? (int)(expected[i] >> shift & 1) : -1;
+            bit = decide(m, lane, &q);
+        }
+        if (bit)
+            range->low = boundary;
+        else
+            range->high = boundary;
+        q.partial = q.partial << 1 | bit;
+        within = within << 1 | bit;
+    }
+    return q.partial & 0xFF;
+}
+
+/* Code whether the first token of a range, all of whose bytes are coded, is the one. */
+static bool code_end(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint32_t depth, token_range range, uint32_t node,
+                     const int32_t *cumulative)
+{
+    const uint16_t *children = m->vocabulary->children[node];
+    const uint32_t end_mask = ((uint32_t)1 << m->end_bits) - 1;
+    uint64_t hashes[LLMZ_MIXED_CONTEXTS];
+    m->kernel->hash_mixed(m->contexts, node, hashes);
+    for (uint32_t i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+        m->decision.places[i] = m->end_start + (i << m->end_bits) + ((uint32_t)(hashes[i] >> 24) & end_mask);
+    uint32_t total = (uint32_t)(cumulative[range.high] - cumulative[range.low]);
+    uint32_t ends = (uint32_t)(cumulative[range.low + 1] - cumulative[range.low]);
+    question q = {
+        .bit = token == range.low,
+        .network = share(ends, total),
+        .partial = END_OF_TOKEN,
+        .index = END_INDEX,
+        .depth = depth < DEEPEST ? depth : DEEPEST,
+    };
+    for (int i = 0; i < LLMZ_MATCH_MODELS; i++) {
+        const llmz_match *match = &lane->matches[i];
+        q.guesses[i] = match->length > 0 ? children[llmz_expected_byte(match, &m->history)] == 0 : -1;
+    }
+    return decide(m, lane, &q);
+}
+
+static int32_t code_token(llmz_mixed *m, llmz_lane *lane, uint32_t token, const int32_t *cumulative)
+{
+    const llmz_vocabulary *v = m->vocabulary;
+    token_range range = {0, v->size};
+    uint32_t node = 0;
+    begin_byte(m, lane, 0);
+    exclude_impossible(m, lane->last_node, cumulative);
+    for (uint32_t depth = 0;;) {
+        if (lane->position == lane->end)
+            return -1;
+        int byte = code_byte(m, lane, token, depth, &range, cumulative);
+        if (byte < 0 || m->coder.failed)
+            return -1;
+        node = v->children[node][byte];
+        depth++;
+        append(m, lane, (unsigned)byte);
+        lane->last_node = node;
+        if (range.high - range.low == 1 && v->lengths[range.low] == depth)
+            return (int32_t)range.low;
+        begin_byte(m, lane, node);
+        if (v->lengths[range.low] == depth) {
+            if (code_end(m, lane, token, depth, range, node, cumulative))
+                return (int32_t)range.low;
+            range.low++;
+        }
+    }
+}
+
+int32_t llmz_mixed_code(llmz_mixed *m, uint32_t lane, int32_t token, const int32_t *cumulative)
+{
+    llmz_lane *l = &m->lane[lane];
+    int32_t coded = code_token(m, l, m->coder.decoding ? 0 : (uint32_t)token, cumulative);
+    if (coded < 0 || m->coder.failed || (!m->coder.decoding && coded != token))
+        return -1;
+    l->tokens[2] = l->tokens[1];
+    l->tokens[1] = l->tokens[0];
+    l->tokens[0] = (uint32_t)coded + 1;
+    return coded;
+}

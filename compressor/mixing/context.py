@@ -1,0 +1,135 @@
+"""Context mode of a block: models that learn from the text alone and live on from block to block.
+
+Before a file, they read a primer: 62 KB of text of several kinds that the shipped model wrote.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmzip.core import _native
+from llmzip.errors import LlmzError
+from llmzip.mixing.logistic import WEIGHT_ONE, untrained_counter_maps, untrained_match_map
+from llmzip.progress import Progress
+
+CONTEXTS = 12
+MIXERS = 3
+SETS, INPUTS = 560, 32
+RATES = (6, 2)
+"""Learning rates of the mixers and of the last one."""
+
+_SLICE_BYTES = 1 << 16
+"""Bytes between two reports of progress."""
+_LARGEST_KEPT_TABLE = 20
+"""Models that have read the primer are kept for the next file up to this size: 32 MB."""
+
+
+class ContextLearnedState(NamedTuple):
+    """Mixers and maps: what ships primed."""
+
+    weights: NDArray[np.int32]
+    """``[SETS, INPUTS]``, 16 fraction bits, within +-8."""
+    final_weights: NDArray[np.int32]
+    """``[256, MIXERS]``, by partial byte."""
+    counter_maps: NDArray[np.uint16]
+    """``[CONTEXTS, 16, 32]``: probability by count and stretched counter."""
+    match_map: NDArray[np.uint16]
+    """``[64, 2]``: by length bucket and recent misses, and expected bit."""
+
+
+def new_learned_state() -> ContextLearnedState:
+    """Untrained mixers and maps."""
+    weights = np.zeros((SETS, INPUTS), np.int32)
+    weights[:, : 2 * CONTEXTS] = WEIGHT_ONE // 8
+    weights[:, 2 * CONTEXTS : 2 * CONTEXTS + 3] = WEIGHT_ONE // 4
+    return ContextLearnedState(
+        weights,
+        np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
+        untrained_counter_maps(CONTEXTS),
+        untrained_match_map(),
+    )
+
+
+@functools.cache
+def shipped_state() -> ContextLearnedState:
+    with resources.files("llmzip").joinpath("data/context.npz").open("rb") as file, np.load(file) as arrays:
+        return ContextLearnedState(*(arrays[name] for name in ContextLearnedState._fields))
+
+
+def _read_primer(table_bits: int) -> Any:
+    """Models of the core that have read the primer, with the mixers and maps that ship."""
+    text = resources.files("llmzip").joinpath("data/primer.txt").read_bytes()
+    models = _native.context_new(table_bits, RATES, *shipped_state())
+    _native.context_begin_encoding(models, text, 0, 2 * len(text))
+    _native.context_code(models, len(text))
+    _native.context_finish(models)
+    _native.context_set_learned(models, *shipped_state())
+    return models
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_models(table_bits: int) -> Any:
+    return _read_primer(table_bits)
+
+
+class ContextCoder:
+    """Adaptive models of one member, or of one block where blocks are independent.
+
+    Args:
+        table_bits: logarithm of the buckets of counters (32 bytes each), 10 to 25.
+        learned: mixers and maps to start from; None takes those that ship.
+
+    Raises:
+        ValueError: an array or number is out of range.
+    """
+
+    def __init__(self, table_bits: int, learned: ContextLearnedState | None = None) -> None:
+        self.table_bits = table_bits
+        if table_bits <= _LARGEST_KEPT_TABLE:
+            self._core = _native.context_copy(_kept_models(table_bits))
+        else:
+            self._core = _read_primer(table_bits)
+        if learned is not None:
+            _native.context_set_learned(self._core, *learned)
+
+    def learned(self) -> ContextLearnedState:
+        """A copy of the mixers and maps as they are now."""
+        state = new_learned_state()
+        _native.context_learned(self._core, *state)
+        return state
+
+    def encode(self, plain: bytes, profile: int, progress: Progress) -> bytes | None:
+        """Code a block of at most 64 MiB; None if it would grow."""
+        _native.context_begin_encoding(self._core, plain, profile, len(plain))
+        return self._code(len(plain), progress)
+
+    def decode(self, data: bytes, plain_length: int, profile: int, progress: Progress) -> bytes:
+        """Undo :meth:`encode`.
+
+        Raises:
+            LlmzError: the data is damaged.
+        """
+        try:
+            _native.context_begin_decoding(self._core, plain_length, profile, data)
+        except (ValueError, OverflowError) as error:
+            raise LlmzError("a block's contexts make no sense") from error
+        plain = self._code(plain_length, progress)
+        if plain is None:
+            raise LlmzError("coded data is damaged")
+        return plain
+
+    def _code(self, plain_length: int, progress: Progress) -> bytes | None:
+        left = plain_length
+        while left:
+            now_left = _native.context_code(self._core, _SLICE_BYTES)
+            if now_left is None:
+                return None
+            progress.advance(left - now_left)
+            left = now_left
+        result: bytes | None = _native.context_finish(self._core)
+        return result

@@ -1,0 +1,577 @@
+"""Mixed mode and context mode in plain Python, as docs/format.md has them: slow, and every number a plain integer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from typing import Any
+
+ONE = 1 << 16
+MAX = 11 << 8
+MASK = (1 << 64) - 1
+
+
+def _squash_table() -> list[int]:
+    with localcontext() as context:
+        context.prec = 30
+        values = [int(ONE / (1 + (Decimal(-x) / 256).exp())) for x in range(-MAX, MAX + 1)]
+    return [min(max(value, 1), ONE - 1) for value in values]
+
+
+SQUASHED = _squash_table()
+
+
+def squash(x: int) -> int:
+    return SQUASHED[x + MAX]
+
+
+def _stretch_table() -> list[int]:
+    table, above = [], -MAX
+    for p in range(ONE):
+        while above <= MAX and squash(above) <= p:
+            above += 1
+        table.append(max(above - 1, -MAX))
+    return table
+
+
+STRETCHED = _stretch_table()
+
+
+def clip(x: int, low: int, high: int) -> int:
+    return min(max(x, low), high)
+
+
+def hash_pair(a: int, b: int) -> int:
+    h = ((a + 0x632BE5AB) * 0x2545F4914F6CDD1D + (b + 0x1234567) * 0x1B873593CC9E2D51) & MASK
+    return (h ^ (h >> 29)) * 0x2545F4914F6CDD1D & MASK
+
+
+def adapt(cells: list[int], at: int, bit: int, rate: int) -> None:
+    cells[at] += ((ONE - 1) * bit - cells[at]) >> rate
+
+
+class Decoder:
+    """The arithmetic decoder."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.cursor, self.low, self.high = data, 4, 0, 0xFFFFFFFF
+        self.window = int.from_bytes((data + bytes(4))[:4], "big")
+
+    def bit(self, probability: int) -> int:
+        middle = self.low + ((self.high - self.low) * probability >> 16)
+        bit = int(self.window <= middle)
+        self.low, self.high = (self.low, middle) if bit else (middle + 1, self.high)
+        while self.low >> 24 == self.high >> 24:
+            byte = self.data[self.cursor] if self.cursor < len(self.data) else 0
+            self.cursor += 1
+            self.window = (self.window << 8 & 0xFFFFFFFF) | byte
+            self.low = self.low << 8 & 0xFFFFFFFF
+            self.high = (self.high << 8 & 0xFFFFFFFF) | 255
+        return bit
+
+    def at_end(self) -> bool:
+        return len(self.data) == self.cursor - 4 + (self.low > 0)
+
+
+class Counters:
+    """The hash table of counters: a bucket has a check, and 15 counters ``[probability, count]``."""
+
+    def __init__(self, table_bits: int) -> None:
+        self.mask = (1 << table_bits) - 1
+        self.checks = [0] * (1 << table_bits)
+        self.buckets = [[[2048, 0] for _ in range(16)] for _ in range(1 << table_bits)]
+
+    def find(self, hashed: int) -> list[list[int]]:
+        check = (hashed >> 44 & 0xFFFF) | 1
+        first = hashed >> 8 & self.mask
+        second = first ^ 1
+        for bucket in (first, second):
+            if self.checks[bucket] == check:
+                return self.buckets[bucket]
+        counts = [self.buckets[bucket][1][1] for bucket in (first, second)]
+        chosen = first
+        if counts[1] < counts[0]:
+            chosen = second
+        elif counts[0] and counts[1]:
+            self.buckets[second][1][1] -= 1
+        self.checks[chosen] = check
+        for counter in self.buckets[chosen]:  # in place: another context may have just found this bucket
+            counter[:] = 2048, 0
+        return self.buckets[chosen]
+
+
+def count(counter: list[int], bit: int) -> None:
+    p, n = counter
+    counter[:] = p + ((4095 * bit - p) * (2 * ONE // (2 * n + 3)) >> 16), min(n + 1, 15)
+
+
+class Stage:
+    """Rows of adaptive maps over stretched probabilities."""
+
+    def __init__(self, rows: list[list[int]] | None = None) -> None:
+        self.fresh = [SQUASHED[min(245 * i, 2 * MAX)] for i in range(24)]
+        self.rows: dict[int, list[int]] = dict(enumerate(rows or []))
+
+    def read(self, row: int, stretched: int) -> tuple[int, Callable[[int, int], None]]:
+        cells = self.rows.setdefault(row, list(self.fresh))
+        low, part = divmod(stretched + MAX, 245)
+        nearest = low + (2 * part > 245)
+        value = (cells[low] * (245 - part) + cells[low + 1] * part) // 245
+        return value, lambda bit, rate: adapt(cells, nearest, bit, rate)
+
+
+def byte_class(byte: int) -> int:
+    character = chr(byte)
+    if byte >= 128:
+        return 14 if byte >= 192 else 15
+    if "a" <= character <= "z":
+        return 5
+    if "A" <= character <= "Z":
+        return 4
+    for number, members in (
+        (3, "0123456789"), (2, " "), (1, "\n\r"), (6, ".!?"), (7, ",;:"), (8, "\"'`"), (9, "([{"), (10, ")]}"),
+        (11, "<>"), (12, "/\\|"),
+    ):  # fmt: skip
+        if character in members:
+            return number
+    return 0 if byte < 32 else 13
+
+
+class Match:
+    def __init__(self) -> None:
+        self.pointer = self.length = self.missed = 0
+
+    def follow(self, text: Text, minimum: int, places: dict[Any, int], key: Any) -> None:
+        """``places`` holds the place after what a hash last stood for; ``key`` is that hash."""
+        data, position = text.data, text.position
+        if self.length:
+            if data[self.pointer] == data[position - 1]:
+                self.pointer += 1
+                self.length = min(self.length + 1, 65535) if self.pointer < len(data) else 0
+                if self.missed and self.length >= 16:
+                    self.missed -= 1
+            else:
+                self.length, self.missed = 0, 8
+        if position - text.start < minimum:
+            return
+        candidate = places.get(key, 0)
+        if not self.length and 0 < candidate < len(data):
+            same = 0
+            while (
+                same < min(32, candidate, position - text.start)
+                and data[candidate - 1 - same] == data[position - 1 - same]
+            ):
+                same += 1
+            if same >= minimum:
+                self.pointer, self.length = candidate, same
+        places[key] = position
+
+    def bucket(self) -> int:
+        n = self.length
+        if n == 0:
+            return 0
+        if n < 16:
+            bucket = n
+        elif n < 64:
+            bucket = 16 + (n - 16) // 4
+        else:
+            bucket = 28 + (n >= 128) + (n >= 512) + (n >= 4096)
+        return bucket + 32 * (self.missed > 0)
+
+
+class Text:
+    """What is remembered of a text that is written to ``data`` from ``start`` on."""
+
+    def __init__(self, data: bytearray, start: int, of_one: list[int], of_two: dict[int, int]) -> None:
+        self.data, self.start, self.position = data, start, start
+        self.of_one, self.of_two = of_one, of_two
+        self.c8 = self.folded = self.format = self.word = self.word_1 = self.word_2 = self.head = self.tag = 0
+        self.in_tag = self.field = self.indent = 0
+        self.line = self.previous = start
+
+    def append(self, byte: int) -> None:
+        c1, kind = self.c8 & 255, byte_class(byte)
+        letter = kind in (4, 5, 14, 15)
+        folded = byte + 32 if kind == 4 else byte
+        self.of_one[c1] = (self.of_one[c1] << 8 | byte) & 0xFFFFFF
+        self.of_two[self.c8 & 0xFFFF] = (self.of_two.get(self.c8 & 0xFFFF, 0) << 8 | byte) & 0xFFFF
+        self.data[self.position] = byte
+        self.position += 1
+        self.c8 = (self.c8 << 8 | byte) & MASK
+        self.folded = (self.folded << 8 | folded) & MASK
+        if letter:
+            self.word = hash_pair(self.word, folded)
+        elif self.word:
+            self.word, self.word_1, self.word_2 = 0, self.word, self.word_1
+        if not (kind == 3 and 48 <= c1 <= 57):
+            self.format = (self.format << 8 | {5: 97, 4: 65, 3: 48}.get(kind, byte)) & MASK
+        column = self.position - self.line
+        if byte == 10:
+            self.previous, self.line = self.line, self.position
+            self.head = self.field = self.indent = 0
+        elif column <= 4 or (column <= 12 and letter and c1 != 32):
+            self.head = hash_pair(self.head, byte)
+        if byte == 32 and self.indent == column - 1:
+            self.indent = column
+        self.field += kind in (7, 12) or byte == 9
+        if byte == 60:
+            self.in_tag, self.tag = 1, 0
+        elif byte == 62:
+            self.in_tag = 0
+        elif self.in_tag == 1:
+            if letter or byte == 47:
+                self.tag = hash_pair(self.tag, byte)
+            else:
+                self.in_tag = 2
+
+    def above(self) -> tuple[int, int, int]:
+        """The column, at most 255; the bytes above this place and after that one, 0 where there are none."""
+        column = self.position - self.line
+        at = self.previous + column
+        return (
+            min(column, 255),
+            self.data[at] if at < self.line else 0,
+            self.data[at + 1] if at + 1 < self.line else 0,
+        )
+
+
+class Mixers:
+    """Weights of several mixers and of the one that combines them; counter maps."""
+
+    def __init__(self, learned: Any, rates: tuple[int, int, int]) -> None:
+        self.weights = learned.weights.tolist()
+        self.final = learned.final_weights.tolist()
+        self.maps = learned.counter_maps.tolist()
+        self.rates, self.age = rates, 0
+
+    def decide(
+        self, counters: list[list[int]], maps: list[list[list[int]]],
+        others: Callable[[int], tuple[list[int], list[int]]], partial: int, direct: bool, code: Callable[[int], int],
+    ) -> int:  # fmt: skip
+        """Code a bit with ``code``, which gets a stretched probability.
+
+        Args:
+            maps: of each counter.
+            others: further inputs and the rows of weights, by how many of the first seven counters know anything.
+        """
+        inputs, cells = [], []
+        for own, (p, n) in zip(maps, counters, strict=True):
+            stretched = STRETCHED[p << 4 | 8]
+            bucket = clip((stretched + 2048) >> 7, 0, 31)
+            if direct:
+                inputs.append(stretched * n >> 4)
+            inputs.append(STRETCHED[own[n][bucket]] if n else 0)
+            if n:
+                cells.append((own[n], bucket))
+        more, rows = others(sum(n > 0 for _, n in counters[:7]))
+        inputs += more
+        final = self.final[partial]
+        outputs = []
+        for row in rows:
+            total = sum(x * w >> 8 for x, w in zip(inputs, self.weights[row], strict=False))
+            outputs.append(clip(total >> 8, -MAX + 1, MAX - 1))
+        stretched = clip(sum(x * w for x, w in zip(outputs, final, strict=True)) >> 16, -MAX + 1, MAX - 1)
+        bit = code(stretched)
+        error = (ONE * bit - squash(stretched)) * self.rates[1] >> 4
+        rate = self.rates[0] + self.rates[2] * ONE // (ONE + self.age)
+        self.age += 1
+        for m, row in enumerate(rows):
+            final[m] += (outputs[m] * error + ONE // 2) >> 16
+            own_error = (ONE * bit - squash(outputs[m])) * rate >> 4
+            weights = self.weights[row]
+            for i, x in enumerate(inputs):
+                weights[i] = clip(weights[i] + ((x * own_error + ONE // 2) >> 16), 1 - (8 << 16), (8 << 16) - 1)
+        for cell_row, bucket in cells:
+            adapt(cell_row, bucket, bit, 7)
+        for counter in counters:
+            count(counter, bit)
+        return bit
+
+
+def match_inputs(cells: list[int] | None, guess: int) -> list[int]:
+    return [STRETCHED[cells[guess]], (cells[guess] - ONE // 2) >> 5] if cells else [0, 0]
+
+
+class ContextReference:
+    """Context mode without a primer."""
+
+    def __init__(self, table_bits: int, learned: Any) -> None:
+        self.mixers = Mixers(learned, (6, 2, 0))
+        self.match_map = learned.match_map.tolist()
+        self.counters = Counters(table_bits)
+        self.stage_1, self.stage_2 = Stage(), Stage()
+
+    def decode(self, data: bytes, length: int) -> bytes | None:
+        coder = Decoder(data)
+        text = Text(bytearray(length), 0, [0] * 256, {})
+        match, places = Match(), dict[int, int]()
+        for _ in range(length):
+            text.append(self._byte(coder, text, match))
+            hashed = hash_pair(1, text.c8 & 0xFFFFFFFFFFFF)
+            match.follow(text, 6, places, hashed >> 20 & (1 << 18) - 1)
+        return bytes(text.data) if coder.at_end() else None
+
+    def _contexts(self, text: Text) -> list[int]:
+        c8, c1, word = text.c8, text.c8 & 255, text.word
+        column, above, _ = text.above()
+        orders = [hash_pair(n, c8 & ((1 << 8 * n) - 1)) for n in range(1, 7)]
+        return [
+            *orders,
+            hash_pair(7, hash_pair(word, c1)),
+            hash_pair(8, hash_pair(word, text.word_1)),
+            hash_pair(9, above << 16 | column << 8 | c1),
+            hash_pair(10, hash_pair(text.tag, text.in_tag * 256 + c1) + word & MASK),
+            hash_pair(11, text.of_two.get(c8 & 0xFFFF, 0) << 8 | c1),
+            hash_pair(12, text.format & 0xFFFFFFFFFF),
+        ]
+
+    def _byte(self, coder: Decoder, text: Text, match: Match) -> int:
+        contexts = self._contexts(text)
+        c1, pair = text.c8 & 255, hash_pair(77, text.c8 & 0xFFFF)
+        partial = within = 1
+        for index in range(8):
+            if index % 4 == 0:
+                buckets = [self.counters.find(hash_pair(c + i & MASK, partial)) for i, c in enumerate(contexts)]
+                within = 1
+            guess = -1
+            expected = text.data[match.pointer] | 256 if match.length else 0
+            if expected >> (8 - index) == partial:
+                guess = expected >> (7 - index) & 1
+            cells = self.match_map[match.bucket()] if guess >= 0 else None
+            row = (1 + match.bucket() % 32 // 2) * 2 + guess if guess >= 0 else 0
+            row_2 = (pair + partial * 0x9E3779B97F4A7C1 & MASK) >> 30 & 0xFFFF
+            learn: list[Callable[[int, int], None]] = []
+
+            def code(stretched: int, row_2: int = row_2, learn: list = learn, partial: int = partial) -> int:
+                p1, learn_1 = self.stage_1.read(partial | c1 << 8, stretched)
+                p2, learn_2 = self.stage_2.read(row_2, stretched)
+                learn[:] = learn_1, learn_2
+                return coder.bit(clip((2 * squash(stretched) + p1 + p2 + 2) >> 2, 1, ONE - 1))
+
+            inputs, rows = [*match_inputs(cells, guess), 0, 256], [row, 48 + c1, 304 + partial]
+            others = functools.partial(lambda inputs, rows, known: (inputs, rows), inputs, rows)
+            bit = self.mixers.decide(
+                [bucket[within] for bucket in buckets], self.mixers.maps, others, partial, True, code
+            )
+            for stage in learn:
+                stage(bit, 6)
+            if cells:
+                adapt(cells, guess, bit, 6)
+            partial, within = partial << 1 | bit, within << 1 | bit
+        return partial & 255
+
+
+class MixedReference:
+    """Mixed mode of one block with fresh models.
+
+    Args:
+        vocabulary: its tokens in order.
+        frequencies: cumulative, by the last token.
+    """
+
+    def __init__(
+        self, vocabulary: list[bytes], frequencies: Callable[[int], list[int]], start_token: int, table_bits: int,
+        learned: Any,
+    ) -> None:  # fmt: skip
+        self.vocabulary, self.frequencies, self.start_token = vocabulary, frequencies, start_token
+        self.known = set(vocabulary)
+        self.prefixes = {token[:n] for token in vocabulary for n in range(1, len(token) + 1)}
+        self.nodes = self._number_nodes()
+        self.mixers = Mixers(learned, (6, 2, 16))
+        self.match_maps = learned.match_maps.tolist()
+        self.network_map = Stage(learned.network_map.tolist())
+        self.stages = Stage(), Stage(), Stage()
+        self.counters = Counters(table_bits)
+        self.end_bits = clip(table_bits - 4, 12, 18)
+        self.ends: dict[tuple[int, int], list[int]] = {}
+        self.of_one, self.of_two = [0] * 256, dict[int, int]()
+        self.places: tuple[dict, dict] = ({}, {})
+
+    def _number_nodes(self) -> dict[bytes, int]:
+        nodes = {b"": 0}
+        for token in self.vocabulary:
+            for n in range(1, len(token) + 1):
+                nodes.setdefault(token[:n], len(nodes))
+        return nodes
+
+    def decode(self, data: bytes, lane_bytes: list[int]) -> bytes | None:
+        self.coder = Decoder(data)
+        text = bytearray(sum(lane_bytes))
+        lanes, start = [], 0
+        for length in lane_bytes:
+            lanes.append(_Lane(Text(text, start, self.of_one, self.of_two), start + length, self.start_token))
+            start += length
+        while any(lane.text.position < lane.end for lane in lanes):
+            for lane in lanes:
+                if lane.text.position < lane.end:
+                    self._token(lane)
+        return bytes(text) if self.coder.at_end() else None
+
+    def _token(self, lane: _Lane) -> None:
+        cumulative = self.frequencies(lane.token)
+        low, high, done = 0, len(self.vocabulary), b""
+        self._contexts(lane, done)
+        while True:
+            byte, low, high = self._byte(lane, done, low, high, cumulative)
+            done += bytes([byte])
+            lane.append(byte, self.places)
+            lane.so_far = done
+            if high - low == 1 and self.vocabulary[low] == done:
+                break
+            self._contexts(lane, done)
+            if self.vocabulary[low] == done:
+                if self._end(lane, done, low, high, cumulative):
+                    break
+                low += 1
+        lane.tokens = [low + 1, *lane.tokens[:2]]
+        lane.token = low
+
+    def _contexts(self, lane: _Lane, done: bytes) -> None:
+        t, (match, _) = lane.text, lane.matches
+        c8, c1, word, node = t.c8, t.c8 & 255, t.word, self.nodes[done]
+        boundary = int(not done)
+        column, above, above_next = t.above()
+        t1, t2, t3 = lane.tokens
+        expected = t.data[match.pointer] if match.length else 256
+
+        def order(n: int) -> int:
+            return c8 & ((1 << 8 * n) - 1)
+
+        self.contexts = [
+            *(hash_pair(n, order(n) << 1 | boundary) for n in range(1, 6)),
+            hash_pair(6, order(6)),
+            hash_pair(7, c8),
+            hash_pair(8 + boundary, hash_pair(word, c1)),
+            hash_pair(10, hash_pair(word, t.word_1)),
+            hash_pair(11, hash_pair(word, t.word_2 + c1 & MASK)),
+            hash_pair(12, hash_pair(hash_pair(word, t.word_1), t.word_2)),
+            hash_pair(13, c8 & 0xFFFF00),
+            hash_pair(14, c8 & 0xFF00FF),
+            hash_pair(15, c8 & 0xFFFFFF00),
+            hash_pair(16, t.of_one[c1] << 8 | c1),
+            hash_pair(17, t.of_two.get(c8 & 0xFFFF, 0) << 8 | c1),
+            hash_pair(18, column << 16 | above << 8 | c1),
+            hash_pair(19, above << 16 | above_next << 8 | c1),
+            hash_pair(20, hash_pair(t.head, word + c1 & MASK)),
+            hash_pair(21, hash_pair(t.tag, t.in_tag * 256 + c1) + word & MASK),
+            hash_pair(22, t.format),
+            hash_pair(23, hash_pair(t.format & 0xFFFFFFFF, t.field) + c1 & MASK),
+            hash_pair(24, hash_pair(t1, node)),
+            hash_pair(25, hash_pair(hash_pair(t1, t2), node)),
+            hash_pair(26, hash_pair(hash_pair(t1, t2), hash_pair(t3, node))),
+            hash_pair(27, expected << 16 | min(match.length, 32) << 8 | c1),
+            hash_pair(28, t.folded & 0xFFFFFFFFFF),
+            hash_pair(29, min(t.indent, 255) << 16 | (c8 >> 8 & 255) << 8 | c1),
+        ]
+
+    def _byte(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> tuple[int, int, int]:
+        depth, partial, within = len(done), 1, 1
+        left = range(low, high)
+        frequency = {
+            token: cumulative[token + 1] - cumulative[token]
+            for token in left
+            if depth or not self._impossible(lane.so_far, self.vocabulary[token])
+        }
+        if not frequency:  # every token would be impossible, so none is
+            frequency = {token: cumulative[token + 1] - cumulative[token] for token in left}
+        for index in range(8):
+            shift = 7 - index
+            if index % 4 == 0:
+                buckets = [self.counters.find(hash_pair(c + i & MASK, partial)) for i, c in enumerate(self.contexts)]
+                within = 1
+            ones = sum(f for token, f in frequency.items() if self.vocabulary[token][depth] >> shift & 1)
+            total = sum(frequency.values())
+            counters = [bucket[within] for bucket in buckets]
+            if ones in (0, total):
+                bit = int(ones == total)
+                for counter in counters:
+                    count(counter, bit)
+            else:
+                guesses = []
+                for match in lane.matches:
+                    expected = lane.text.data[match.pointer] | 256 if match.length else 0
+                    guesses.append(expected >> shift & 1 if expected >> (shift + 1) == partial else -1)
+                bit = self._decide(lane, counters, ones, total, partial, index, min(depth, 3), guesses)
+            frequency = {
+                token: f for token, f in frequency.items() if self.vocabulary[token][depth] >> shift & 1 == bit
+            }
+            partial, within = partial << 1 | bit, within << 1 | bit
+        so_far = done + bytes([partial & 255])
+        fitting = [token for token in left if self.vocabulary[token].startswith(so_far)]
+        return partial & 255, fitting[0], fitting[-1] + 1
+
+    def _impossible(self, last: bytes, token: bytes) -> bool:
+        return last != b"" and last + token[:1] in self.known
+
+    def _end(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> int:
+        counters = []
+        for i, c in enumerate(self.contexts):
+            place = hash_pair(c + i & MASK, self.nodes[done]) >> 24 & (1 << self.end_bits) - 1
+            counters.append(self.ends.setdefault((i, place), [2048, 0]))
+        guesses = [
+            int(done + lane.text.data[match.pointer : match.pointer + 1] not in self.prefixes) if match.length else -1
+            for match in lane.matches
+        ]
+        ends, total = cumulative[low + 1] - cumulative[low], cumulative[high] - cumulative[low]
+        return self._decide(lane, counters, ends, total, 0, 8, min(len(done), 3), guesses)
+
+    def _decide(
+        self, lane: _Lane, counters: list[list[int]], part: int, total: int, partial: int, index: int, depth: int,
+        guesses: list[int],
+    ) -> int:  # fmt: skip
+        end = int(partial == 0)
+        c8 = lane.text.c8
+        c1, c2 = c8 & 255, c8 >> 8 & 255
+        network = clip((part << 16) // total, 1, ONE - 1)
+        stretched = STRETCHED[network]
+        rows = (
+            partial | c1 << 8,
+            hash_pair(hash_pair(77, c8 & 0xFFFF), partial) >> 30 & 0xFFFF,
+            hash_pair(hash_pair(79, lane.text.word), partial) >> 30 & 0xFFFF,
+        )
+        calibrated, learn_calibrated = self.network_map.read(partial, stretched)
+        readings = [stage.read(row, stretched) for stage, row in zip(self.stages, rows, strict=True)]
+        buckets = [match.bucket() for match in lane.matches]
+        cells = [
+            self.match_maps[2 * end + i][bucket] if guess >= 0 else None
+            for i, (bucket, guess) in enumerate(zip(buckets, guesses, strict=True))
+        ]
+        inputs = [
+            *match_inputs(cells[0], guesses[0]), *match_inputs(cells[1], guesses[1]),
+            stretched, STRETCHED[calibrated], (network - ONE // 2) >> 5, *(STRETCHED[p] for p, _ in readings), 256,
+        ]  # fmt: skip
+        match_row = int(guesses[1] >= 0)
+        if guesses[0] >= 0:
+            match_row = min(15, 1 + buckets[0] % 32 // 2) * 4 + guesses[0] + 1
+        confidence = min(23, (stretched + MAX) * 24 // (2 * MAX))
+
+        def others(known: int) -> tuple[list[int], list[int]]:
+            return inputs, [
+                match_row, 64 + partial, 320 + end * 256 + c1, 832 + (end * 24 + confidence) * 4 + depth,
+                1024 + known * 9 + index, 1096 + end * 256 + byte_class(c1) * 16 + byte_class(c2),
+            ]  # fmt: skip
+
+        maps = self.mixers.maps[28:] if end else self.mixers.maps[:28]
+        bit = self.mixers.decide(counters, maps, others, partial, False, lambda x: self.coder.bit(squash(x)))
+        learn_calibrated(bit, 6)
+        for _, learn in readings:
+            learn(bit, 4)
+        for own, guess in zip(cells, guesses, strict=True):
+            if own:
+                adapt(own, guess, bit, 6)
+        return bit
+
+
+class _Lane:
+    def __init__(self, text: Text, end: int, start_token: int) -> None:
+        self.text, self.end, self.token = text, end, start_token
+        self.tokens, self.so_far = [0, 0, 0], b""
+        self.matches = Match(), Match()
+
+    def append(self, byte: int, places: tuple[dict, dict]) -> None:
+        text = self.text
+        text.append(byte)
+        self.matches[0].follow(text, 6, places[0], hash_pair(0, text.c8 & 0xFFFFFFFFFFFF) >> 20 & (1 << 20) - 1)
+        before = int.from_bytes(text.data[max(text.position - 16, 0) : max(text.position - 8, 0)], "little")
+        self.matches[1].follow(text, 16, places[1], hash_pair(text.c8, before) >> 20 & (1 << 20) - 1)

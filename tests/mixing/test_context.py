@@ -1,0 +1,122 @@
+"""Context mode: what it codes comes back, and damage cannot lead it astray."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmzip.core import _native
+from llmzip.errors import LlmzError
+from llmzip.mixing.context import ContextCoder, new_learned_state
+from llmzip.progress import SILENT, Progress
+
+PROSE = b"".join(
+    b"%d. The quick brown fox jumps over %d lazy dogs; <tag id='%d'>so on</tag>.\n" % (i, i * 37 % 101, i)
+    for i in range(60)
+)
+TABLE_BITS = 12
+
+
+def encode(text: bytes) -> bytes:
+    coded = ContextCoder(TABLE_BITS).encode(text, 0, SILENT)
+    assert coded is not None
+    return coded
+
+
+def decode(data: bytes, length: int) -> bytes:
+    return ContextCoder(TABLE_BITS).decode(data, length, 0, SILENT)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)), min_size=1, max_size=3))
+def test_blocks_come_back(blocks: list[bytes]) -> None:
+    encoder, decoder = ContextCoder(TABLE_BITS), ContextCoder(TABLE_BITS)
+    for text in blocks:
+        coded = encoder.encode(text, 0, SILENT)
+        if coded is None:  # it would grow; both sides restart
+            encoder, decoder = ContextCoder(TABLE_BITS), ContextCoder(TABLE_BITS)
+        else:
+            assert decoder.decode(coded, len(text), 0, SILENT) == text
+
+
+def test_progress_tells_of_every_byte() -> None:
+    told: list[float] = []
+    text = PROSE * 40
+    coded = ContextCoder(TABLE_BITS).encode(text, 0, Progress(told.append))
+    assert coded is not None
+    assert sum(told) == len(text) and len(told) > 1
+    assert decode(coded, len(text)) == text
+
+
+def test_the_primer_helps() -> None:
+    text = b"It was the best of times, it was the worst of times, and nobody knew which was which."
+    models = _native.context_new(TABLE_BITS, (6, 2), *ContextCoder(TABLE_BITS).learned())
+    _native.context_begin_encoding(models, text, 0, 1000)
+    _native.context_code(models, 1000)
+    assert len(encode(text)) < 0.75 * len(_native.context_finish(models))
+
+
+def test_kernels_code_the_same() -> None:
+    chosen, coded = _native.decision_kernel(), set()
+    for kernel in ("portable", "avx2", "avx512"):
+        if _native.force_decision_kernel(kernel):
+            models = _native.context_new(TABLE_BITS, (6, 2), *new_learned_state())
+            _native.context_begin_encoding(models, PROSE, 0, len(PROSE))
+            _native.context_code(models, len(PROSE))
+            coded.add(_native.context_finish(models))
+    _native.force_decision_kernel(chosen)
+    assert len(coded) == 1
+
+
+def test_data_must_end_where_the_coder_did() -> None:
+    coded = encode(PROSE)
+    assert decode(coded, len(PROSE)) == PROSE
+    for wrong in (coded + b"\0", coded + b"\1", coded[: len(coded) // 2], b""):
+        with pytest.raises(LlmzError):
+            decode(wrong, len(PROSE))
+
+
+def test_reading_stops_soon_after_the_end_of_the_data() -> None:
+    told: list[float] = []
+    with pytest.raises(LlmzError):
+        ContextCoder(TABLE_BITS).decode(b"\x55" * 10, 1 << 26, 0, Progress(told.append))
+    assert not told
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=100), st.integers(0, 400))
+def test_random_data_never_crashes(data: bytes, length: int) -> None:
+    try:
+        plain = decode(data, length)
+    except LlmzError:
+        return
+    assert len(plain) == length
+
+
+@pytest.mark.parametrize(("length", "profile"), [(-1, 0), ((1 << 26) + 1, 0), (10, 255), (10, 1 << 40)])
+def test_lengths_and_profiles_must_make_sense(length: int, profile: int) -> None:
+    with pytest.raises(LlmzError):
+        ContextCoder(TABLE_BITS).decode(b"abc", length, profile, SILENT)
+
+
+def test_what_would_grow_is_given_up() -> None:
+    assert ContextCoder(TABLE_BITS).encode(np.random.default_rng(1).bytes(3000), 0, SILENT) is None
+
+
+def test_learned_states_go_in_and_out_and_are_checked() -> None:
+    coder = ContextCoder(TABLE_BITS, new_learned_state())
+    assert all(np.array_equal(a, b) for a, b in zip(coder.learned(), new_learned_state(), strict=True))
+    state = new_learned_state()
+    state.final_weights[3, 1] = 8 << 16
+    with pytest.raises(ValueError, match="out of range"):
+        ContextCoder(TABLE_BITS, state)
+    with pytest.raises(ValueError, match="bytes in place of"):
+        ContextCoder(TABLE_BITS, new_learned_state()._replace(match_map=np.zeros((64, 3), np.uint16)))
+
+
+@pytest.mark.parametrize("table_bits", [0, 9, 26])
+def test_table_sizes_have_bounds(table_bits: int) -> None:
+    with pytest.raises(ValueError, match="table size"):
+        ContextCoder(table_bits)
