@@ -12,13 +12,13 @@ import click
 
 from llmzip.benchmarks.machine import machine_line
 from llmzip.blocks.choice import BlockEncoder
-from llmzip.text.charsets import CHARSETS
 from llmzip.format.container import Header
-from llmzip.text.line_breaks import CHARSET, CRLF, REFLOWED, TEXT_CRLF, Layout, take_out_layout
 from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
 from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
 from llmzip.settings import Settings
+from llmzip.text.charsets import CHARSETS
+from llmzip.text.line_breaks import CHARSET, CRLF, REFLOWED, TEXT_CRLF, Layout, take_out_layout
 
 
 def coded_bytes(model: Model, text: bytes) -> int:
