@@ -9,5 +9,6 @@
 int llmz_bind_text(PyObject *module);
 int llmz_bind_mixing(PyObject *module);
 int llmz_bind_network(PyObject *module);
+int llmz_bind_drive(PyObject *module);
 
 #endif

@@ -1,9 +1,7 @@
 /* The binding of the network: weights from a model file's arrays, predictors, kernels. */
 
-#include "bind.h"
-#include "core.h"
+#include "bind_network.h"
 #include "kernel.h"
-#include "network.h"
 
 #include <stdlib.h>
 
@@ -53,14 +51,39 @@ static struct holder *held(PyObject *capsule, const char *name)
     return PyCapsule_GetPointer(capsule, name);
 }
 
-static int begin_work(struct holder *h)
+const struct llmz_network *llmz_network_in(PyObject *capsule)
 {
+    struct holder *h = held(capsule, NETWORK);
+    return h ? h->content : NULL;
+}
+
+struct llmz_threads *llmz_threads_reserve(PyObject *capsule)
+{
+    struct holder *h = held(capsule, THREADS);
+    if (!h)
+        return NULL;
     if (h->busy) {
         PyErr_SetString(PyExc_RuntimeError, "in use by another thread");
-        return -1;
+        return NULL;
     }
     h->busy = 1;
-    return 0;
+    return h->content;
+}
+
+void llmz_threads_release(PyObject *capsule)
+{
+    held(capsule, THREADS)->busy = 0;
+}
+
+bool llmz_side_in_range(const int32_t *side, uint32_t width)
+{
+    for (uint32_t i = 0; i < width; i++) {
+        if (side[i] < -(1 << 22) || side[i] > 1 << 22) {
+            PyErr_SetString(PyExc_ValueError, "side information is out of range");
+            return false;
+        }
+    }
+    return true;
 }
 
 static void release_threads(void *threads)
@@ -243,13 +266,8 @@ static PyObject *predictor_new(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "a predictor's shape is out of range");
         goto done;
     }
-    for (uint32_t i = 0; i < shape->width; i++) {
-        int32_t value = ((const int32_t *)side.buf)[i];
-        if (value < -(1 << 22) || value > 1 << 22) {
-            PyErr_SetString(PyExc_ValueError, "side information is out of range");
-            goto done;
-        }
-    }
+    if (!llmz_side_in_range(side.buf, shape->width))
+        goto done;
     h = new_holder(release_predictor, network_capsule, threads_capsule);
     if (!h)
         goto done;
@@ -280,11 +298,9 @@ static PyObject *predictor_run(PyObject *module, PyObject *arguments)
     struct holder *h = held(capsule, PREDICTOR);
     if (!h)
         goto done;
-    struct holder *threads = held(h->needs[1], THREADS);
     const struct llmz_shape *shape = llmz_network_shape(held(h->needs[0], NETWORK)->content);
     uint32_t lanes, most_steps;
-    bool has_head;
-    llmz_predictor_size(h->content, &lanes, &most_steps, &has_head);
+    llmz_predictor_size(h->content, &lanes, &most_steps);
     uint64_t rows = (uint64_t)tokens.len / 4, steps = rows / lanes;
     if (rows * 4 != (uint64_t)tokens.len || steps * lanes != rows || steps < 1 || steps > most_steps) {
         PyErr_SetString(PyExc_ValueError, "tokens have the wrong shape");
@@ -297,7 +313,7 @@ static PyObject *predictor_run(PyObject *module, PyObject *arguments)
         }
     }
     if (out_object != Py_None) {
-        if (!has_head) {
+        if (!llmz_network_has_head(llmz_network_in(h->needs[0]))) {
             PyErr_SetString(PyExc_ValueError, "the network has no head");
             goto done;
         }
@@ -308,14 +324,16 @@ static PyObject *predictor_run(PyObject *module, PyObject *arguments)
             goto done;
         }
     }
-    if (begin_work(threads) < 0)
+    struct llmz_threads *threads = llmz_threads_reserve(h->needs[1]);
+    if (!threads)
         goto done;
     Py_BEGIN_ALLOW_THREADS
     llmz_predictor_start(h->content, tokens.buf, (uint32_t)steps, out.buf);
-    llmz_threads_finish(threads->content);
+    llmz_threads_finish(threads);
     llmz_predictor_end(h->content);
+    llmz_threads_rest(threads);
     Py_END_ALLOW_THREADS
-    threads->busy = 0;
+    llmz_threads_release(h->needs[1]);
     result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&tokens);
@@ -330,14 +348,13 @@ static PyObject *predictor_states(PyObject *module, PyObject *arguments)
     PyObject *capsule;
     unsigned rows;
     uint32_t lanes, most_steps;
-    bool has_head;
     (void)module;
     if (!PyArg_ParseTuple(arguments, "OI", &capsule, &rows))
         return NULL;
     struct holder *h = held(capsule, PREDICTOR);
     if (!h)
         return NULL;
-    llmz_predictor_size(h->content, &lanes, &most_steps, &has_head);
+    llmz_predictor_size(h->content, &lanes, &most_steps);
     if (rows > (uint64_t)lanes * most_steps) {
         PyErr_SetString(PyExc_ValueError, "there are not so many rows");
         return NULL;

@@ -86,6 +86,10 @@ bool llmz_mixed_begin_encoding(llmz_mixed *, uint32_t lanes, const uint64_t *lan
 bool llmz_mixed_begin_decoding(llmz_mixed *, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile,
                                const uint8_t *data, size_t data_size);
 
+/* Lanes of the block; none before the first. */
+uint32_t llmz_mixed_lanes(const llmz_mixed *);
+uint32_t llmz_mixed_vocabulary_size(const llmz_mixed *);
+
 /* Whether all bytes of a lane are coded. */
 bool llmz_mixed_lane_done(const llmz_mixed *, uint32_t lane);
 

@@ -253,6 +253,16 @@ bool llmz_mixed_begin_decoding(llmz_mixed *m, uint32_t lanes, const uint64_t *la
     return begin_block(m, lanes, lane_bytes, profile);
 }
 
+uint32_t llmz_mixed_lanes(const llmz_mixed *m)
+{
+    return m->lanes;
+}
+
+uint32_t llmz_mixed_vocabulary_size(const llmz_mixed *m)
+{
+    return llmz_vocabulary_size(m->vocabulary);
+}
+
 bool llmz_mixed_lane_done(const llmz_mixed *m, uint32_t lane)
 {
     return m->lane[lane].position == m->lane[lane].end;

@@ -223,6 +223,11 @@ const struct llmz_shape *llmz_network_shape(const struct llmz_network *n)
     return &n->shape;
 }
 
+bool llmz_network_has_head(const struct llmz_network *n)
+{
+    return n->head.tiles != NULL;
+}
+
 /* Working memory of a thread's attention. */
 struct attention_scratch {
     int32_t *scaled; /* [head width] */
@@ -791,11 +796,10 @@ void llmz_predictor_free(struct llmz_predictor *p)
     free(p);
 }
 
-void llmz_predictor_size(const struct llmz_predictor *p, uint32_t *lanes, uint32_t *most_steps, bool *has_head)
+void llmz_predictor_size(const struct llmz_predictor *p, uint32_t *lanes, uint32_t *most_steps)
 {
     *lanes = p->lanes;
     *most_steps = p->most_steps;
-    *has_head = p->network->head.tiles != NULL;
 }
 
 /* Make room in attention's cache by whole tiles of positions, so that at least what windows reach stays. */

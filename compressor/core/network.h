@@ -64,13 +64,14 @@ struct llmz_predictor;
 struct llmz_network *llmz_network_new(const struct llmz_shape *, const struct llmz_weights *, const char **problem);
 void llmz_network_free(struct llmz_network *);
 const struct llmz_shape *llmz_network_shape(const struct llmz_network *);
+bool llmz_network_has_head(const struct llmz_network *);
 
 /* `lanes` fresh lanes, for calls of at most `most_steps` positions; `side` int32 [width] is added to every embedding.
  * The threads are the caller's. NULL where memory is short. */
 struct llmz_predictor *llmz_predictor_new(
     const struct llmz_network *, struct llmz_threads *, uint32_t lanes, uint32_t most_steps, const int32_t *side);
 void llmz_predictor_free(struct llmz_predictor *);
-void llmz_predictor_size(const struct llmz_predictor *, uint32_t *lanes, uint32_t *most_steps, bool *has_head);
+void llmz_predictor_size(const struct llmz_predictor *, uint32_t *lanes, uint32_t *most_steps);
 
 /* Begin to feed `tokens` [lanes][steps], each below the vocabulary; after llmz_threads_finish and llmz_predictor_end,
  * `cumulative` [lanes * steps][vocabulary + 1] has what follows each (NULL: states only). */

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.core import _native
+from llmzip.core import _native, available_cores
 from llmzip.errors import LlmzError
 from llmzip.mixing.logistic import WEIGHT_ONE, identity_row, untrained_counter_maps, untrained_match_map
 from llmzip.progress import Progress
@@ -22,8 +22,12 @@ SETS, INPUTS = 1608, 48
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the last one, and what the mixers' has extra at a file's start."""
 
-_CHUNK_ROWS = 256
-"""Rows of one call of the network while compressing."""
+_TAIL_BYTES = 2048
+"""Of the text before a block, which the network reads before every lane's first token."""
+_CALL_TOKENS = 4096
+"""Between two reports of progress."""
+_BYTES_PER_TOKEN = 2.8
+_MORE, _DONE = 0, 1
 
 
 class LearnedState(NamedTuple):
@@ -57,6 +61,23 @@ def new_learned_state() -> LearnedState:
     )
 
 
+def primed_state(model: Model) -> LearnedState:
+    """What ships with ``model``, or untrained mixers and maps.
+
+    Raises:
+        LlmzError: the model's arrays have other shapes.
+    """
+    untrained = new_learned_state()
+    arrays = model.file.extras("mixing")
+    if not arrays:
+        return untrained
+    for name, expected in untrained._asdict().items():
+        found = arrays.get(name)
+        if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+            raise LlmzError(f"not a model file of this version: array mixing.{name} does not fit")
+    return LearnedState(**{name: arrays[name] for name in LearnedState._fields})
+
+
 class MixedCoder:
     """Adaptive models of one member, or of one block where blocks are independent.
 
@@ -78,7 +99,8 @@ class MixedCoder:
         self._threads = threads
         self.table_bits = table_bits
         if learned is None:
-            learned = model.primed_mixing()
+            learned = primed_state(model)
+        self._tail = b""
         self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, *learned)
 
     def fork(self) -> MixedCoder:
@@ -100,23 +122,11 @@ class MixedCoder:
         """Code ``text``, cut into lanes of these lengths, which add up to its own; None if it would grow."""
         lanes = self._tokens_of_lanes(text, lane_bytes)
         _native.mixed_begin_encoding(self._core, np.array(lane_bytes, np.uint64), profile, len(text))
-        longest = max(tokens.size for tokens in lanes)
-        grid = np.zeros((len(lanes), longest), np.int32)
-        for row, tokens in zip(grid, lanes, strict=True):
-            row[: tokens.size] = tokens
-        chunk = max(1, _CHUNK_ROWS // len(lanes))
-        predictor = self._model.predictor(len(lanes), chunk, side, threads=self._threads)
-        inputs = np.concatenate([np.full((len(lanes), 1), self._model.start_token, np.int32), grid[:, :-1]], 1)
-        left = len(text)
-        for start in range(0, longest, chunk):
-            part = np.ascontiguousarray(inputs[:, start : start + chunk])
-            frequencies = predictor(part).reshape(*part.shape, -1)
-            for step in range(part.shape[1]):
-                column = grid[:, start + step].copy()
-                if not _native.mixed_step(self._core, column, np.ascontiguousarray(frequencies[:, step])):
-                    return None
-            left = _advance(progress, left, len(text) * (longest - start - part.shape[1]) // longest)
+        counts = np.array([tokens.size for tokens in lanes], np.uint64)
+        if not self._run(len(text), lane_bytes, side, progress, np.concatenate(lanes), counts):
+            return None
         coded: bytes | None = _native.mixed_finish(self._core)
+        self._tail = text[-_TAIL_BYTES:]
         return coded
 
     def decode(
@@ -131,17 +141,40 @@ class MixedCoder:
             _native.mixed_begin_decoding(self._core, np.array(lane_bytes, np.uint64), profile, data)
         except (ValueError, OverflowError) as error:
             raise LlmzError("a block's lanes make no sense") from error
-        tokens = np.full(len(lane_bytes), self._model.start_token, np.int32)
-        predictor = self._model.predictor(len(lane_bytes), 1, side, threads=self._threads)
-        lengths = self._model.tokenizer.token_lengths
-        while left := _native.mixed_lanes_left(self._core):
-            if not _native.mixed_step(self._core, tokens, predictor(tokens[:, None])):
-                raise LlmzError("coded data is damaged")
-            progress.advance(int(lengths[tokens].sum()) * left / len(lane_bytes))
+        none = np.zeros(0, np.int32)
+        if not self._run(sum(lane_bytes), lane_bytes, side, progress, none, none.astype(np.uint64)):
+            raise LlmzError("coded data is damaged")
         plain: bytes | None = _native.mixed_finish(self._core)
         if plain is None:
             raise LlmzError("coded data is damaged")
+        self._tail = plain[-_TAIL_BYTES:]
         return plain
+
+    def _run(
+        self, size: int, lane_bytes: list[int], side: NDArray[np.int8] | None, progress: Progress,
+        tokens: NDArray[np.int32], counts: NDArray[np.uint64],
+    ) -> bool:  # fmt: skip
+        """Code a block that was begun; whether it went well."""
+        model = self._model
+        read = model.tokenizer.encode(self._tail)[1:]
+        if read.size:
+            first = np.full(len(lane_bytes), read[-1], np.int32)
+        else:
+            first = np.full(len(lane_bytes), model.line_token, np.int32)
+            first[0] = model.start_token
+        threads = _native.threads_new(self._threads or available_cores())
+        drive = _native.drive_new(
+            model.decoder, threads, self._core, first, model.side_vector(side), read[:-1], tokens, counts
+        )
+        estimate = size / _BYTES_PER_TOKEN
+        left = size
+        while (state := _native.drive_run(drive, _CALL_TOKENS)) == _MORE:
+            estimate = max(estimate, 2 * _CALL_TOKENS)
+            advance = min(left, round(left * _CALL_TOKENS / estimate))
+            progress.advance(advance)
+            left, estimate = left - advance, estimate - _CALL_TOKENS
+        progress.advance(left)
+        return bool(state == _DONE)
 
     def _tokens_of_lanes(self, text: bytes, lane_bytes: list[int]) -> list[NDArray[np.int32]]:
         if sum(lane_bytes) != len(text):
@@ -151,8 +184,3 @@ class MixedCoder:
             lanes.append(self._model.tokenizer.encode(view[start : start + length]))
             start += length
         return lanes
-
-
-def _advance(progress: Progress, left: int, now_left: int) -> int:
-    progress.advance(left - now_left)
-    return now_left

@@ -71,6 +71,11 @@ class Model:
         return int(self.tokenizer.encode(b"\0")[0])
 
     @cached_property
+    def line_token(self) -> int:
+        """What stands before the first token of a lane that begins within a text: that of a line end."""
+        return int(self.tokenizer.encode(b"\n")[0])
+
+    @cached_property
     def decoder(self) -> Any:
         """The core's decoder."""
         return self._network("decoder")

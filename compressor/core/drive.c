@@ -1,0 +1,247 @@
+/* See drive.h. While one thread mixes, the others already run the network for what comes next: when encoding, for the next chunk of
+ * all lanes; when decoding, for the other half of the lanes, where there are enough of them to cut in two. */
+
+#include "drive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHUNK_ROWS = 256, /* of a call of the network when encoding */
+    LANES_TO_CUT = 16, /* fewer lanes are decoded as one group: weights then pass once for all of them */
+};
+
+struct group {
+    struct llmz_predictor *predictor;
+    uint32_t first, lanes;
+    uint32_t steps; /* of the call whose frequencies are in `cumulative` */
+    int32_t *cumulative[2]; /* when encoding, the next call's go to the other one */
+};
+
+struct llmz_drive {
+    const struct llmz_network *network;
+    struct llmz_threads *threads;
+    llmz_mixed *mixed;
+    uint32_t lanes, group_count;
+    size_t row; /* frequencies of a token */
+    struct group groups[2];
+    int32_t *last; /* [lanes]: each lane's last token */
+    /* Encoding only. */
+    bool encoding;
+    const int32_t *tokens;
+    uint64_t *starts, *counts; /* [lanes]: places in tokens */
+    uint64_t longest, step, fed;
+    uint32_t chunk;
+    int32_t *inputs; /* [lanes][chunk] */
+    unsigned side;
+};
+
+static void start_group(struct llmz_drive *d, struct group *g)
+{
+    g->steps = 1;
+    llmz_predictor_start(g->predictor, d->last + g->first, 1, g->cumulative[0]);
+}
+
+static void end_group(struct llmz_drive *d, struct group *g)
+{
+    llmz_threads_finish(d->threads);
+    llmz_predictor_end(g->predictor);
+}
+
+/* Begin to feed the next chunk of known tokens; its frequencies go to `cumulative`. */
+static void start_chunk(struct llmz_drive *d, int32_t *cumulative)
+{
+    struct group *g = &d->groups[0];
+    uint64_t left = d->longest - d->fed;
+    uint32_t steps = left < d->chunk ? (uint32_t)left : d->chunk;
+    for (uint32_t lane = 0; lane < d->lanes; lane++) {
+        for (uint32_t t = 0; t < steps; t++) {
+            uint64_t before = d->fed + t; /* tokens of the lane that come before */
+            int32_t token = d->last[lane];
+            if (before > 0)
+                token = before <= d->counts[lane] ? d->tokens[d->starts[lane] + before - 1] : 0;
+            d->inputs[(size_t)lane * steps + t] = token;
+        }
+    }
+    llmz_predictor_start(g->predictor, d->inputs, steps, cumulative);
+    d->fed += steps;
+    g->steps = steps;
+}
+
+/* Code one token of each lane of `lanes` that is not done. `frequencies`: of the first, the others' `stride` further each. */
+static bool code_step(struct llmz_drive *d, uint32_t first, uint32_t lanes, uint64_t step, const int32_t *frequencies, size_t stride,
+    uint64_t *coded)
+{
+    for (uint32_t i = 0; i < lanes; i++) {
+        uint32_t lane = first + i;
+        if (llmz_mixed_lane_done(d->mixed, lane))
+            continue;
+        if (i + 1 < lanes && !llmz_mixed_lane_done(d->mixed, lane + 1))
+            llmz_mixed_prefetch(d->mixed, lane + 1);
+        int32_t token = 0;
+        if (d->encoding) {
+            if (step >= d->counts[lane])
+                return false;
+            token = d->tokens[d->starts[lane] + step];
+        }
+        token = llmz_mixed_code(d->mixed, lane, token, frequencies + i * stride);
+        if (token < 0)
+            return false;
+        if (!d->encoding)
+            d->last[lane] = token;
+        ++*coded;
+    }
+    return true;
+}
+
+static bool any_lane_left(const struct llmz_drive *d)
+{
+    for (uint32_t lane = 0; lane < d->lanes; lane++)
+        if (!llmz_mixed_lane_done(d->mixed, lane))
+            return true;
+    return false;
+}
+
+static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
+{
+    struct group *g = &d->groups[0];
+    uint64_t coded = 0;
+    if (d->fed == 0 && d->longest > 0) {
+        start_chunk(d, g->cumulative[d->side]);
+        end_group(d, g);
+    }
+    while (d->step < d->longest && coded < tokens) {
+        uint32_t steps = g->steps;
+        const int32_t *frequencies = g->cumulative[d->side];
+        bool more = d->fed < d->longest, whole = true;
+        if (more)
+            start_chunk(d, g->cumulative[d->side ^ 1]);
+        for (uint32_t t = 0; t < steps && whole; t++)
+            whole = code_step(d, 0, d->lanes, d->step + t, frequencies + t * d->row, steps * d->row, &coded);
+        if (more)
+            end_group(d, g);
+        if (!whole)
+            return LLMZ_DRIVE_FAILED;
+        d->step += steps;
+        d->side ^= 1;
+    }
+    return d->step < d->longest ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
+}
+
+static enum llmz_drive_state run_decoding(struct llmz_drive *d, uint64_t tokens)
+{
+    uint64_t coded = 0;
+    while (coded < tokens) {
+        if (!any_lane_left(d))
+            return LLMZ_DRIVE_DONE;
+        for (uint32_t i = 0; i < d->group_count; i++) {
+            struct group *now = &d->groups[i], *next = &d->groups[(i + 1) % d->group_count];
+            if (d->fed == 0 && i == 0) {
+                start_group(d, now);
+                end_group(d, now);
+                d->fed = 1;
+            }
+            /* The other group's last tokens are known; with one group alone, the network waits for this one's. */
+            if (next != now)
+                start_group(d, next);
+            bool whole = code_step(d, now->first, now->lanes, 0, now->cumulative[0], d->row, &coded);
+            if (next == now && whole)
+                start_group(d, next);
+            if (next != now || whole)
+                end_group(d, next);
+            if (!whole)
+                return LLMZ_DRIVE_FAILED;
+        }
+    }
+    return any_lane_left(d) ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
+}
+
+enum llmz_drive_state llmz_drive_run(struct llmz_drive *d, uint64_t tokens)
+{
+    return d->encoding ? run_encoding(d, tokens) : run_decoding(d, tokens);
+}
+
+/* Let the predictors of all groups go on after `count` tokens. */
+static bool read_before(struct llmz_drive *d, const int32_t *side, const int32_t *tokens, uint32_t count)
+{
+    struct llmz_predictor *reader = llmz_predictor_new(d->network, d->threads, 1, count, side);
+    if (!reader)
+        return false;
+    llmz_predictor_start(reader, tokens, count, NULL);
+    llmz_threads_finish(d->threads);
+    llmz_predictor_end(reader);
+    for (uint32_t i = 0; i < d->group_count; i++)
+        llmz_predictor_copy_lane(d->groups[i].predictor, reader);
+    llmz_predictor_free(reader);
+    return true;
+}
+
+static bool prepare_tokens(struct llmz_drive *d, const struct llmz_drive_start *start)
+{
+    d->encoding = true;
+    d->tokens = start->tokens;
+    d->starts = malloc(d->lanes * sizeof *d->starts);
+    d->counts = malloc(d->lanes * sizeof *d->counts);
+    d->inputs = malloc((size_t)d->lanes * d->chunk * sizeof *d->inputs);
+    if (!d->starts || !d->counts || !d->inputs)
+        return false;
+    uint64_t place = 0;
+    for (uint32_t lane = 0; lane < d->lanes; lane++) {
+        d->starts[lane] = place;
+        d->counts[lane] = start->token_counts[lane];
+        place += d->counts[lane];
+        d->longest = d->counts[lane] > d->longest ? d->counts[lane] : d->longest;
+    }
+    return true;
+}
+
+struct llmz_drive *llmz_drive_new(
+    const struct llmz_network *network, struct llmz_threads *threads, llmz_mixed *mixed, const struct llmz_drive_start *start)
+{
+    struct llmz_drive *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->network = network;
+    d->threads = threads;
+    d->mixed = mixed;
+    d->lanes = start->lanes;
+    d->row = (size_t)llmz_network_shape(network)->vocabulary + 1;
+    d->chunk = start->tokens && start->lanes < CHUNK_ROWS ? CHUNK_ROWS / start->lanes : 1;
+    d->group_count = !start->tokens && start->lanes >= LANES_TO_CUT && llmz_threads_count(threads) > 1 ? 2 : 1;
+    d->last = malloc(d->lanes * sizeof *d->last);
+    bool whole = d->last && (!start->tokens || prepare_tokens(d, start));
+    if (whole)
+        memcpy(d->last, start->first, d->lanes * sizeof *d->last);
+    for (uint32_t i = 0; i < d->group_count && whole; i++) {
+        struct group *g = &d->groups[i];
+        g->lanes = d->lanes / d->group_count + (i == 0 ? d->lanes % d->group_count : 0);
+        g->first = i == 0 ? 0 : d->groups[0].lanes;
+        g->predictor = llmz_predictor_new(network, threads, g->lanes, d->chunk, start->side);
+        g->cumulative[0] = malloc(g->lanes * d->chunk * d->row * sizeof **g->cumulative);
+        g->cumulative[1] = malloc(start->tokens ? g->lanes * d->chunk * d->row * sizeof **g->cumulative : 1);
+        whole = g->predictor && g->cumulative[0] && g->cumulative[1];
+    }
+    if (whole && start->read_count)
+        whole = read_before(d, start->side, start->read, start->read_count);
+    if (!whole) {
+        llmz_drive_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void llmz_drive_free(struct llmz_drive *d)
+{
+    if (!d)
+        return;
+    for (uint32_t i = 0; i < 2; i++) {
+        llmz_predictor_free(d->groups[i].predictor);
+        free(d->groups[i].cumulative[0]);
+        free(d->groups[i].cumulative[1]);
+    }
+    free(d->last);
+    free(d->starts);
+    free(d->counts);
+    free(d->inputs);
+    free(d);
+}
