@@ -11,7 +11,6 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -20,7 +19,8 @@ from numpy.typing import NDArray
 from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
-from llmzip.mixing.mixed import MixedCoder
+from llmzip.core import _native
+from llmzip.mixing.mixed import RATES, MixedCoder, primed_state
 from llmzip.network.model import Model, inputs_of, load_model
 from llmzip.progress import SILENT
 
@@ -81,39 +81,23 @@ def whole_seconds(model: Model, plain: bytes, lane_bytes: list[int], threads: in
     return compressing, restoring
 
 
-class Recorded:
-    """A model whose network answers from memory, in the order of the calls."""
-
-    def __init__(self, model: Model, grid: NDArray[np.int32]) -> None:
-        self.tokenizer = model.tokenizer
-        self.start_token = model.start_token
-        self.primed_mixing = model.primed_mixing
-        self._answers = model.predictor(len(grid), grid.shape[1], None)(inputs_of(model, grid))
-        self._answers = self._answers.reshape(*grid.shape, -1)
-        self._step = 0
-
-    def predictor(self, *_: Any, **__: Any) -> Callable[[NDArray[np.int32]], NDArray[np.int32]]:
-        self._step = 0
-
-        def answer(tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-            first, self._step = self._step, self._step + tokens.shape[1]
-            return np.ascontiguousarray(self._answers[:, first : self._step]).reshape(tokens.size, -1)
-
-        return answer
-
-
 def mixing_seconds(model: Model, plain: bytes, lane_bytes: list[int]) -> tuple[float, int]:
-    """Restoring without the network, with the copying of its answers taken off, and how many tokens that were."""
+    """Mixing with the network's answers at hand, on one thread, and how many tokens that were.
+
+    Raises:
+        click.ClickException: the text would grow.
+    """
     grid, tokens = token_grid(model, plain, lane_bytes)
-    recorded: Any = Recorded(model, grid)
-    coded = MixedCoder(recorded, TABLE_BITS).encode(plain, lane_bytes, 0, None, SILENT)
-    if coded is None:
+    answers = model.predictor(len(grid), grid.shape[1], None)(inputs_of(model, grid)).reshape(*grid.shape, -1)
+    steps = [(grid[:, i].copy(), np.ascontiguousarray(answers[:, i])) for i in range(grid.shape[1])]
+    models = _native.mixed_new(model.tokenizer.core, TABLE_BITS, RATES, *primed_state(model))
+    _native.mixed_begin_encoding(models, np.array(lane_bytes, np.uint64), 0, len(plain))
+    started = time.perf_counter()
+    well = all(_native.mixed_step(models, column, frequencies) for column, frequencies in steps)
+    seconds = time.perf_counter() - started
+    if not well:
         raise click.ClickException("the text does not get smaller")
-    coder = MixedCoder(recorded, TABLE_BITS)
-    whole = _seconds(lambda: coder.decode(coded, lane_bytes, 0, None, SILENT))
-    answer = recorded.predictor()
-    steps = [np.zeros((len(lane_bytes), 1), np.int32)] * grid.shape[1]
-    return whole - _seconds(lambda: [answer(step) for step in steps]), tokens
+    return seconds, tokens
 
 
 def operations_a_token(model: Model) -> int:
