@@ -26,7 +26,7 @@
 enum {
     MOST_THREADS = 64,
     TURNS_TO_YIELD = 1 << 10, /* of a waiting loop, before it offers its core to others */
-    TURNS_TO_SLEEP = 1 << 15, /* about a millisecond without a program */
+    TURNS_TO_SLEEP = 1 << 19, /* some ten milliseconds without a program */
     CACHE_LINE = 64,
 };
 
