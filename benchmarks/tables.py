@@ -183,7 +183,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "repetition": ("repetition", _rows),
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),
-    "layouts": ("layouts", _rows),
+    "transforms": ("transforms", _rows),
     "validation": ("validation", _rows),
 }
 """By name: the result file, and what makes the table of it and of the words after the name."""
