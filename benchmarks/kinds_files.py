@@ -353,7 +353,7 @@ FILES: tuple[KindFile, ...] = (
     KindFile("el-nino-table", "statsmodels", "statsmodels/datasets/elnino/src/elnino.dat"),
     KindFile("stocks-csv", "matplotlib", "matplotlib/mpl-data/sample_data/Stocks.csv"),
     KindFile("point-table", "gnuplot-doc", "usr/share/doc/gnuplot/examples/whale.dat"),
-    KindFile("mixed-csv", "vega-datasets", "package/data/airports.csv", 0, 100_000),
+    KindFile("mixed-csv", "vega-datasets", "package/data/birdstrikes.csv", 0, 100_000),
     KindFile("animation-bvh", "bvhtoolbox", "*/tests/example_files/test_freebvh.bvh"),
     KindFile(
         "mesh-obj", "linuxcnc-uspace",
@@ -441,7 +441,7 @@ FILES: tuple[KindFile, ...] = (
     KindFile("fortran", "iri2016", "*/src/iri2016/src/irisub.for"),
     KindFile("javascript", "hyperkitty", "*/hyperkitty/static/**/popper.js"),
     KindFile("javascript-minified", "hyperkitty", "*/hyperkitty/static/**/d3.v2.min.js"),
-    KindFile("css", "nbconvert", "*/share/templates/classic/static/style.css", 0, 100_000),
+    KindFile("css", "nbconvert", "*/share/templates/lab/static/index.css", 100_000, 100_000),
     KindFile("json", "perceval", "*/tests/data/discourse/discourse_topic_1148.json"),
     KindFile("yaml", "plaso", "*/plaso/data/timeliner.yaml"),
     KindFile("markdown", "jc", "*/README.md"),

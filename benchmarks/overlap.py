@@ -15,6 +15,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from llmzip.benchmarks import results
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 
 SHINGLE_LETTERS = 40
@@ -99,7 +100,7 @@ def covered(text: NDArray[np.uint8], known: NDArray[np.uint64]) -> float:
     return float((np.cumsum(marks)[:-1] > 0).mean()) if text.size else 0.0
 
 
-def _show_shares(corpus: Path, files: tuple[Path, ...]) -> None:
+def _show_shares(corpus: Path, files: tuple[Path, ...], target: Path | None) -> None:
     texts = {path.name: np.frombuffer(path.read_bytes(), np.uint8) for path in files}
     index = ShingleIndex(list(texts.values()))
     found = np.zeros(index.hashes.size, bool)
@@ -108,8 +109,12 @@ def _show_shares(corpus: Path, files: tuple[Path, ...]) -> None:
         numbers = [number for _, number in index.places_in(text)]
         found[numbers] = True
         click.echo(f"{name:16} {text.size / 1e6:7.1f} MB, {np.unique(numbers).size} shingles", err=True)
-    for name, text in texts.items():
-        click.echo(f"{name:24} {100 * covered(text, index.hashes[found]):5.1f} % in the corpus")
+    shares = {name: round(covered(text, index.hashes[found]), 4) for name, text in texts.items()}
+    for name, share in shares.items():
+        click.echo(f"{name:24} {100 * share:5.1f} % in the corpus")
+    if target:
+        result = results.load(target.stem, target.parent) or {}
+        results.save({**result, "in_corpus": {**result.get("in_corpus", {}), **shares}}, target)
 
 
 @click.command()
@@ -117,10 +122,13 @@ def _show_shares(corpus: Path, files: tuple[Path, ...]) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--longest", default=400, show_default=True, help="Letters of the longest passage that may be shared.")
 @click.option("--as-it-stands", is_flag=True, help="Compare bytes, not letters; give each file's share.")
-def main(corpus: Path, files: tuple[Path, ...], longest: int, as_it_stands: bool) -> None:
+@click.option(
+    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), help="Add the shares to this result file."
+)
+def main(corpus: Path, files: tuple[Path, ...], longest: int, as_it_stands: bool, target: Path | None) -> None:
     """Look for passages of FILES in CORPUS/train and CORPUS/valid."""
     if as_it_stands:
-        _show_shares(corpus, files)
+        _show_shares(corpus, files, target)
         return
     index = ShingleIndex([letters(path.read_bytes()) for path in files])
     click.echo(f"{index.hashes.size} shingles of {len(files)} files")

@@ -130,7 +130,13 @@ def _kinds(result: Result, part: str = "kinds") -> str:
 
 
 def _kind_files(result: Result) -> str:
-    return markdown(["kind", "bytes", "from"], ([r["kind"], _count(r["bytes"]), r["origin"]] for r in result["kinds"]))
+    """Where each file comes from, and how much of it stands in the training text as it is."""
+    shares = result.get("in_corpus", {})
+    rows = []
+    for row in result["kinds"]:
+        share = f"{100 * shares[row['kind']]:.0f}" if row["kind"] in shares else "-"
+        rows.append([row["kind"], _count(row["bytes"]), share, row["origin"]])
+    return markdown(["kind", "bytes", "% in training text", "from"], rows)
 
 
 def _many_files(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -56,5 +57,6 @@ def test_the_share_of_a_file_in_a_corpus(tmp_path: Path) -> None:
     (tmp_path / "train" / "a.txt").write_bytes(b"0123456789" * 3 + SENTENCE + b"and so on" * 20)
     case = tmp_path / "case"
     case.write_bytes(SENTENCE + bytes(range(200, 200 + len(SENTENCE) // 2)) * 2)
-    result = CliRunner().invoke(main, [str(tmp_path), str(case), "--as-it-stands"])
+    result = CliRunner().invoke(main, [str(tmp_path), str(case), "--as-it-stands", "--json", f"{tmp_path}/k.json"])
     assert "50.0 % in the corpus" in result.output
+    assert json.loads((tmp_path / "k.json").read_text())["in_corpus"] == {"case": 0.5}

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
          "sizes": {"xz -9e": 400, "paq8px -8": 250, "llmzip -1": 260, "llmzip -6": 200}},
     ]  # fmt: skip
     results.save({**STAMP, "files": files}, tmp_path / "results" / "bench.json")
-    results.save({**STAMP, "kinds": kinds}, tmp_path / "results" / "kinds.json")
+    results.save({**STAMP, "kinds": kinds, "in_corpus": {"prose": 0.0512}}, tmp_path / "results" / "kinds.json")
     return tmp_path / "results"
 
 
@@ -65,7 +65,7 @@ def test_kinds_name_the_losers(folder: Path) -> None:
     assert "* llmzip -6 larger than paq8px -8: tables (220; 200)\n" in text
     assert "* llmzip -1 larger than xz -9e: tables (310; 300)" in text
     assert "* llmzip -6 larger than llmzip -1: none" in text
-    assert "| prose | 900 | another |" in "\n".join(filled("kind-files", folder))
+    assert "| prose | 900 | 5 | another |" in "\n".join(filled("kind-files", folder))
 
 
 def test_what_has_no_result_says_so_and_unknown_tables_are_refused(folder: Path) -> None:
