@@ -1,9 +1,15 @@
 /* Tables of the bit models, and what their counters do when a context is new. */
 
+#define _DEFAULT_SOURCE /* madvise */
+
 #include "bit_models.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 uint16_t llmz_squash_table[LLMZ_SQUASHED];
 int16_t llmz_stretch_table[LLMZ_ONE];
@@ -103,10 +109,17 @@ uint32_t llmz_claim_slot(uint16_t *counters, uint32_t bucket_mask, uint64_t hash
 
 void *llmz_aligned_zeros(size_t bytes, void **allocation)
 {
-    *allocation = calloc(bytes + 63, 1);
+    enum { LINE = 64, LARGE_PAGE = 1 << 21 };
+    size_t alignment = bytes >= 2 * LARGE_PAGE ? LARGE_PAGE : LINE;
+    *allocation = calloc(bytes + alignment, 1);
     if (!*allocation)
         return NULL;
-    return (void *)(((uintptr_t)*allocation + 63) & ~(uintptr_t)63);
+    void *start = (void *)(((uintptr_t)*allocation + alignment - 1) & ~(uintptr_t)(alignment - 1));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (alignment == LARGE_PAGE) /* places are looked up at random: small pages would cost more than the cache's misses */
+        madvise(start, bytes, MADV_HUGEPAGE);
+#endif
+    return start;
 }
 
 uint16_t *llmz_new_stage(size_t rows, void **allocation)

@@ -224,16 +224,32 @@ const uint8_t *llmz_context_text(const llmz_context *c)
 
 /* ---- Bytes ---- */
 
-static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t bucket, int guess, uint64_t pair)
+/* Rows of the final adaptive maps: by the last byte and the last two, each with the partial byte. */
+typedef struct rows {
+    uint16_t *by_1, *by_2;
+} rows;
+
+static rows rows_for(const llmz_context *c, uint64_t hash_of_pair, uint32_t partial)
+{
+    size_t row_1 = partial | (c->text.last_bytes & 0xFF) << 8;
+    size_t row_2 = ((hash_of_pair + partial * (uint64_t)0x9E3779B97F4A7C1) >> 30) & (STAGE_ROWS - 1);
+    return (rows){
+        (uint16_t *)c->tables[STAGE_1].data + row_1 * LLMZ_STAGE_ROW,
+        (uint16_t *)c->tables[STAGE_2].data + row_2 * LLMZ_STAGE_ROW,
+    };
+}
+
+static void ask_for_rows(const llmz_context *c, uint64_t hash_of_pair, uint32_t partial)
+{
+    rows row = rows_for(c, hash_of_pair, partial);
+    LLMZ_PREFETCH(row.by_1);
+    LLMZ_PREFETCH(row.by_2);
+}
+
+static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t bucket, int guess, rows row)
 {
     llmz_decision *d = &c->decision;
     const uint32_t c1 = c->text.last_bytes & 0xFF;
-    uint16_t *row_1 = (uint16_t *)c->tables[STAGE_1].data + (size_t)(partial | c1 << 8) * LLMZ_STAGE_ROW;
-    uint32_t at_2 = (uint32_t)((pair + partial * (uint64_t)0x9E3779B97F4A7C1) >> 30) & (STAGE_ROWS - 1);
-    uint16_t *row_2 = (uint16_t *)c->tables[STAGE_2].data + (size_t)at_2 * LLMZ_STAGE_ROW;
-    LLMZ_PREFETCH(row_1);
-    LLMZ_PREFETCH(row_2);
-
     uint16_t *match_cell = NULL;
     int32_t *inputs = d->inputs + MATCH_INPUT;
     inputs[0] = inputs[1] = 0;
@@ -249,7 +265,7 @@ static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t
     d->final_weights = c->final_weights[partial];
 
     c->kernel->predict_plain(d);
-    llmz_stage_reading by_1 = llmz_read_stage(row_1, d->stretched), by_2 = llmz_read_stage(row_2, d->stretched);
+    llmz_stage_reading by_1 = llmz_read_stage(row.by_1, d->stretched), by_2 = llmz_read_stage(row.by_2, d->stretched);
     uint32_t probability = (2 * (uint32_t)llmz_squash(d->stretched) + by_1.probability + by_2.probability + 2) >> 2;
     probability = probability < 1 ? 1 : probability < LLMZ_ONE ? probability : LLMZ_ONE - 1;
     bit = llmz_code_bit(&c->coder, bit, probability);
@@ -261,35 +277,45 @@ static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t
     return bit;
 }
 
-static void find_slots(llmz_context *c, const uint64_t *contexts, uint32_t partial, uint32_t *slots)
+static void ask_for_slots(const llmz_context *c, const uint64_t *contexts, uint32_t partial, uint64_t *hashes)
 {
-    uint64_t hashes[LLMZ_PLAIN_CONTEXTS];
     for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++) {
         hashes[i] = llmz_hash(contexts[i] + i, partial);
         LLMZ_PREFETCH(c->decision.counters + llmz_first_slot(c->bucket_mask, hashes[i]));
     }
-    for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
-        slots[i] = llmz_find_slot(c->decision.counters, c->bucket_mask, hashes[i]);
 }
 
 static unsigned code_byte(llmz_context *c, unsigned byte)
 {
     uint64_t contexts[LLMZ_PLAIN_CONTEXTS];
+    uint64_t hashes[2][LLMZ_PLAIN_CONTEXTS]; /* of the next half of the byte, by the bit before it */
     uint32_t slots[LLMZ_PLAIN_CONTEXTS];
     c->set_contexts(&c->text, c->position, &c->history, c->tables[FOLLOWERS].data, contexts);
+    ask_for_slots(c, contexts, 1, hashes[0]);
     const uint64_t pair = llmz_hash(77, c->text.last_bytes & 0xFFFF);
+    ask_for_rows(c, pair, 1);
     const uint32_t expected = c->match.length > 0 ? llmz_expected_byte(&c->match, &c->history) | 256 : 0;
     const uint32_t bucket = llmz_match_bucket(c->match.length, c->match.missed);
     uint32_t partial = 1, within = 1;
-    for (int shift = 7; shift >= 0; shift--) {
-        if (shift == 7 || shift == 3) {
-            find_slots(c, contexts, partial, slots);
+    for (uint32_t index = 0; index < 8; index++) {
+        const uint32_t shift = 7 - index;
+        if (index == 0 || index == 4) {
+            const uint64_t *own = hashes[index == 4 ? partial & 1 : 0];
+            for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
+                slots[i] = llmz_find_slot(c->decision.counters, c->bucket_mask, own[i]);
             within = 1;
+        } else if (index == 3) {
+            ask_for_slots(c, contexts, partial << 1, hashes[0]);
+            ask_for_slots(c, contexts, partial << 1 | 1, hashes[1]);
+        }
+        if (index < 7) { /* whichever bit comes */
+            ask_for_rows(c, pair, partial << 1);
+            ask_for_rows(c, pair, partial << 1 | 1);
         }
         for (int i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
             c->decision.places[i] = slots[i] + within;
         int guess = expected >> (shift + 1) == partial ? (int)(expected >> shift & 1) : -1;
-        unsigned bit = decide(c, byte >> shift & 1, partial, bucket, guess, pair);
+        unsigned bit = decide(c, byte >> shift & 1, partial, bucket, guess, rows_for(c, pair, partial));
         partial = partial << 1 | bit;
         within = within << 1 | bit;
     }
@@ -305,8 +331,8 @@ size_t llmz_context_code(llmz_context *c, size_t most)
             return SIZE_MAX;
         c->history.bytes[c->position++] = (uint8_t)byte;
         llmz_text_append(&c->text, c->tables[FOLLOWERS].data, byte, c->position);
-        uint32_t place = (uint32_t)(llmz_hash(1, c->text.last_bytes & 0xFFFFFFFFFFFF) >> 20) & ((1 << MATCH_TABLE_BITS) - 1);
-        llmz_follow_match(&c->match, &c->history, place, MATCH_MINIMUM, 0, c->position);
+        llmz_follow_match(&c->match, &c->history, c->history.places, MATCH_TABLE_BITS,
+                          llmz_hash(1, c->text.last_bytes & 0xFFFFFFFFFFFF), MATCH_MINIMUM, 0, c->position);
     }
     return c->history.size - c->position;
 }

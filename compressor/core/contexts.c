@@ -2,8 +2,6 @@
 
 #include "contexts.h"
 
-#include "core.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +18,10 @@ bool llmz_extend_history(llmz_history *history, uint32_t block_bytes, uint32_t *
     }
     if (move > 0) {
         memmove(history->bytes, history->bytes + move, kept);
-        for (size_t i = 0; i < history->place_count; i++)
-            history->places[i] = history->places[i] > move ? history->places[i] - move : 0;
+        for (size_t i = 0; i < history->place_count; i++) {
+            uint32_t *place = &history->places[i];
+            *place = (*place & LLMZ_PLACE_MASK) > move ? *place - move : 0;
+        }
     }
     if (block_bytes > 0)
         memset(history->bytes + kept, 0, block_bytes);

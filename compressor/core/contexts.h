@@ -3,6 +3,7 @@
 #define LLMZ_CONTEXTS_H
 
 #include "bit_models.h"
+#include "core.h"
 
 enum { LLMZ_MIXED_CONTEXTS = 28, LLMZ_PLAIN_CONTEXTS = 12, LLMZ_MATCH_MODELS = 2, LLMZ_KNOWN_ORDERS = 7, LLMZ_NO_BYTE = 256 };
 
@@ -28,11 +29,14 @@ typedef struct llmz_match {
     uint32_t pointer, length, missed;
 } llmz_match;
 
+enum { LLMZ_PLACE_BITS = 28, LLMZ_PLACE_MASK = (1 << LLMZ_PLACE_BITS) - 1 };
+_Static_assert(LLMZ_HISTORY_BYTES + LLMZ_BLOCK_BYTES_MAX <= LLMZ_PLACE_MASK, "every place can be written down");
+
 /* All text that matches can reach: blocks before the present one, and that one; what is not coded yet is 0. */
 typedef struct llmz_history {
     uint8_t *bytes;
     uint32_t size, capacity;
-    uint32_t *places; /* where hashes of texts were last; 0 for nowhere */
+    uint32_t *places; /* where hashes of texts were last, and above that place further bits of the hash; 0 for nowhere */
     size_t place_count;
 } llmz_history;
 
@@ -49,9 +53,9 @@ static inline unsigned llmz_expected_byte(const llmz_match *match, const llmz_hi
 void llmz_text_append(llmz_text *text, llmz_followers *followers, unsigned byte, uint32_t position);
 
 /* Extend or drop a match by the byte before `position`, and look for a new one of at least `minimum` bytes at the place
- * numbered by a hash of the latest ones. What is before `start` is another text. */
-static inline void llmz_follow_match(llmz_match *match, llmz_history *history, uint32_t place, uint32_t minimum,
-                                     uint32_t start, uint32_t position)
+ * numbered by a hash of the latest ones in a table with 2^table_bits entries. What is before `start` is another text. */
+static inline void llmz_follow_match(llmz_match *match, llmz_history *history, uint32_t *table, unsigned table_bits,
+                                     uint64_t hash, uint32_t minimum, uint32_t start, uint32_t position)
 {
     enum { LONGEST = 65535, LONGEST_VERIFIED = 32, MISSES_REMEMBERED = 8, RECOVERY = 16 };
     const uint8_t *bytes = history->bytes;
@@ -68,8 +72,10 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
     }
     if (position - start < minimum)
         return;
-    uint32_t candidate = history->places[place];
-    if (match->length == 0 && candidate > 0 && candidate < history->size) {
+    uint32_t *place = table + ((hash >> 20) & (((uint32_t)1 << table_bits) - 1));
+    uint32_t check = (uint32_t)(hash >> 52) << LLMZ_PLACE_BITS, candidate = *place & LLMZ_PLACE_MASK;
+    /* Where the checks differ, the texts do, and the history need not be looked at. */
+    if (match->length == 0 && (*place ^ check) <= LLMZ_PLACE_MASK && candidate > 0 && candidate < history->size) {
         uint32_t most = position - start < candidate ? position - start : candidate, length = 0;
         if (most > LONGEST_VERIFIED)
             most = LONGEST_VERIFIED;
@@ -80,7 +86,7 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
             match->length = length;
         }
     }
-    history->places[place] = position;
+    *place = check | position;
 }
 
 /* A lane of mixed mode. */

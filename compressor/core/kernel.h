@@ -43,6 +43,8 @@ struct llmz_product {
     size_t out_stride;
 };
 
+enum { LLMZ_MOST_KEPT = 7 /* taps of a convolution but the newest */ };
+
 /* A gated convolution of some channels: width, and the pieces of one lane's rows. */
 struct llmz_convolution {
     const int32_t *sums; /* [steps][3 * width]: input gate, output gate, values */

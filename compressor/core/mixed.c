@@ -75,7 +75,10 @@ struct llmz_mixed {
     /* Of the decision at hand. */
     const llmz_decision_kernel *kernel;
     llmz_decision decision;
-    uint64_t contexts[LLMZ_MIXED_CONTEXTS], hashes[LLMZ_MIXED_CONTEXTS];
+    uint64_t contexts[LLMZ_MIXED_CONTEXTS];
+    uint64_t hashes[2][LLMZ_MIXED_CONTEXTS]; /* of the next half of a byte, by the bit before it */
+    uint64_t hash_of_pair, hash_of_word;
+    uint32_t last_byte;
     uint32_t slots[LLMZ_MIXED_CONTEXTS];
     uint32_t excluded[257];
 };
@@ -291,11 +294,43 @@ static void ask_for_slots(const llmz_mixed *m, const uint64_t *hashes)
         LLMZ_PREFETCH(m->decision.counters + llmz_first_slot(m->bucket_mask, hashes[i]));
 }
 
+/* Rows of the adaptive maps that calibrate the network: by the last byte, the last two, and the word so far; each with the
+ * partial byte. */
+typedef struct rows {
+    uint16_t *by_1, *by_2, *by_word;
+} rows;
+
+static uint16_t *stage_row(const llmz_mixed *m, int stage, size_t row)
+{
+    return (uint16_t *)m->tables[stage].data + row * LLMZ_STAGE_ROW;
+}
+
+static rows rows_for(const llmz_mixed *m, uint32_t partial)
+{
+    return (rows){
+        stage_row(m, STAGE_1, partial | m->last_byte << 8),
+        stage_row(m, STAGE_2, (llmz_hash(m->hash_of_pair, partial) >> 30) & (NETWORK_ROWS - 1)),
+        stage_row(m, STAGE_WORD, (llmz_hash(m->hash_of_word, partial) >> 30) & (NETWORK_ROWS - 1)),
+    };
+}
+
+static void ask_for_rows(const llmz_mixed *m, uint32_t partial)
+{
+    rows r = rows_for(m, partial);
+    LLMZ_PREFETCH(r.by_1);
+    LLMZ_PREFETCH(r.by_2);
+    LLMZ_PREFETCH(r.by_word);
+}
+
 static void begin_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t node)
 {
     m->set_contexts(lane, node, &m->history, m->tables[FOLLOWERS].data, m->contexts);
-    m->kernel->hash_mixed(m->contexts, 1, m->hashes);
-    ask_for_slots(m, m->hashes);
+    m->kernel->hash_mixed(m->contexts, 1, m->hashes[0]);
+    ask_for_slots(m, m->hashes[0]);
+    m->hash_of_pair = llmz_hash(77, lane->text.last_bytes & 0xFFFF);
+    m->hash_of_word = llmz_hash(79, lane->text.word);
+    m->last_byte = lane->text.last_bytes & 0xFF;
+    ask_for_rows(m, 1);
 }
 
 void llmz_mixed_prefetch(const llmz_mixed *m, uint32_t lane)
@@ -306,10 +341,10 @@ void llmz_mixed_prefetch(const llmz_mixed *m, uint32_t lane)
     ask_for_slots(m, hashes);
 }
 
-static void find_slots(llmz_mixed *m)
+static void find_slots(llmz_mixed *m, const uint64_t *hashes)
 {
     for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
-        m->slots[i] = llmz_find_slot(m->decision.counters, m->bucket_mask, m->hashes[i]);
+        m->slots[i] = llmz_find_slot(m->decision.counters, m->bucket_mask, hashes[i]);
 }
 
 static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
@@ -328,8 +363,8 @@ static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
                 before |= (uint64_t)bytes[lane->position - 16 + n] << (8 * n);
             hash = llmz_hash(text->last_bytes, before);
         }
-        uint32_t entry = (i << MATCH_TABLE_BITS) + ((uint32_t)(hash >> 20) & (((uint32_t)1 << MATCH_TABLE_BITS) - 1));
-        llmz_follow_match(&lane->matches[i], &m->history, entry, match_minimum[i], lane->start, lane->position);
+        llmz_follow_match(&lane->matches[i], &m->history, m->history.places + ((size_t)i << MATCH_TABLE_BITS), MATCH_TABLE_BITS,
+                          hash, match_minimum[i], lane->start, lane->position);
     }
 }
 
@@ -345,11 +380,6 @@ typedef struct question {
     int guesses[LLMZ_MATCH_MODELS]; /* the bits that the matches expect, -1 for none */
 } question;
 
-static uint32_t hashed_row(uint64_t hash, uint32_t partial)
-{
-    return (uint32_t)(llmz_hash(hash, partial) >> 30) & (NETWORK_ROWS - 1);
-}
-
 static int32_t linear(uint32_t probability)
 {
     return llmz_shift_right_32((int32_t)probability - LLMZ_ONE / 2, 5);
@@ -361,14 +391,7 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     const uint32_t partial = q->partial, end = partial == END_OF_TOKEN;
     const uint64_t last_bytes = lane->text.last_bytes;
     const uint32_t c1 = last_bytes & 0xFF, c2 = last_bytes >> 8 & 0xFF;
-    uint16_t *row_1 = (uint16_t *)m->tables[STAGE_1].data + (size_t)(partial | c1 << 8) * LLMZ_STAGE_ROW;
-    uint16_t *row_2 =
-        (uint16_t *)m->tables[STAGE_2].data + (size_t)hashed_row(llmz_hash(77, last_bytes & 0xFFFF), partial) * LLMZ_STAGE_ROW;
-    uint16_t *row_word =
-        (uint16_t *)m->tables[STAGE_WORD].data + (size_t)hashed_row(llmz_hash(79, lane->text.word), partial) * LLMZ_STAGE_ROW;
-    LLMZ_PREFETCH(row_1);
-    LLMZ_PREFETCH(row_2);
-    LLMZ_PREFETCH(row_word);
+    const rows row = rows_for(m, partial);
 
     uint16_t *match_cells[LLMZ_MATCH_MODELS];
     uint32_t buckets[LLMZ_MATCH_MODELS];
@@ -386,9 +409,9 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
 
     const int32_t network = llmz_stretch(q->network);
     llmz_stage_reading calibrated = llmz_read_stage(m->network_map[partial], network);
-    llmz_stage_reading by_1 = llmz_read_stage(row_1, network);
-    llmz_stage_reading by_2 = llmz_read_stage(row_2, network);
-    llmz_stage_reading by_word = llmz_read_stage(row_word, network);
+    llmz_stage_reading by_1 = llmz_read_stage(row.by_1, network);
+    llmz_stage_reading by_2 = llmz_read_stage(row.by_2, network);
+    llmz_stage_reading by_word = llmz_read_stage(row.by_word, network);
     int32_t *inputs = d->inputs + FIRST_NETWORK_INPUT;
     inputs[0] = network;
     inputs[1] = llmz_stretch(calibrated.probability);
@@ -489,13 +512,19 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
     uint32_t within = 1;
     for (q.index = 0; q.index < 8; q.index++) {
         const uint32_t shift = 7 - q.index;
-        if (q.index == 4) {
-            m->kernel->hash_mixed(m->contexts, q.partial, m->hashes);
-            ask_for_slots(m, m->hashes);
+        if (q.index == 0 || q.index == 4) {
+            find_slots(m, m->hashes[q.index == 4 ? q.partial & 1 : 0]);
             within = 1;
+        } else if (q.index == 3) {
+            for (uint32_t next = 0; next < 2; next++) {
+                m->kernel->hash_mixed(m->contexts, q.partial << 1 | next, m->hashes[next]);
+                ask_for_slots(m, m->hashes[next]);
+            }
         }
-        if (q.index == 0 || q.index == 4)
-            find_slots(m);
+        if (q.index < 7) { /* whichever bit comes */
+            ask_for_rows(m, q.partial << 1);
+            ask_for_rows(m, q.partial << 1 | 1);
+        }
         for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
             d->places[i] = m->slots[i] + within;
         /* The network: tokens that go on with a 1 bit, of those that are left. */
@@ -539,8 +568,11 @@ static bool code_end(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
     const uint32_t end_mask = ((uint32_t)1 << m->end_bits) - 1;
     uint64_t hashes[LLMZ_MIXED_CONTEXTS];
     m->kernel->hash_mixed(m->contexts, node, hashes);
-    for (uint32_t i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+    for (uint32_t i = 0; i < LLMZ_MIXED_CONTEXTS; i++) {
         m->decision.places[i] = m->end_start + (i << m->end_bits) + ((uint32_t)(hashes[i] >> 24) & end_mask);
+        LLMZ_PREFETCH(m->decision.counters + m->decision.places[i]);
+    }
+    ask_for_rows(m, END_OF_TOKEN);
     uint32_t total = (uint32_t)(cumulative[range.high] - cumulative[range.low]);
     uint32_t ends = (uint32_t)(cumulative[range.low + 1] - cumulative[range.low]);
     question q = {
