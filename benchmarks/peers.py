@@ -179,14 +179,22 @@ def _program_peer(name: str) -> Peer:
     )  # fmt: skip
 
 
+def _library_names() -> list[str]:
+    return [name for name, (module, _) in _LIBRARIES.items() if importlib.util.find_spec(module)]
+
+
+def _program_names() -> list[str]:
+    return [name for name in _PROGRAMS if shutil.which(name.split()[0])]
+
+
 def library_peers() -> list[Peer]:
     """Peers that run inside Python: the standard library's, and what of PyPI's is installed."""
-    return [make() for module, make in _LIBRARIES.values() if importlib.util.find_spec(module)]
+    return [_LIBRARIES[name][1]() for name in _library_names()]
 
 
 def program_peers() -> list[Peer]:
     """Peers that are programs on the PATH."""
-    return [_program_peer(name) for name in _PROGRAMS if shutil.which(name.split()[0])]
+    return [_program_peer(name) for name in _program_names()]
 
 
 def rivals() -> list[Peer]:
@@ -206,11 +214,10 @@ def peer_named(name: str) -> Peer:
         return llmzip_peer(int(ours[1]), ours[2], name)
     if name == CAUSAL:
         return llmzip_peer(2, str(CAUSAL_TRANSFORMER), CAUSAL)
-    known = rivals()
-    for peer in known:
-        if peer.name == name:
-            return peer
-    same_program = [peer for peer in known if peer.name.split()[0].lower() == name.lower()]
-    if same_program:
-        return same_program[-1]
-    raise NoSuchPeer(f"no compressor {name!r} here; there are {', '.join(peer.name for peer in known)}")
+    known = _library_names() + _program_names()
+    found = [each for each in known if name in (each, each.split()[0]) or name.lower() == each.split()[0].lower()]
+    if not found:
+        raise NoSuchPeer(f"no compressor {name!r} here; there are {', '.join(known)}")
+    # Of several levels the last is the strongest.
+    chosen = name if name in found else found[-1]
+    return _LIBRARIES[chosen][1]() if chosen in _LIBRARIES else _program_peer(chosen)
