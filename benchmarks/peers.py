@@ -62,15 +62,19 @@ def _gzip() -> Peer:
 
 
 def _bzip2() -> Peer:
-    return Peer("bzip2 -9", lambda data: bz2.compress(data, 9), bz2.decompress, _python)
+    return Peer("bzip2 -9", lambda data: bz2.compress(data, 9), bz2.decompress, lambda: _python("libbz2"))
 
 
 def _xz() -> Peer:
-    return Peer("xz -9e", lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME), lzma.decompress, _python)
+    return Peer(
+        "xz -9e", lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME), lzma.decompress,
+        lambda: _python("liblzma"),
+    )  # fmt: skip
 
 
-def _python() -> str:
-    return f"as in Python {platform.python_version()}"
+def _python(library: str) -> str:
+    """The standard library does not say which version of ``library`` it holds."""
+    return f"{library} of Python {platform.python_version()}"
 
 
 def _zstd(level: int) -> Peer:
