@@ -160,8 +160,8 @@ def diff_of_trees(before: Path, after: Path) -> bytes:
         for root in (before, after)
     )
     for name in sorted(olds.keys() | news.keys()):
-        texts = [tree[name].read_text().splitlines(keepends=True) if name in tree else [] for tree in (olds, news)]
-        parts += difflib.unified_diff(*texts, f"a/{name}", f"b/{name}")
+        old, new = (tree[name].read_text().splitlines(keepends=True) if name in tree else [] for tree in (olds, news))
+        parts += difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
     return "".join(parts).encode()
 
 
