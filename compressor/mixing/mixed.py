@@ -105,7 +105,7 @@ class MixedCoder:
 
     def fork(self) -> MixedCoder:
         """A coder in the same state that learns on its own."""
-        twin = object.__new__(MixedCoder)
+        twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._core = _native.mixed_copy(self._core)
         return twin

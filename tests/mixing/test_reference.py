@@ -7,7 +7,7 @@ import pytest
 from llmzip.core import _native
 from llmzip.mixing import context, logistic, mixed
 from llmzip.progress import SILENT
-from tests.mixing.models import BigramModel
+from tests.mixing.models import BigramCoder, BigramModel
 from tests.mixing.reference import SQUASHED, ContextReference, MixedReference
 
 TEXT = (
@@ -33,7 +33,7 @@ def test_context_mode(table_bits: int) -> None:
 @pytest.mark.parametrize(("table_bits", "lane_bytes"), [(10, [len(TEXT)]), (13, [60, 0, 1, len(TEXT) - 61])])
 def test_mixed_mode(table_bits: int, lane_bytes: list[int]) -> None:
     model = BigramModel()
-    coder = mixed.MixedCoder(model, table_bits)  # type: ignore[arg-type]
+    coder = BigramCoder(model, table_bits)
     coded = coder.encode(TEXT, lane_bytes, 0, None, SILENT)
     assert coded is not None
     tokenizer = model.tokenizer
