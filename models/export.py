@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
 from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
-    GATE_STEPS_PER_RMS,
     EMBEDDING_MULTIPLIER_BITS,
+    GATE_STEPS_PER_RMS,
     HIDDEN_BITS,
     INT8_MAX,
     MULTIPLIER_BITS,
@@ -26,7 +27,6 @@ from llmzip.network.architecture import (
 )
 from llmzip.network.model import Model, load_model
 from llmzip.network.model_file import pack_model, pack_pairs_of_values
-from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
 
 SIDE_BITS = int(math.log2(SIDE_STEPS_PER_UNIT))
 SIDE_FREQUENCY_TOTAL = 1 << 20
