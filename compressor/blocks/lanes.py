@@ -1,8 +1,8 @@
 """Lanes: runs of a block's text that the network reads in step.
 
 What a payload of tokens or of mixed mode begins with: a byte (bits 0 to 4: profile; bit 5: the first lane begins after
-a line end, not after a NUL byte; bit 6: what lives on between blocks starts afresh; bit 7: side information follows), side information, and the plain length of every lane but the last
-(varints).
+a line end, not after a NUL byte; bit 6: what lives on between blocks starts afresh; bit 7: side information follows),
+side information, and the plain length of every lane but the last (varints).
 """
 
 from __future__ import annotations

@@ -218,8 +218,8 @@ def network_code_lengths(
 def begins_after_line(model: Model, text: bytes) -> bool:
     """Whether the network needs fewer bits for the beginning of ``text`` after a line end than after a NUL byte.
 
-    It knows how documents begin, after a NUL; but where one begins as others do and goes on in its own way, it is misled
-    for as long as that beginning stays in its window.
+    It knows how documents begin, after a NUL; but where one begins as others do and goes on in its own way, it is
+    misled for as long as that beginning stays in its window.
     """
     tokens = model.tokenizer.encode(text[:_TRIED_BYTES])[:_TRIED_TOKENS]
     targets = np.stack([tokens, tokens])
@@ -246,7 +246,7 @@ def load_model(path: str | None = None) -> Model:
 
 
 def find_model(fingerprint: bytes, path: str | None = None) -> Model:
-    """Return the model whose fingerprint begins so: ``path``, the shipped one, or one in ``$LLMZIP_MODEL_PATH`` folders.
+    """Return the model whose fingerprint begins so: ``path``, the shipped one, or one in ``$LLMZIP_MODEL_PATH``.
 
     Raises:
         ModelMissingError: none of them has it; files there that are no models are named.
