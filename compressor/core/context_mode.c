@@ -11,7 +11,6 @@
 enum {
     MATCH_TABLE_BITS = 18,
     MATCH_MINIMUM = 6,
-    LONG_MATCH_MINIMUM = 20,
     STAGE_ROWS = 65536,
 
     BIAS = 256,
@@ -61,7 +60,7 @@ struct llmz_context {
 
     llmz_history history;
     llmz_text text;
-    llmz_match matches[LLMZ_MATCH_MODELS];
+    llmz_match match;
     llmz_special *special; /* NULL in profiles that remember nothing of their own */
     uint32_t block_start, position;
     unsigned profile;
@@ -94,7 +93,7 @@ static bool new_tables(llmz_context *c, unsigned table_bits)
     c->bucket_mask = ((uint32_t)1 << table_bits) - 1;
     const size_t sizes[TABLES] = {
         [COUNTERS] = ((size_t)LLMZ_SLOT << table_bits) * sizeof(uint16_t),
-        [MATCH_PLACES] = ((size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS) * sizeof(uint32_t),
+        [MATCH_PLACES] = ((size_t)1 << MATCH_TABLE_BITS) * sizeof(uint32_t),
         [FOLLOWERS] = sizeof(llmz_followers),
     };
     for (int i = 0; i < TABLES; i++) {
@@ -144,7 +143,7 @@ void llmz_context_copy_learned(const llmz_context *c, unsigned profile, llmz_pla
 static void connect(llmz_context *c)
 {
     c->history.places = c->tables[MATCH_PLACES].data;
-    c->history.place_count = (size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS;
+    c->history.place_count = (size_t)1 << MATCH_TABLE_BITS;
     c->decision.counters = c->tables[COUNTERS].data;
 }
 
@@ -235,13 +234,10 @@ static bool begin_block(llmz_context *c, size_t text_size, unsigned profile)
     choose_profile(c, profile);
     c->text.line_start -= moved;
     c->text.previous_line -= moved;
-    for (int i = 0; i < LLMZ_MATCH_MODELS; i++) {
-        llmz_match *match = &c->matches[i];
-        if (match->pointer < moved)
-            match->length = 0;
-        else
-            match->pointer -= moved;
-    }
+    if (c->match.pointer < moved)
+        c->match.length = 0;
+    else
+        c->match.pointer -= moved;
     c->block_start = c->position = c->history.size - (uint32_t)text_size;
     if (profile != PROSE)
         llmz_special_begin(c->special, c->position);
@@ -311,24 +307,24 @@ typedef struct guess {
     int bit;
 } guess;
 
-/* Numbers of matches of each profile; the others are predictions of numbers. */
-static const uint8_t match_models[LLMZ_PLAIN_PROFILES] = {1, 1, 1, 2};
+static guess other_guess(const llmz_context *c, uint32_t number)
+{
+    const llmz_special *special = c->special;
+    if (c->profile == SEQUENCES)
+        return (guess){llmz_sequence_expects(&special->sequence, c->history.bytes, c->position),
+                       llmz_sequence_bucket(&special->sequence), -1};
+    const llmz_prediction *p = &special->records.predictions[number];
+    return (guess){llmz_predicted_byte(p), llmz_prediction_bucket(&special->records, p), -1};
+}
 
 static void set_guesses(const llmz_context *c, guess *guesses)
 {
-    const uint32_t matches = match_models[c->profile];
-    for (uint32_t i = 0; i < c->shape.guesses; i++) {
-        unsigned byte;
-        if (i < matches) {
-            byte = llmz_expected_byte(&c->matches[i], &c->history);
-            guesses[i].bucket = llmz_match_bucket(c->matches[i].length, c->matches[i].missed);
-        } else {
-            const llmz_prediction *p = &c->special->records.predictions[i - matches];
-            byte = llmz_predicted_byte(p);
-            guesses[i].bucket = llmz_prediction_bucket(&c->special->records, p);
-        }
-        guesses[i].byte = byte == LLMZ_NO_BYTE ? 0 : byte | 256;
-    }
+    guesses[0].byte = llmz_expected_byte(&c->match, &c->history);
+    guesses[0].bucket = llmz_match_bucket(c->match.length, c->match.missed);
+    for (uint32_t i = 1; i < c->shape.guesses; i++)
+        guesses[i] = other_guess(c, i - 1);
+    for (uint32_t i = 0; i < c->shape.guesses; i++)
+        guesses[i].byte = guesses[i].byte == LLMZ_NO_BYTE ? 0 : guesses[i].byte | 256;
 }
 
 static uint32_t course_set(const llmz_context *c)
@@ -352,7 +348,9 @@ static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t
             cells[i] = &c->own->match_maps[i][g->bucket][g->bit];
             inputs[0] = llmz_stretch(*cells[i]);
             inputs[1] = llmz_shift_right_32(*cells[i] - LLMZ_ONE / 2, 5);
-            if (i == 0)
+            if (c->profile == SEQUENCES && i == 1)
+                d->sets[0] = MATCH_SETS + (1 + g->bucket / 4) * 2 + (uint32_t)g->bit;
+            else if (i == 0)
                 d->sets[0] = MATCH_SETS + (1 + g->bucket % 32 / 2) * 2 + (uint32_t)g->bit;
         }
     }
@@ -424,14 +422,10 @@ static void append(llmz_context *c, unsigned byte)
     uint8_t *bytes = c->history.bytes;
     bytes[c->position++] = (uint8_t)byte;
     llmz_text_append(&c->text, c->tables[FOLLOWERS].data, byte, c->position);
-    llmz_follow_match(&c->matches[0], &c->history, c->history.places, MATCH_TABLE_BITS,
+    llmz_follow_match(&c->match, &c->history, c->history.places, MATCH_TABLE_BITS,
                       llmz_hash(1, c->text.last_bytes & 0xFFFFFFFFFFFF), MATCH_MINIMUM, 0, c->position);
-    if (c->profile == PROSE)
-        return;
-    llmz_special_append(c->special, c->profile, bytes, c->position);
-    if (c->profile == SEQUENCES)
-        llmz_follow_match(&c->matches[1], &c->history, c->history.places + ((size_t)1 << MATCH_TABLE_BITS), MATCH_TABLE_BITS,
-                          llmz_hash(2, c->special->bases), LONG_MATCH_MINIMUM, 0, c->position);
+    if (c->profile != PROSE)
+        llmz_special_append(c->special, c->profile, bytes, c->position);
 }
 
 size_t llmz_context_code(llmz_context *c, size_t most)

@@ -264,10 +264,10 @@ CONTEXT(gradient, 74, (v->row + v->c1 - v->corner) & 0xFF)
 CONTEXT(cell_row_and_byte, 75, v->cell << 24 | v->row << 8 | v->c1 << 16)
 
 /* Genomes and proteins. */
-#define ACIDS(n) (S->acids & (((uint64_t)1 << 5 * (n)) - 1))
-#define BASES(n) (S->bases & (~(uint64_t)0 >> (64 - 2 * (n))))
+#define ACIDS(n) (S->sequence.acids & (((uint64_t)1 << 5 * (n)) - 1))
+#define BASES(n) (S->sequence.bases & (~(uint64_t)0 >> (64 - 2 * (n))))
 /* What may stand at a place: letters, a line end, a header. */
-#define PLACE ((uint64_t)(v->c1 == '\n') << 1 | S->in_header)
+#define PLACE ((uint64_t)(v->c1 == '\n') << 1 | S->sequence.in_header)
 CONTEXT(acids_1, 80, ACIDS(1) << 2 | PLACE)
 CONTEXT(acids_2, 81, ACIDS(2) << 2 | PLACE)
 CONTEXT(acids_3, 82, ACIDS(3) << 2 | PLACE)
@@ -378,21 +378,7 @@ void llmz_special_begin(llmz_special *special, uint32_t position)
     special->start = position;
     special->period = 4;
     llmz_records_begin(&special->records, position);
-}
-
-static void follow_sequence(llmz_special *s, unsigned byte)
-{
-    static const uint8_t base[32] = {['C' & 31] = 1, ['G' & 31] = 2, ['T' & 31] = 3, ['U' & 31] = 3};
-    if (byte == '>' || byte == '@')
-        s->in_header = true;
-    if (byte == '\n') {
-        s->bases = s->in_header ? 0 : s->bases;
-        s->acids = s->in_header ? 0 : s->acids;
-        s->in_header = false;
-    } else if (byte != '\r') {
-        s->bases = s->bases << 2 | base[byte & 31];
-        s->acids = s->acids << 5 | (byte & 31);
-    }
+    llmz_sequence_begin(&special->sequence, position);
 }
 
 /* The commonest distance between equal triples of bytes, of the last ones. */
@@ -422,5 +408,5 @@ void llmz_special_append(llmz_special *special, unsigned profile, const uint8_t 
     else if (profile == 2)
         follow_period(special, bytes, position);
     else if (profile == 3)
-        follow_sequence(special, bytes[position - 1]);
+        llmz_sequence_append(&special->sequence, bytes, position);
 }

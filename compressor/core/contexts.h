@@ -5,6 +5,7 @@
 #include "bit_models.h"
 #include "core.h"
 #include "records.h"
+#include "sequences.h"
 
 /* Shapes of the profiles: contexts, models that expect one byte, inputs of a mixer (a multiple of 16), and how many of the
  * first contexts are counted that know the text. */
@@ -101,15 +102,14 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
     *place = check | position;
 }
 
-/* Letters of genomes and proteins without line ends and case, and the layout of binary data. */
+/* What a profile remembers of its own. */
 typedef struct llmz_special {
     llmz_records records;
-    uint64_t bases, acids; /* letters, 2 and 5 bits each, the latest lowest */
-    bool in_header;
-    uint32_t start;        /* of the block */
-    uint32_t period;       /* bytes after which things repeat; at least 1 */
+    llmz_sequence sequence;
+    uint32_t start;  /* of the block */
+    uint32_t period; /* bytes after which binary data repeat; at least 1 */
     uint32_t counted;
-    uint16_t counts[256]; /* of distances between equal pairs of bytes */
+    uint16_t counts[256];      /* of distances between equal triples of bytes */
     uint32_t last_place[4096]; /* of hashes of three bytes */
 } llmz_special;
 

@@ -1,0 +1,105 @@
+/* Letters of genomes and proteins, and their repeats with changes. */
+
+#include "sequences.h"
+
+#include "bit_models.h"
+
+#include <string.h>
+
+enum { MINIMUM = 20, LOOKED_AT = 32, MOST_MISSES = 8, LONGEST = 65535, NO_BYTE = 256 };
+
+void llmz_sequence_begin(llmz_sequence *s, uint32_t position)
+{
+    memset(s, 0, sizeof *s);
+    s->start = s->line_start = position;
+}
+
+static uint32_t ones(uint32_t bits)
+{
+    uint32_t count = 0;
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
+static uint32_t after_line_ends(uint32_t place, const uint8_t *bytes, uint32_t position)
+{
+    while (place < position && (bytes[place] == '\n' || bytes[place] == '\r'))
+        place++;
+    return place;
+}
+
+/* Whether the letters before both places are the same, as many as are looked at. */
+static bool are_alike(const llmz_sequence *s, uint32_t place, const uint8_t *bytes, uint32_t position)
+{
+    for (uint32_t same = 0; same < MINIMUM; same++) {
+        while (place > s->start && (bytes[place - 1] == '\n' || bytes[place - 1] == '\r'))
+            place--;
+        while (position > s->start && (bytes[position - 1] == '\n' || bytes[position - 1] == '\r'))
+            position--;
+        if (place == s->start || position == s->start || bytes[place - 1] != bytes[position - 1])
+            return false;
+        place--;
+        position--;
+    }
+    return true;
+}
+
+static void follow(llmz_sequence *s, const uint8_t *bytes, uint32_t position)
+{
+    llmz_sequence_match *match = &s->match;
+    if (match->length > 0) {
+        const bool missed = bytes[match->pointer] != bytes[position - 1];
+        match->misses = match->misses << 1 | missed;
+        match->length = missed ? match->length / 4 + 1 : match->length + (match->length < LONGEST);
+        match->pointer = after_line_ends(match->pointer + 1, bytes, position);
+        if (match->pointer >= position || ones(match->misses) > MOST_MISSES)
+            match->length = 0;
+    }
+    if (s->letters < MINIMUM)
+        return;
+    uint64_t hash = llmz_hash(s->bases & 0xFFFFFFFFFF, 0);
+    uint32_t *place = &s->places[hash >> 20 & ((1 << LLMZ_SEQUENCE_PLACE_BITS) - 1)];
+    if ((match->length == 0 || ones(match->misses & 0xFFFF) > 1) && *place > 0 && are_alike(s, *place, bytes, position)) {
+        uint32_t pointer = after_line_ends(*place, bytes, position);
+        if (pointer < position && pointer != match->pointer)
+            *match = (llmz_sequence_match){pointer, MINIMUM, 0};
+    }
+    *place = position;
+}
+
+void llmz_sequence_append(llmz_sequence *s, const uint8_t *bytes, uint32_t position)
+{
+    static const uint8_t base[32] = {['C' & 31] = 1, ['G' & 31] = 2, ['T' & 31] = 3, ['U' & 31] = 3};
+    const unsigned byte = bytes[position - 1];
+    if (byte == '>' || byte == '@')
+        s->in_header = true;
+    if (byte == '\n') {
+        if (s->in_header)
+            s->bases = s->acids = s->letters = 0;
+        s->in_header = false;
+        s->line_length = position - 1 - s->line_start;
+        s->line_start = position;
+    } else if (byte != '\r') {
+        s->bases = s->bases << 2 | base[byte & 31];
+        s->acids = s->acids << 5 | (byte & 31);
+        s->letters++;
+        follow(s, bytes, position);
+    }
+}
+
+unsigned llmz_sequence_expects(const llmz_sequence *s, const uint8_t *bytes, uint32_t position)
+{
+    if (s->match.length == 0)
+        return NO_BYTE;
+    return position - s->line_start == s->line_length ? '\n' : bytes[s->match.pointer];
+}
+
+uint32_t llmz_sequence_bucket(const llmz_sequence *s)
+{
+    static const uint32_t lengths[] = {8, 16, 20, 24, 28, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024};
+    uint32_t step = 0, misses = ones(s->match.misses);
+    while (step < sizeof lengths / sizeof *lengths && s->match.length > lengths[step])
+        step++;
+    return step * 4 + (misses < 3 ? misses : 3);
+}
