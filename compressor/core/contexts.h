@@ -79,8 +79,10 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
             if (match->missed > 0 && match->length >= RECOVERY)
                 match->missed--;
         } else {
-            match->length = 0;
-            match->missed = MISSES_REMEMBERED;
+            match->missed += MISSES_REMEMBERED;
+            match->length = ++match->pointer < history->size && match->missed <= MOST_MISSES ? 1 : 0;
+            if (match->length == 0)
+                match->missed = MISSES_REMEMBERED;
         }
     }
     if (position - start < minimum)
@@ -88,7 +90,7 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
     uint32_t *place = table + ((hash >> 20) & (((uint32_t)1 << table_bits) - 1));
     uint32_t check = (uint32_t)(hash >> 52) << LLMZ_PLACE_BITS, candidate = *place & LLMZ_PLACE_MASK;
     /* Where the checks differ, the texts do, and the history need not be looked at. */
-    if (match->length == 0 && (*place ^ check) <= LLMZ_PLACE_MASK && candidate > 0 && candidate < history->size) {
+    if (match->length < minimum && (*place ^ check) <= LLMZ_PLACE_MASK && candidate > 0 && candidate < history->size) {
         uint32_t most = position - start < candidate ? position - start : candidate, length = 0;
         if (most > LONGEST_VERIFIED)
             most = LONGEST_VERIFIED;
