@@ -68,7 +68,7 @@ struct llmz_context {
 
     const llmz_decision_kernel *kernel;
     const llmz_decision_steps *steps; /* the profile's, as the next two */
-    llmz_shape shape;
+    llmz_profile_shape shape;
     learned *own;
     llmz_decision decision;
 };

@@ -54,11 +54,11 @@ enum {
 };
 
 /* Of a profile. A model that expects a byte has two inputs. */
-typedef struct llmz_shape {
+typedef struct llmz_profile_shape {
     uint32_t contexts, guesses, inputs;
-} llmz_shape;
+} llmz_profile_shape;
 
-extern const llmz_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_plain_shapes[LLMZ_PLAIN_PROFILES];
+extern const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_plain_shapes[LLMZ_PLAIN_PROFILES];
 
 /* What ships primed for a profile, and learns on: weights with 16 fraction bits, within +-8; probabilities in 1/65536. */
 typedef struct llmz_mixed_learned {

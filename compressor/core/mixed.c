@@ -85,7 +85,7 @@ struct llmz_mixed {
     /* Of the decision at hand. */
     const llmz_decision_kernel *kernel;
     const llmz_decision_steps *steps; /* the profile's, as the next two */
-    llmz_shape shape;
+    llmz_profile_shape shape;
     learned *own;
     llmz_decision decision;
     uint64_t contexts[LLMZ_MIXED_CONTEXTS_MAX];
