@@ -311,8 +311,8 @@ static guess other_guess(const llmz_context *c, uint32_t number)
 {
     const llmz_special *special = c->special;
     if (c->profile == SEQUENCES)
-        return (guess){llmz_sequence_expects(&special->sequence, c->history.bytes, c->position),
-                       llmz_sequence_bucket(&special->sequence), -1};
+        return (guess){llmz_sequence_expects(&special->sequence, number, c->history.bytes, c->position),
+                       llmz_sequence_bucket(&special->sequence, number), -1};
     const llmz_prediction *p = &special->records.predictions[number];
     return (guess){llmz_predicted_byte(p), llmz_prediction_bucket(&special->records, p), -1};
 }

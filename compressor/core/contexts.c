@@ -117,6 +117,7 @@ typedef struct view {
     uint64_t column_above_2, line_length;
 
     const llmz_special *special;
+    uint64_t letter_1, letter_2; /* what matches of sequences expect */
     uint64_t row, row_2, corner, cell; /* binary data: bytes a period, two, and one and a byte before; place in the period */
 } view;
 
@@ -274,16 +275,19 @@ CONTEXT(acids_3, 82, ACIDS(3) << 2 | PLACE)
 CONTEXT(acids_4, 83, ACIDS(4) << 2 | PLACE)
 CONTEXT(acids_6, 84, ACIDS(6) << 2 | PLACE)
 CONTEXT(acids_8, 85, ACIDS(8) << 2 | PLACE)
-CONTEXT(acids_10, 86, ACIDS(10) << 2 | PLACE)
 CONTEXT(acids_11, 87, ACIDS(11) << 2 | PLACE)
 CONTEXT(acids_12, 88, ACIDS(12) << 2 | PLACE)
 CONTEXT(bases_14, 89, BASES(14) << 2 | PLACE)
 CONTEXT(bases_16, 90, BASES(16) << 2 | PLACE)
 CONTEXT(bases_18, 91, BASES(18) << 2 | PLACE)
 CONTEXT(bases_20, 92, BASES(20) << 2 | PLACE)
-CONTEXT(bases_22, 93, BASES(22) << 2 | PLACE)
 CONTEXT(bases_24, 94, BASES(24) << 2 | PLACE)
-CONTEXT(bases_32, 95, llmz_hash(BASES(32), PLACE))
+CONTEXT(acids_5, 97, ACIDS(5) << 2 | PLACE)
+CONTEXT(acids_2_3, 98, (ACIDS(3) >> 5) << 2 | PLACE)
+CONTEXT(acids_2_4, 99, (ACIDS(4) >> 5) << 2 | PLACE)
+CONTEXT(acids_1_3, 100, (S->sequence.acids & 0x7C1F) << 2 | PLACE)
+CONTEXT(expected_letter, 101, v->letter_1 << 32 | v->letter_2 << 16 | llmz_sequence_bucket(&S->sequence, 1) << 8 | v->c1)
+CONTEXT(expected_and_acids, 102, llmz_hash(v->letter_2 << 16 | v->letter_1, ACIDS(2)))
 CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 8 | PLACE)
 
 /* The profiles: which contexts each uses, in the order of the learned state's counter maps. */
@@ -318,9 +322,10 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 
 /* Those that are counted come first. */
 #define PLAIN_3(USE)                                                                                                           \
-    USE(acids_1) USE(acids_2) USE(acids_3) USE(acids_4) USE(acids_6) USE(acids_8) USE(acids_10) USE(acids_11) USE(acids_12)    \
-    USE(bases_14) USE(bases_16) USE(bases_18) USE(bases_20) USE(bases_22) USE(bases_24) USE(bases_32) USE(column_and_place)    \
-    USE(plain_order_2) USE(plain_order_4) USE(plain_order_6)
+    USE(acids_1) USE(acids_2) USE(acids_3) USE(acids_4) USE(acids_5) USE(acids_6) USE(acids_8) USE(acids_11) USE(acids_12)     \
+    USE(bases_14) USE(bases_16) USE(bases_18) USE(bases_20) USE(bases_24) USE(acids_2_3) USE(acids_2_4) USE(acids_1_3)         \
+    USE(expected_letter) USE(expected_and_acids) USE(column_and_place) USE(plain_order_2) USE(plain_order_3)                   \
+    USE(plain_order_4) USE(plain_order_6) USE(plain_word_and_byte) USE(plain_two_words) USE(plain_column_and_above)
 
 #define SET(name) *contexts++ = name(&v);
 #define COUNT(name) +1
@@ -358,7 +363,11 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
             look_at_records(&v, &special->records, position, history->bytes);                                                  \
         if (profile == 2)                                                                                                      \
             look_at_period(&v, special, position, special->start, history->bytes);                                             \
-        v.special = special;                                                                                                   \
+        if (profile == 3) {                                                                                                    \
+            v.special = special;                                                                                               \
+            v.letter_1 = llmz_sequence_expects(&special->sequence, 0, history->bytes, position);                               \
+            v.letter_2 = llmz_sequence_expects(&special->sequence, 1, history->bytes, position);                               \
+        }                                                                                                                      \
         PLAIN_##profile(SET)                                                                                                   \
     }
 

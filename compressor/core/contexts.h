@@ -10,11 +10,11 @@
 /* Shapes of the profiles: contexts, models that expect one byte, inputs of a mixer (a multiple of 16), and how many of the
  * first contexts are counted that know the text. */
 #define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 2, 48, 7) USE(1, 46, 5, 64, 7)
-#define LLMZ_PLAIN_SHAPES(USE) USE(0, 12, 1, 32, 0) USE(1, 24, 4, 64, 0) USE(2, 22, 1, 48, 0) USE(3, 20, 2, 48, 16)
+#define LLMZ_PLAIN_SHAPES(USE) USE(0, 12, 1, 32, 0) USE(1, 24, 4, 64, 0) USE(2, 22, 1, 48, 0) USE(3, 27, 3, 64, 14)
 
 enum {
     LLMZ_MIXED_CONTEXTS_MAX = 46,
-    LLMZ_PLAIN_CONTEXTS_MAX = 24,
+    LLMZ_PLAIN_CONTEXTS_MAX = 27,
     LLMZ_GUESSES_MAX = 5,
     LLMZ_MATCH_MODELS = 2,
     LLMZ_NO_BYTE = 256

@@ -6,7 +6,12 @@
 
 #include <string.h>
 
-enum { MINIMUM = 20, LOOKED_AT = 32, MOST_MISSES = 8, LONGEST = 65535, NO_BYTE = 256 };
+enum { LONGEST = 65535, NO_BYTE = 256 };
+
+/* A match of the first kind is of many letters, one of the second of few, as relatives among proteins have. */
+enum { LONG_MINIMUM = 20, BASES_MINIMUM = 12, ACIDS_MINIMUM = 5 };
+static const uint32_t most_misses[LLMZ_SEQUENCE_MATCHES] = {8, 16};  /* among 32 letters; more end a match */
+static const uint32_t weak_misses[LLMZ_SEQUENCE_MATCHES] = {1, 6};   /* among 16; more let another one take its place */
 
 void llmz_sequence_begin(llmz_sequence *s, uint32_t position)
 {
@@ -30,9 +35,9 @@ static uint32_t after_line_ends(uint32_t place, const uint8_t *bytes, uint32_t p
 }
 
 /* Whether the letters before both places are the same, as many as are looked at. */
-static bool are_alike(const llmz_sequence *s, uint32_t place, const uint8_t *bytes, uint32_t position)
+static bool are_alike(const llmz_sequence *s, uint32_t letters, uint32_t place, const uint8_t *bytes, uint32_t position)
 {
-    for (uint32_t same = 0; same < MINIMUM; same++) {
+    for (uint32_t same = 0; same < letters; same++) {
         while (place > s->start && (bytes[place - 1] == '\n' || bytes[place - 1] == '\r'))
             place--;
         while (position > s->start && (bytes[position - 1] == '\n' || bytes[position - 1] == '\r'))
@@ -45,27 +50,32 @@ static bool are_alike(const llmz_sequence *s, uint32_t place, const uint8_t *byt
     return true;
 }
 
-static void follow(llmz_sequence *s, const uint8_t *bytes, uint32_t position)
+static void follow(llmz_sequence *s, unsigned kind, uint64_t key, uint32_t minimum, const uint8_t *bytes, uint32_t position)
 {
-    llmz_sequence_match *match = &s->match;
+    llmz_sequence_match *match = &s->matches[kind];
     if (match->length > 0) {
         const bool missed = bytes[match->pointer] != bytes[position - 1];
         match->misses = match->misses << 1 | missed;
         match->length = missed ? match->length / 4 + 1 : match->length + (match->length < LONGEST);
         match->pointer = after_line_ends(match->pointer + 1, bytes, position);
-        if (match->pointer >= position || ones(match->misses) > MOST_MISSES)
+        if (match->pointer >= position || ones(match->misses) > most_misses[kind])
             match->length = 0;
     }
-    if (s->letters < MINIMUM)
+    if (s->letters < minimum)
         return;
-    uint64_t hash = llmz_hash(s->bases & 0xFFFFFFFFFF, 0);
-    uint32_t *place = &s->places[hash >> 20 & ((1 << LLMZ_SEQUENCE_PLACE_BITS) - 1)];
-    if ((match->length == 0 || ones(match->misses & 0xFFFF) > 1) && *place > 0 && are_alike(s, *place, bytes, position)) {
+    uint32_t *place = &s->places[kind][llmz_hash(key, minimum) >> 20 & ((1 << LLMZ_SEQUENCE_PLACE_BITS) - 1)];
+    if ((match->length == 0 || ones(match->misses & 0xFFFF) > weak_misses[kind]) && *place > 0 &&
+        are_alike(s, minimum, *place, bytes, position)) {
         uint32_t pointer = after_line_ends(*place, bytes, position);
         if (pointer < position && pointer != match->pointer)
-            *match = (llmz_sequence_match){pointer, MINIMUM, 0};
+            *match = (llmz_sequence_match){pointer, minimum, 0};
     }
     *place = position;
+}
+
+static bool is_base(unsigned byte)
+{
+    return strchr("ACGTUNacgtun", (int)byte) && byte;
 }
 
 void llmz_sequence_append(llmz_sequence *s, const uint8_t *bytes, uint32_t position)
@@ -84,22 +94,27 @@ void llmz_sequence_append(llmz_sequence *s, const uint8_t *bytes, uint32_t posit
         s->bases = s->bases << 2 | base[byte & 31];
         s->acids = s->acids << 5 | (byte & 31);
         s->letters++;
-        follow(s, bytes, position);
+        s->only_bases = is_base(byte) ? s->only_bases + 1 : 0;
+        follow(s, 0, s->bases & 0xFFFFFFFFFF, LONG_MINIMUM, bytes, position);
+        if (s->only_bases >= LONG_MINIMUM)
+            follow(s, 1, s->acids & 0xFFFFFFFFFFFFFFF, BASES_MINIMUM, bytes, position);
+        else
+            follow(s, 1, s->acids & 0x1FFFFFF, ACIDS_MINIMUM, bytes, position);
     }
 }
 
-unsigned llmz_sequence_expects(const llmz_sequence *s, const uint8_t *bytes, uint32_t position)
+unsigned llmz_sequence_expects(const llmz_sequence *s, unsigned match, const uint8_t *bytes, uint32_t position)
 {
-    if (s->match.length == 0)
+    if (s->matches[match].length == 0)
         return NO_BYTE;
-    return position - s->line_start == s->line_length ? '\n' : bytes[s->match.pointer];
+    return position - s->line_start == s->line_length ? '\n' : bytes[s->matches[match].pointer];
 }
 
-uint32_t llmz_sequence_bucket(const llmz_sequence *s)
+uint32_t llmz_sequence_bucket(const llmz_sequence *s, unsigned match)
 {
     static const uint32_t lengths[] = {8, 16, 20, 24, 28, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024};
-    uint32_t step = 0, misses = ones(s->match.misses);
-    while (step < sizeof lengths / sizeof *lengths && s->match.length > lengths[step])
+    uint32_t step = 0, misses = ones(s->matches[match].misses & 0xFFFF);
+    while (step < sizeof lengths / sizeof *lengths && s->matches[match].length > lengths[step])
         step++;
-    return step * 4 + (misses < 3 ? misses : 3);
+    return step * 4 + (misses < 2 ? misses : misses < 6 ? 2 : 3);
 }
