@@ -32,7 +32,10 @@ def _column(random: Random) -> Iterator[str]:
     value = float(random.normal()) * scale
     step = scale * float(10 ** random.uniform(-5, -1))
     if kind == 0:
-        count, by = int(random.integers(10 ** int(random.integers(1, 10)))), int(random.choice([1, 1, 1, 2, 10, 60, 3600]))
+        count, by = (
+            int(random.integers(10 ** int(random.integers(1, 10)))),
+            int(random.choice([1, 1, 1, 2, 10, 60, 3600])),
+        )
         while True:
             yield str(count)
             count += by + (int(random.integers(-1, 2)) if by > 5 else 0)
@@ -46,7 +49,10 @@ def _column(random: Random) -> Iterator[str]:
         while True:
             yield f"{float(random.exponential(scale)):.{places}f}"
     elif kind == 4:
-        names = [f"{random.choice(list('ABCDEFxyzqrs'))}{int(random.integers(100))}" for _ in range(int(random.integers(2, 9)))]
+        names = [
+            f"{random.choice(list('ABCDEFxyzqrs'))}{int(random.integers(100))}"
+            for _ in range(int(random.integers(2, 9)))
+        ]
         while True:
             yield str(random.choice(names))
     elif kind == 5:

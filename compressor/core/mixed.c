@@ -514,6 +514,7 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
         const uint32_t offset = r->offset < 7 ? r->offset : 7;
         d->sets[2] = BYTE_SETS + end * 256 + (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + offset;
         d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(above);
+        d->sets[3] = NETWORK_SETS + llmz_number_shape(r) * 9 + q->index;
     }
     d->maps = (uint32_t *)m->tables[MAPS + m->profile].data + end * m->shape.contexts * LLMZ_COUNTER_MAP;
     d->final_weights = m->own->final_weights[partial];

@@ -61,6 +61,13 @@ static inline unsigned llmz_predicted_byte(const llmz_prediction *p)
     return p->course == LLMZ_EQUAL && p->at < p->length ? p->text[p->at] : 256;
 }
 
+/* Digits of the present field so far, at most 7, and whether a point has come: 0 to 15. */
+static inline uint32_t llmz_number_shape(const llmz_records *records)
+{
+    uint32_t digits = records->digits & 15;
+    return (records->digits >> 4) * 8 + (digits < 7 ? digits : 7);
+}
+
 /* Row of a match map for a prediction: by hits and bytes so far. */
 static inline uint32_t llmz_prediction_bucket(const llmz_records *records, const llmz_prediction *p)
 {
