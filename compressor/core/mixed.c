@@ -13,6 +13,7 @@ enum {
     END_BITS_MIN = 12, /* of counters of "the token ends here", per context */
     END_BITS_MAX = 18,
     NETWORK_ROWS = 65536,
+    FINAL_ROWS = 16384,
 
     NETWORK_INPUTS = 6,
     BIAS = 256,
@@ -36,6 +37,7 @@ enum {
     MATCH_RATE = 6,
     NETWORK_MAP_RATE = 6,
     NETWORK_STAGE_RATE = 4,
+    FINAL_RATE = 6,
 };
 
 _Static_assert((int)ALL_SETS == (int)LLMZ_MIXED_SETS, "core.h says how many there are");
@@ -49,6 +51,8 @@ enum {
     STAGE_1,
     STAGE_2,
     STAGE_WORD,
+    FINAL_1,
+    FINAL_2,
     FOLLOWERS,
     MAPS,
     WEIGHTS = MAPS + LLMZ_MIXED_PROFILES,
@@ -128,9 +132,10 @@ static bool new_tables(llmz_mixed *m, unsigned table_bits)
         t->bytes = i < MAPS      ? sizes[i]
                    : i < WEIGHTS ? map_cells(i - MAPS) * sizeof(uint32_t)
                                  : weight_count(i - WEIGHTS) * sizeof(int32_t);
-        if (i == STAGE_1 || i == STAGE_2 || i == STAGE_WORD) {
-            t->bytes = (size_t)NETWORK_ROWS * LLMZ_STAGE_ROW * sizeof(uint16_t);
-            t->data = llmz_new_stage(NETWORK_ROWS, &t->allocation);
+        if (i >= STAGE_1 && i <= FINAL_2) {
+            const size_t rows = i < FINAL_1 ? NETWORK_ROWS : FINAL_ROWS;
+            t->bytes = rows * LLMZ_STAGE_ROW * sizeof(uint16_t);
+            t->data = llmz_new_stage(rows, &t->allocation);
         } else {
             t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
         }
@@ -457,6 +462,20 @@ static uint32_t guess_bucket(const llmz_lane *lane, uint32_t guess)
     return llmz_prediction_bucket(lane->records, &lane->records->predictions[guess - LLMZ_MATCH_MODELS]);
 }
 
+/* A last look at records: adaptive maps of what the mixers say. */
+static llmz_stage_reading final_reading(const llmz_mixed *m, int stage, uint64_t context, uint32_t partial)
+{
+    size_t row = (llmz_hash(context, partial) >> 30) & (FINAL_ROWS - 1);
+    return llmz_read_stage(stage_row(m, stage, row), m->decision.stretched);
+}
+
+static uint32_t expected_above(const llmz_mixed *m, const llmz_lane *lane)
+{
+    const llmz_records *r = lane->records;
+    uint32_t byte = llmz_byte_at(r->above[0], lane->position, m->history.bytes);
+    return byte << 8 | llmz_number_shape(r);
+}
+
 static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
 {
     llmz_decision *d = &m->decision;
@@ -520,7 +539,18 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     d->final_weights = m->own->final_weights[partial];
 
     m->steps->predict(d);
-    unsigned bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
+    unsigned bit;
+    if (m->profile == RECORDS) {
+        llmz_stage_reading by_last = final_reading(m, FINAL_1, c1, partial);
+        llmz_stage_reading by_above = final_reading(m, FINAL_2, expected_above(m, lane), partial);
+        uint32_t sum = 2 * (uint32_t)llmz_squash(d->stretched) + by_last.probability + by_above.probability;
+        uint32_t probability = (sum + 2) >> 2;
+        bit = llmz_code_bit(&m->coder, q->bit, probability < LLMZ_ONE ? probability : LLMZ_ONE - 1);
+        llmz_adapt(by_last, bit, FINAL_RATE);
+        llmz_adapt(by_above, bit, FINAL_RATE);
+    } else {
+        bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
+    }
     m->steps->learn(d, bit);
     llmz_adapt(calibrated, bit, NETWORK_MAP_RATE);
     llmz_adapt(by_1, bit, NETWORK_STAGE_RATE);
