@@ -245,6 +245,9 @@ CONTEXT(value_and_text_before, 55, llmz_hash(llmz_hash(R->whole_above, R->tokens
 CONTEXT(two_rows_above, 56, llmz_hash(v->above << 24 | v->column_above_2 << 16 | v->c1 << 8 | v->c2, v->above_next))
 CONTEXT(number_shape, 57, (uint64_t)R->digits << 24 | v->line_length << 16 | v->column << 8 | v->above_1)
 
+CONTEXT(cell_before_and_text, 58, llmz_hash(R->cell_before, R->cell_text))
+CONTEXT(key_and_text, 59, llmz_hash(llmz_hash(R->cell_key, R->cell_before * (R->cell_key == 0)), R->cell_text) + R->cell)
+
 /* Binary data. */
 #define S v->special
 CONTEXT(phase_and_byte, 60, (v->cell & 3) << 8 | v->c1)
@@ -298,7 +301,12 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
     USE(format) USE(format_and_field) USE(one_token) USE(two_tokens) USE(three_tokens) USE(expected) USE(folded_5) USE(indent)
 
 #define MIXED_1(USE)                                                                                                           \
-    MIXED_0(USE) USE(token_and_byte) USE(two_texts) USE(texts_apart) USE(three_texts) USE(field_above) USE(fields_above)       \
+    USE(order_1) USE(order_2) USE(order_3) USE(order_4) USE(order_5) USE(order_6) USE(order_8)                                 \
+    USE(word_and_byte) USE(two_words) USE(words_apart) USE(cell_before_and_text) USE(bytes_2_3) USE(bytes_1_3)                 \
+    USE(key_and_text)                                                                                                          \
+    USE(followers_of_one) USE(followers_of_two) USE(column_and_above) USE(above_and_next) USE(head_of_line) USE(tag)           \
+    USE(format) USE(format_and_field) USE(one_token) USE(two_tokens) USE(three_tokens) USE(expected) USE(folded_5)             \
+    USE(indent) USE(token_and_byte) USE(two_texts) USE(texts_apart) USE(three_texts) USE(field_above) USE(fields_above)        \
     USE(value_above) USE(field_of_kin) USE(fields_of_kin) USE(value_of_kin) USE(number_above) USE(number_of_kin)               \
     USE(number_in_series) USE(field_and_text) USE(field_and_place) USE(value_and_text_before) USE(two_rows_above)              \
     USE(number_shape)

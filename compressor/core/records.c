@@ -205,6 +205,22 @@ static void end_head(llmz_records *r, uint32_t position)
     head->check = check;
 }
 
+static void follow_cell(llmz_records *r, unsigned byte)
+{
+    if (byte == '\n') {
+        r->cell = 0;
+        r->cell_text = r->cell_before = r->cell_key = 0;
+    } else if (byte == '\t' || byte == ',' || byte == ';') {
+        if (r->cell == 1)
+            r->cell_key = r->cell_text;
+        r->cell_before = r->cell_text;
+        r->cell_text = 0;
+        r->cell++;
+    } else {
+        r->cell_text = llmz_hash(r->cell_text, byte);
+    }
+}
+
 static void end_line(llmz_records *r, uint32_t position)
 {
     r->above[1] = r->kin[1] = r->line[1];
@@ -233,6 +249,7 @@ void llmz_records_append(llmz_records *r, const uint8_t *bytes, uint32_t positio
 {
     const unsigned byte = bytes[position - 1];
     follow_token(r, byte);
+    follow_cell(r, byte);
     if (!separates(byte)) {
         r->equal_above = r->equal_above && r->above[0] < position - 1 && bytes[r->above[0]] == byte;
         r->equal_kin = r->equal_kin && r->kin[0] < position - 1 && bytes[r->kin[0]] == byte;

@@ -40,6 +40,8 @@ typedef struct llmz_records {
     uint64_t token, tokens[4]; /* runs of letters, digits and points; the latest complete one first */
     uint64_t field_text;       /* a hash of the present field so far */
     uint64_t head;
+    uint64_t cell_text, cell_before, cell_key; /* hashes of the present cell so far, the one before, the line's second */
+    uint32_t cell;                             /* number in its line; between them are tabs, commas or semicolons */
     uint64_t whole_above, whole_kin; /* hashes of the fields at the references */
     uint32_t field, offset;          /* number of the present field in its line, bytes of it so far */
     uint32_t digits;                 /* in the present field so far, and 16 after a point */
