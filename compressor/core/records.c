@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LONGEST_FIELD = 32, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7 };
+enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7 };
 
 static bool separates(unsigned byte)
 {
@@ -157,6 +157,46 @@ static void predict_series(llmz_prediction *p, const llmz_number *n, const uint8
         predict(p, 2 * n[0].value - n[1].value, &n[0], bytes);
 }
 
+/* The value of a digit, 16 where there is none. */
+static unsigned of_digit(unsigned byte)
+{
+    return is_digit(byte) ? byte - '0' : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10 : 16;
+}
+
+/* Read the field of `length` bytes that ends before `end`. */
+static void follow_listing(llmz_listing *listing, uint32_t field, const uint8_t *bytes, uint32_t end, uint32_t length)
+{
+    const uint32_t longest = field == 0 ? LONGEST_ADDRESS : LONGEST_BYTES;
+    uint64_t value = 0;
+    bool hexadecimal = length <= longest, capital = false;
+    for (uint32_t at = end - length; hexadecimal && at < end; at++) {
+        unsigned digit = of_digit(bytes[at]);
+        hexadecimal = digit < 16;
+        capital = capital || (bytes[at] >= 'A' && bytes[at] <= 'F');
+        value = value << 4 | (digit & 15);
+    }
+    if (field == 0 && hexadecimal)
+        *listing = (llmz_listing){value, length, 0, bytes[end - length] == '0', capital, true};
+    else if (field == 0 || !hexadecimal || length % 2 != 0)
+        listing->counting = false;
+    else if (listing->counting)
+        listing->bytes += length / 2;
+}
+
+static void predict_address(llmz_prediction *p, const llmz_listing *listing)
+{
+    const char *digits = listing->capital ? "0123456789ABCDEF" : "0123456789abcdef";
+    uint64_t next = listing->address + listing->bytes;
+    uint32_t length = listing->padded ? listing->digits : 1;
+    while (length < 16 && next >> (4 * length))
+        length++;
+    for (uint32_t i = 0; i < length; i++)
+        p->text[i] = (uint8_t)digits[next >> (4 * (length - 1 - i)) & 15];
+    p->length = length;
+    p->at = 0;
+    p->course = LLMZ_EQUAL;
+}
+
 static void compare(llmz_prediction *p, unsigned byte)
 {
     if (p->course == LLMZ_UNKNOWN)
@@ -180,6 +220,7 @@ static void end_field(llmz_records *r, const uint8_t *bytes, uint32_t position)
         else
             *hits /= 2;
     }
+    follow_listing(&r->listing, r->field, bytes, position - 1, r->offset);
     llmz_number number = read_number(position - 1 - r->offset, bytes, position - 1);
     if (number.known) {
         r->before[2] = r->before[1];
@@ -287,5 +328,8 @@ void llmz_records_append(llmz_records *r, const uint8_t *bytes, uint32_t positio
         predict_from(&r->predictions[1], r->kin, bytes, position);
     else
         r->predictions[1].course = LLMZ_UNKNOWN;
-    predict_series(&r->predictions[2], r->before, bytes);
+    if (r->field == 0 && r->listing.bytes > 0)
+        predict_address(&r->predictions[2], &r->listing);
+    else
+        predict_series(&r->predictions[2], r->before, bytes);
 }

@@ -35,6 +35,13 @@ typedef struct llmz_head {
     uint32_t check, place, place_before; /* after the heads of the last two lines that began so */
 } llmz_head;
 
+/* Of listings: the address that a line began with, and how many bytes in hexadecimal came after it. */
+typedef struct llmz_listing {
+    uint64_t address;
+    uint32_t digits, bytes;
+    bool padded, capital, counting;
+} llmz_listing;
+
 /* Places are in the history; LLMZ_NOWHERE for none. */
 typedef struct llmz_records {
     uint64_t token, tokens[4]; /* runs of letters, digits and points; the latest complete one first */
@@ -49,6 +56,7 @@ typedef struct llmz_records {
     uint32_t line[2], line_2;        /* starts of the present line and the two before */
     bool head_done, equal_above, equal_kin;
     llmz_number before[3]; /* the latest numbers, the latest first */
+    llmz_listing listing;
     llmz_prediction predictions[LLMZ_PREDICTIONS];
     llmz_head heads[LLMZ_HEADS];
 } llmz_records;
