@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7 };
+enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, LONGEST_PREFIX = 3, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7 };
 
 static bool separates(unsigned byte)
 {
@@ -22,6 +22,11 @@ static bool separates(unsigned byte)
 static bool is_digit(unsigned byte)
 {
     return byte >= '0' && byte <= '9';
+}
+
+static bool is_latin(unsigned byte)
+{
+    return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
 }
 
 void llmz_records_begin(llmz_records *r, uint32_t position)
@@ -77,6 +82,11 @@ static llmz_number read_number(uint32_t place, const uint8_t *bytes, uint32_t po
     if (place == LLMZ_NOWHERE)
         return n;
     uint32_t at = after_blanks(place, bytes, position), start = at;
+    n.start = start;
+    while (at < position && n.prefix < LONGEST_PREFIX && is_latin(bytes[at])) {
+        at++;
+        n.prefix++;
+    }
     bool negative = at < position && bytes[at] == '-', point = false;
     n.signed_ = at < position && (negative || bytes[at] == '+');
     at += n.signed_;
@@ -108,8 +118,9 @@ static llmz_number read_number(uint32_t place, const uint8_t *bytes, uint32_t po
 
 static bool go_together(const llmz_number *a, const llmz_number *b, const uint8_t *bytes)
 {
-    return a->known && b->known && a->decimals == b->decimals && a->rest == b->rest &&
-           memcmp(bytes + a->end, bytes + b->end, a->rest) == 0;
+    return a->known && b->known && a->decimals == b->decimals && a->rest == b->rest && a->prefix == b->prefix &&
+           memcmp(bytes + a->end, bytes + b->end, a->rest) == 0 &&
+           memcmp(bytes + a->start, bytes + b->start, a->prefix) == 0;
 }
 
 /* Write `value` in the manner of `like`. */
@@ -124,8 +135,10 @@ static void predict(llmz_prediction *p, int64_t value, const llmz_number *like, 
     }
     p->length = p->at = 0;
     p->course = LLMZ_UNKNOWN;
-    if (count + 2 + like->rest > LLMZ_NUMBER_BYTES)
+    if (like->prefix + count + 2 + like->rest > LLMZ_NUMBER_BYTES)
         return;
+    memcpy(p->text, bytes + like->start, like->prefix);
+    p->length = like->prefix;
     if (value < 0)
         p->text[p->length++] = '-';
     while (count > 0) {

@@ -26,8 +26,8 @@ typedef struct llmz_prediction {
 typedef struct llmz_number {
     int64_t value;            /* in units of the last decimal place */
     uint32_t digits, decimals; /* before and after the point */
-    uint32_t length, rest;    /* bytes in all, and of what follows the digits in the same field */
-    uint32_t end;             /* in the history: after the digits */
+    uint32_t prefix, length, rest; /* bytes of letters before it, in all, and of what follows the digits in the same field */
+    uint32_t start, end;           /* in the history: of the prefix, and after the digits */
     bool known, padded, signed_;
 } llmz_number;
 
