@@ -108,7 +108,8 @@ def mesh(random: Random, size: int) -> bytes:
             r = radius * (1 + 0.3 * math.sin(wave * i))
             for j in range(around):
                 angle = 2 * math.pi * j / around
-                yield f"v {r * math.cos(angle):.{places}f} {r * math.sin(angle):.{places}f} {i * radius / along:.{places}f}\n"
+                x, y, z = r * math.cos(angle), r * math.sin(angle), i * radius / along
+                yield f"v {x:.{places}f} {y:.{places}f} {z:.{places}f}\n"
         for i in range(along - 1):
             for j in range(around):
                 a, b = i * around + j + 1, i * around + (j + 1) % around + 1
@@ -150,7 +151,21 @@ def track(random: Random, size: int) -> bytes:
 def event_log(random: Random, size: int) -> bytes:
     """Lines of several kinds with times, counters and addresses."""
     now = datetime(2010 + int(random.integers(15)), 1 + int(random.integers(12)), 5, 7, tzinfo=UTC)
-    words = "open close read write retry start stop flush send recv accept drop cache disk user session worker".split()
+    words = (
+        "open",
+        "close",
+        "read",
+        "write",
+        "retry",
+        "start",
+        "stop",
+        "flush",
+        "send",
+        "accept",
+        "drop",
+        "cache",
+        "disk",
+    )
     kinds = [" ".join(random.choice(words, 4)) for _ in range(int(random.integers(4, 20)))]
     style = str(random.choice(["%b %d %H:%M:%S host", "[%Y-%m-%d %H:%M:%S]", "%Y-%m-%dT%H:%M:%S INFO", "%s"]))
     shares = random.dirichlet(np.ones(len(kinds)) / 2)
@@ -161,7 +176,8 @@ def event_log(random: Random, size: int) -> bytes:
         while True:
             kind = int(random.choice(len(kinds), p=shares))
             number += int(random.integers(0, 3))
-            yield f"{now.strftime(style)} app[{kind * 7 + 300}]: {kinds[kind]} id={number} took {float(random.exponential(9)):.2f}ms\n"
+            place = f"{now.strftime(style)} app[{kind * 7 + 300}]"
+            yield f"{place}: {kinds[kind]} id={number} took {float(random.exponential(9)):.2f}ms\n"
             now += timedelta(seconds=float(random.exponential(2)))
 
     return _lines(rows(), size)
