@@ -108,10 +108,10 @@ class BlockEncoder:
         return found
 
     def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
-        lanes = self._settings.lanes_for(len(plain))
+        method = self._settings.method
+        lanes = self._settings.lanes_for(len(plain), self._models.is_warm(method))
         lane_bytes = cut_into_lanes(plain, lanes)
         side = choose_side(model, plain)
-        method = self._settings.method
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, progress)
         else:
