@@ -187,7 +187,7 @@ def test_headers_that_ask_for_much_memory_are_refused_at_once(threads: int, inde
 def test_lanes_count_for_the_memory_limit(text: bytes) -> None:
     model = load_model(TINY_PATH)
     plain, header = text[:3000], Header(12, 12, model.fingerprint[:4], single=True)
-    payload = mixed.encode(AdaptiveModels(12, model, 1), plain, cut_into_lanes(plain, 256), 0, None, SILENT)
+    payload = mixed.encode(AdaptiveModels(12, model, 1), plain, cut_into_lanes(plain, 256), 0, None, False, SILENT)
     assert payload is not None
     packed = MemberWriter(header).add(Coded(Method.MIXED, 8, len(plain), payload), plain)
     enough = limits.memory_needed(header, model, lanes=256)
