@@ -22,6 +22,7 @@ enum {
     PADDING = 16384, /* after weights: kernels ask for what they will not use */
     ZERO_NATS = 10647, /* so far below the best score a weight of 14 bits is 0 */
     SCORE_BITS = 15,
+    LARGEST_EMBEDDING_MULTIPLIER = (1 << 30) - 1, /* so that embeddings and side information are less than 2^23: see normalise */
     ALIGNMENT = 64,
 };
 
@@ -92,10 +93,10 @@ static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multi
         size_t layer = at / tiles, t = at % tiles;
         for (size_t o = 0; o < LLMZ_TILE; o++) {
             size_t output = t * LLMZ_TILE + o;
-            const int8_t *row = rows + (layer * outputs + output) * inputs;
+            const int8_t *row = output < outputs ? rows + (layer * outputs + output) * inputs : NULL;
             bool in_range = true;
             for (size_t i = 0; i < inputs; i++) {
-                int weight = output < outputs ? row[i] : 0;
+                int weight = row ? row[i] : 0;
                 in_range &= weight >= -LLMZ_WEIGHT_MAX && weight <= LLMZ_WEIGHT_MAX;
                 tile[(i / LLMZ_GROUP * LLMZ_TILE + o) * LLMZ_GROUP + i % LLMZ_GROUP] = (uint8_t)(weight + LLMZ_WEIGHT_OFFSET) & 63;
             }
@@ -122,10 +123,12 @@ static bool all_within(const int32_t *values, size_t count, int32_t low, int32_t
 static const char *problem_of(const struct llmz_shape *s, const struct llmz_weights *w)
 {
     size_t layers = s->layers, d = s->width;
+    const struct llmz_embedding *tables[] = {&w->tokens, &w->pairs, &w->triples};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (!all_within(tables[i]->multiplier, tables[i]->rows, 0, LARGEST_EMBEDDING_MULTIPLIER))
+            return "an embedding's multiplier is out of range";
     if (!all_within(w->in_multiplier, layers * 3 * d, 0, INT32_MAX) || !all_within(w->out_multiplier, layers * d, 0, INT32_MAX)
         || !all_within(w->up_multiplier, layers * s->hidden, 0, INT32_MAX) || !all_within(w->down_multiplier, layers * d, 0, INT32_MAX)
-        || !all_within(w->tokens.multiplier, w->tokens.rows, 0, INT32_MAX) || !all_within(w->pairs.multiplier, w->pairs.rows, 0, INT32_MAX)
-        || !all_within(w->triples.multiplier, w->triples.rows, 0, INT32_MAX)
         || (w->head && !all_within(w->head_multiplier, s->vocabulary, 0, INT32_MAX)))
         return "a multiplier is out of range";
     if (w->head && !all_within(w->head_bias, s->vocabulary, -(1 << 22), 1 << 22))

@@ -252,5 +252,3 @@ def find_model(fingerprint: bytes, path: str | None = None) -> Model:
         if model.fingerprint.startswith(fingerprint):
             return model
     raise ModelMissingError(fingerprint, unreadable)
-
-
