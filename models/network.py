@@ -1,7 +1,7 @@
 """The encoder-augmented decoder in torch, with the run time's quantisation in the forward pass.
 
 Every matrix is seen through its int8 rounding (one scale per output channel) and every input of a matrix product
-through its own, with straight-through gradients; the integer network of ``llmzip.network.stack`` computes the same values up
+through its own, with straight-through gradients; the integer network of ``llmzip.core`` computes the same values up
 to rounding. RMSNorm has no gain: the matrix behind it learns one.
 """
 
