@@ -16,7 +16,7 @@ from llmzip.blocks.side_information import choose_side
 from llmzip.blocks.transformed import Transformed
 from llmzip.format.member import BLOCK_OVERHEAD, Coded, Method
 from llmzip.mixing.context import ContextCoder
-from llmzip.network.model import Model, network_code_lengths
+from llmzip.network.model import Model, begins_after_line, network_code_lengths
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import Settings, table_bits_for
 
@@ -110,12 +110,12 @@ class BlockEncoder:
     def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
         lanes = self._settings.lanes_for(len(plain))
         lane_bytes = cut_into_lanes(plain, lanes)
-        side = choose_side(model, plain)
+        side, after_line = choose_side(model, plain), begins_after_line(model, plain)
         method = self._settings.method
         if method is Method.TOKENS:
-            payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, progress)
+            payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            payload = mixed.encode(self._models, plain, lane_bytes, PROFILE, side, progress)
+            payload = mixed.encode(self._models, plain, lane_bytes, PROFILE, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
     def _code_transformed(self, plain: bytes, progress: Progress, depth: int) -> Coded | None:

@@ -1,8 +1,8 @@
 """Lanes: runs of a block's text that the network reads in step.
 
-What a payload of tokens or of mixed mode begins with: a byte (bits 0 to 5: profile; bit 6: what lives on between blocks
-starts afresh; bit 7: side information follows), side information, and the plain length of every lane but the last
-(varints).
+What a payload of tokens or of mixed mode begins with: a byte (bits 0 to 4: profile; bit 5: the first lane begins after
+a line end, not after a NUL byte; bit 6: what lives on between blocks starts afresh; bit 7: side information follows),
+side information, and the plain length of every lane but the last (varints).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from llmzip.format.reader import Reader
 from llmzip.format.varint import pack_varint
 from llmzip.network.model import Model
 
-PROFILE_MASK, FRESH, HAS_SIDE = 63, 64, 128
+PROFILE_MASK, AFTER_LINE, FRESH, HAS_SIDE = 31, 32, 64, 128
 _LINE_START_SHARE = 1 / 32
 """Of a lane's bytes: so far from its even place a lane may begin for the sake of a line start."""
 
@@ -29,7 +29,9 @@ class LanesHead(NamedTuple):
     Attributes:
         lane_bytes: plain length of each lane, at least 1.
         side: side information int8 ``[side_numbers]``, or None.
-        profile: the set of contexts, 0 to 63.
+        profile: the set of contexts, 0 to 31.
+        after_line: the first lane begins after a line end, as the others do; it makes no difference where the network
+            has read a block before.
         fresh: what lives on between blocks starts afresh.
     """
 
@@ -37,9 +39,10 @@ class LanesHead(NamedTuple):
     side: NDArray[np.int8] | None = None
     profile: int = 0
     fresh: bool = False
+    after_line: bool = False
 
     def to_bytes(self, model: Model) -> bytes:
-        start = self.profile | FRESH * self.fresh | HAS_SIDE * (self.side is not None)
+        start = self.profile | AFTER_LINE * self.after_line | FRESH * self.fresh | HAS_SIDE * (self.side is not None)
         side = b"" if self.side is None else pack_side(model, self.side)
         return bytes([start]) + side + b"".join(map(pack_varint, self.lane_bytes[:-1]))
 
@@ -56,7 +59,7 @@ def read_lanes_head(model: Model, reader: Reader, lanes: int, plain_length: int)
     lane_bytes.append(plain_length - sum(lane_bytes))
     if min(lane_bytes) < 1:
         raise DamagedError("a block's lanes make no sense")
-    return LanesHead(lane_bytes, side, start & PROFILE_MASK, bool(start & FRESH))
+    return LanesHead(lane_bytes, side, start & PROFILE_MASK, bool(start & FRESH), bool(start & AFTER_LINE))
 
 
 def cut_into_lanes(text: bytes, lanes: int) -> list[int]:

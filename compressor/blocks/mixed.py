@@ -17,11 +17,11 @@ from llmzip.progress import Progress
 
 def encode(
     models: AdaptiveModels, text: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
-    progress: Progress,
+    after_line: bool, progress: Progress,
 ) -> bytes | None:  # fmt: skip
     """Code ``text`` in lanes of so many bytes; None where it would grow."""
-    head = LanesHead(lane_bytes, side, profile, models.is_spoilt(Method.MIXED))
-    coded = models.mixed(head.fresh).encode(text, lane_bytes, profile, side, progress)
+    head = LanesHead(lane_bytes, side, profile, models.is_spoilt(Method.MIXED), after_line)
+    coded = models.mixed(head.fresh).encode(text, lane_bytes, profile, side, after_line, progress)
     return None if coded is None else head.to_bytes(models.model) + coded
 
 
@@ -34,4 +34,4 @@ def decode(models: AdaptiveModels, payload: bytes, lanes: int, plain_length: int
     reader = Reader(payload)
     head = read_lanes_head(models.model, reader, lanes, plain_length)
     coder = models.mixed(head.fresh)
-    return coder.decode(reader.rest(), head.lane_bytes, head.profile, head.side, progress)
+    return coder.decode(reader.rest(), head.lane_bytes, head.profile, head.side, head.after_line, progress)

@@ -31,7 +31,8 @@ coded keeps within a few hundredths, for which the range coder's rounding of pro
 
 
 def encode(
-    models: AdaptiveModels, text: bytes, lane_bytes: list[int], side: NDArray[np.int8] | None, progress: Progress
+    models: AdaptiveModels, text: bytes, lane_bytes: list[int], side: NDArray[np.int8] | None, after_line: bool,
+    progress: Progress,
 ) -> bytes:  # fmt: skip
     """Code ``text`` in lanes of so many bytes."""
     fresh = models.is_spoilt(Method.TOKENS)
@@ -42,7 +43,7 @@ def encode(
     token_counts = np.array([lane.size for lane in lanes])
     grid = np.stack([np.pad(lane, (0, token_counts.max() - lane.size)) for lane in lanes])
     call_steps = max(1, _CALL_ROWS // len(lanes))
-    predictor, first = _start(model, before, len(lanes), call_steps, side, models.threads)
+    predictor, first = _start(model, before, len(lanes), call_steps, side, after_line, models.threads)
     inputs = np.concatenate([first[:, None], grid[:, :-1]], 1)
     encoder = constriction.stream.queue.RangeEncoder()
     family = constriction.stream.model.Categorical(perfect=False)
@@ -56,7 +57,7 @@ def encode(
             progress.advance(int(tokenizer.token_lengths[tokens].sum(dtype=np.int64)))
     models.keep_text(text[-_TAIL_BYTES:])
     coded = encoder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
-    return LanesHead(lane_bytes, side, fresh=fresh).to_bytes(model) + coded
+    return LanesHead(lane_bytes, side, fresh=fresh, after_line=after_line).to_bytes(model) + coded
 
 
 def decode(models: AdaptiveModels, payload: bytes, lanes: int, plain_length: int, progress: Progress) -> bytes:
@@ -73,7 +74,8 @@ def decode(models: AdaptiveModels, payload: bytes, lanes: int, plain_length: int
     decoder = constriction.stream.queue.RangeDecoder(words)
     family = constriction.stream.model.Categorical(perfect=False)
     spelling = _spelling(model)
-    predictor, tokens = _start(model, models.text_before(head.fresh), lanes, 1, head.side, models.threads)
+    before = models.text_before(head.fresh)
+    predictor, tokens = _start(model, before, lanes, 1, head.side, head.after_line, models.threads)
     texts = [bytearray() for _ in range(lanes)]
     active = list(range(lanes))
     bits_left = _MOST_BITS_PER_BIT * 32 * words.size + _MARGIN_BITS
@@ -107,14 +109,16 @@ def _spelling(model: Model) -> list[bytes]:
 
 
 def _start(
-    model: Model, before: bytes, lanes: int, call_steps: int, side: NDArray[np.int8] | None, threads: int
+    model: Model, before: bytes, lanes: int, call_steps: int, side: NDArray[np.int8] | None, after_line: bool,
+    threads: int,
 ) -> tuple[Predictor, NDArray[np.int32]]:  # fmt: skip
     """A predictor whose lanes have read the text before but for its last token, and what each lane reads first."""
     predictor = model.predictor(lanes, call_steps, side, threads)
     tail = model.tokenizer.encode(before)[1:]  # the first may be the end of one
     if not tail.size:
         first = np.full(lanes, model.line_token, np.int32)
-        first[0] = model.start_token
+        if not after_line:
+            first[0] = model.start_token
         return predictor, first
     if tail.size > 1:
         reading = model.predictor(1, tail.size - 1, side, threads)

@@ -512,8 +512,11 @@ int llmz_find_dump(const uint8_t *text, int64_t size, int64_t from, int64_t fewe
         dump->crlf = (uint8_t)crlf;
         if (!find_form(dump, &offset, text + at, length - crlf, text + next, next_length - next_ends))
             continue;
-        if (llmz_continue_dump(text, size, at, dump, offset, run) >= fewest_lines && is_hexadecimal(dump, text, run))
+        int64_t lines = llmz_continue_dump(text, size, at, dump, offset, run);
+        if (lines >= fewest_lines && is_hexadecimal(dump, text, run))
             return 1;
+        if (lines > 1) /* what these lines are was looked at: no line is looked at twice often */
+            line_length(text, size, run->end, &next);
     }
     return 0;
 }

@@ -86,8 +86,9 @@ def expected_arrays(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]
 
 def pack_pairs_of_values(rows: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Values -8 to 7 ``[rows, columns]`` as two in a byte, ``[rows, columns / 2]``: moved up by 8, the even column low."""
-    moved = (rows + 8).astype(np.uint8)
-    return moved[:, 0::2] | moved[:, 1::2] << 4
+    moved: NDArray[np.uint8] = (rows + 8).astype(np.uint8)
+    packed: NDArray[np.uint8] = moved[:, 0::2] | moved[:, 1::2] << np.uint8(4)
+    return packed
 
 
 def pack_model(config: ModelConfig, vocabulary: bytes, arrays: dict[str, NDArray]) -> bytes:
