@@ -86,9 +86,7 @@ def as_stored(side: Tensor) -> NDArray[np.int8]:
     return numbers
 
 
-def refined(
-    network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, start: Tensor, steps: int
-) -> Tensor:
+def refined(network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, start: Tensor, steps: int) -> Tensor:
     """Numbers ``[1, n]`` refined for a piece from ``start``: its bits and their own, noise in place of rounding."""
     side = start.clone().requires_grad_()
 

@@ -10,14 +10,14 @@ import click
 import numpy as np
 import torch
 
-from llmzip.network.architecture import DEFAULT_CONFIG
-from llmzip.network.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.estimators import corpus_estimates
 from llmzip.models.export import export_model, import_model, restore_network
 from llmzip.models.grow import grow
 from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES, needs_estimates
 from llmzip.models.train import TrainingOptions, evaluate, train
+from llmzip.network.architecture import DEFAULT_CONFIG
+from llmzip.network.model import load_model
 from llmzip.network.tokenizer import Tokenizer
 
 

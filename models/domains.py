@@ -50,8 +50,8 @@ DOMAIN_WEIGHTS: dict[str, float] = {
     "ydkjs": 0.4,
     "iso": 0.3,
 }
-"""Share of training tokens by domain (relative; prose and markup in English first). Other domains get 1. Where a corpus has a
-``weights.json``, that stands in its place."""
+"""Share of training tokens by domain (relative; prose and markup in English first). Other domains get 1. Where a corpus
+has a ``weights.json``, that stands in its place."""
 
 
 def domain_files(folder: Path) -> dict[str, Path]:

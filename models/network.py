@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llmzip.models.objectives import CROSS_ENTROPY, token_weights
 from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
     GATE_STEPS_PER_RMS,
@@ -27,7 +28,6 @@ from llmzip.network.architecture import (
     StackConfig,
     largest_weight,
 )
-from llmzip.models.objectives import CROSS_ENTROPY, token_weights
 
 HEAD_ROWS = 1024
 """Positions whose logits exist at once while training."""

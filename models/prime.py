@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from llmzip.mixing import mixing
-from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.network.model import Model, load_model, with_tensors
+from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_state
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
+from llmzip.settings import table_bits_for
 
 PRIMING_RATES = (6, 2, 0)
 PIECE_BYTES = (4_000, 12_000, 40_000)
@@ -39,16 +39,15 @@ def sample_pieces(corpus: Path, total_bytes: int, seed: int = 1) -> list[bytes]:
     return pieces
 
 
-def prime_mixing(model: Model, pieces: list[bytes], progress: bool = True) -> mixing.LearnedState:
+def prime_mixing(model: Model, pieces: list[bytes], progress: bool = True) -> LearnedState:
     """Return mixers and maps trained on ``pieces``, each coded as a file of its own."""
-    learned = mixing.new_learned_state(model.config.mixing_version)
+    learned = new_learned_state()
     plain = coded = 0
     for i, piece in enumerate(pieces):
-        tokens = model.tokenizer.encode(piece)
-        coder = MixedCoder(model, bucket_bits_for(len(piece)), learned, PRIMING_RATES)
-        result = coder.encode(tokens, 1, None, None, SILENT)
-        assert result is not None
-        plain, coded = plain + len(piece), coded + len(result[1])
+        coder = MixedCoder(model, table_bits_for(len(piece)), learned, rates=PRIMING_RATES)
+        result = coder.encode(piece, [len(piece)], 0, None, SILENT)
+        learned = coder.learned()
+        plain, coded = plain + len(piece), coded + len(piece if result is None else result)
         if progress and i % 10 == 9:
             print(f"{plain} bytes, {8 * coded / plain:.4f} bits per byte so far", flush=True)
     return learned
@@ -63,7 +62,7 @@ def main(model: str, corpus: Path, out: Path, megabytes: float) -> None:
     """Prime MODEL's mixers on CORPUS and write it to OUT."""
     loaded = load_model(model)
     learned = prime_mixing(loaded, sample_pieces(corpus, int(megabytes * 1e6)))
-    out.write_bytes(with_tensors(loaded, "mixing", learned._asdict()))
+    out.write_bytes(loaded.file.with_extras("mixing", learned._asdict()))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from llmzip.mixing import context_coding
-from llmzip.mixing import context_mixing
-from llmzip.network.model import Model, load_model
+from llmzip.mixing.context import ContextCoder, new_learned_state
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.prime import sample_pieces
+from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
+from llmzip.settings import table_bits_for
 
 PASSAGES = {
     "books": 12,
@@ -74,10 +74,12 @@ def main(model: str, corpus: Path, folder: Path, megabytes: float, keep_primer: 
     """Write primer.txt and context.npz to FOLDER; the package must be installed in place to use them at once."""
     if not keep_primer:
         (folder / "primer.txt").write_bytes(write_primer(load_model(model), corpus))
-    learned = context_mixing.new_learned_state()
+    learned = new_learned_state()
     plain_bytes = coded_bytes = 0
     for piece in sample_pieces(corpus, round(megabytes * 1e6)):
-        coded = context_coding.ContextCoder(context_coding.MIN_BUCKET_BITS, learned).encode(piece, SILENT)
+        coder = ContextCoder(table_bits_for(len(piece)), learned)
+        coded = coder.encode(piece, 0, SILENT)
+        learned = coder.learned()
         plain_bytes += len(piece)
         coded_bytes += len(coded or piece)
     click.echo(f"{plain_bytes} bytes, {coded_bytes * 8 / plain_bytes:.4f} bits per byte")

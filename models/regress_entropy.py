@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from llmzip.network.model import load_model
+from llmzip.entropy import SecondOrderModel
 from llmzip.models.data import BatchSampler, Domain
+from llmzip.models.domains import random_pieces
 from llmzip.models.estimators import EncoderAugmented, surprisal
 from llmzip.models.export import restore_network
-from llmzip.models.domains import random_pieces
-from llmzip.entropy import SecondOrderModel
+from llmzip.network.model import load_model
 
 HIDDEN = 32
 STEPS = 1500

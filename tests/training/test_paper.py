@@ -14,7 +14,7 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from llmzip.cli.commands import ENCODER_ESTIMATORS, main  # noqa: E402
-from llmzip.network.model import Model  # noqa: E402
+from llmzip.entropy import entropy, regressed_entropy  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, estimates_at  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
@@ -22,7 +22,7 @@ from llmzip.models.network import HeadCrossEntropy  # noqa: E402
 from llmzip.models.paper_models import MaskedMixing, PaperConfig, PaperModel, round_numbers  # noqa: E402
 from llmzip.models.regress_entropy import fit, training_rows  # noqa: E402
 from llmzip.models.train import TrainingOptions, train  # noqa: E402
-from llmzip.entropy import entropy, regressed_entropy  # noqa: E402
+from llmzip.network.model import Model  # noqa: E402
 from tests.conftest import GOLDEN, TINY_PATH  # noqa: E402
 
 SMALL = PaperConfig(64, context=24, width=32, layers=2, heads=2, encoder_width=16, encoder_layers=1, side_numbers=8)

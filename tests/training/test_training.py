@@ -18,15 +18,15 @@ from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
-from llmzip.network.architecture import ModelConfig  # noqa: E402
-from llmzip.network.model import Model  # noqa: E402
-from llmzip.network.model_file import pack_pairs_of_values  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
 from llmzip.models.export import export_model, import_model, restore_network, unpack_pairs_of_values  # noqa: E402
 from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+from llmzip.network.architecture import ModelConfig  # noqa: E402
+from llmzip.network.model import Model  # noqa: E402
+from llmzip.network.model_file import pack_pairs_of_values  # noqa: E402
 from tests.conftest import TINY_PATH  # noqa: E402
 
 OPTIONS = TrainingOptions(
