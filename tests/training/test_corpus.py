@@ -52,7 +52,7 @@ def test_damaged_domains_are_named(folder: Path, suffix: str) -> None:
 
 
 def test_a_folder_without_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no .txt"):
+    with pytest.raises(FileNotFoundError, match=r"no \.txt"):
         domain_files(tmp_path)
 
 
@@ -65,7 +65,9 @@ def test_weights_come_from_the_corpus_where_it_has_some(folder: Path) -> None:
     assert domain_weights(folder) == {"books": 7, "unheard-of": 1}
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"books": "many"}', '{"books": -1}', '{"books": NaN}', '{"books": []}'])
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"books": "many"}', '{"books": -1}', '{"books": NaN}', '{"books": []}']
+)
 def test_weights_that_are_none_are_refused(folder: Path, content: str) -> None:
     (folder / "weights.json").write_text(content)
     with pytest.raises(LlmzError, match=r"weights\.json"):
