@@ -14,6 +14,186 @@
 /* Make the tables and choose the kernel. Call it once, before anything else. */
 void llmz_begin(void);
 
+/* ---- Text: exact, reversible transforms. Sizes and places are in bytes, >= 0. ----
+ * What writes into `room` bytes returns how many it wrote, or -1 where more would be needed or the input makes no sense.
+ */
+
+/* line_breaks.c */
+
+/* Write `text` with spaces for the line ends that the rule of lines broken to `width` >= 1 knows, into `out` with room
+ * for twice `size`; returns how many bytes. between_sentences: 1 or 2, spaces after a sentence. exceptions: room for one
+ * more than there are lines; gets, ascending, before how many breaks of the rule (counted from 0) the text goes on. */
+int64_t llmz_join_lines(const uint8_t *text, int64_t size, int64_t width, int64_t between_sentences, int64_t *exceptions,
+                        int64_t *excepted, uint8_t *out);
+/* Undo it; any input is defined. */
+int64_t llmz_break_lines(const uint8_t *text, int64_t size, int64_t width, int64_t between_sentences,
+                         const int64_t *exceptions, int64_t exception_count, uint8_t *out, int64_t room);
+/* Add to lengths[0..widest] the lines by characters, and to broken[0..widest] how many more line ends a rule of each width
+ * knows than one of the width before; returns the line ends between words. */
+int64_t llmz_count_lines(const uint8_t *text, int64_t size, int64_t widest, int64_t *broken, int64_t *lengths);
+/* Sentences that end within a line, by one and by two spaces after them. */
+void llmz_count_sentences(const uint8_t *text, int64_t size, int64_t *narrow, int64_t *wide);
+
+/* charsets.c */
+
+#define LLMZ_GB_FOUR 50400 /* 4 x 10 x 126 x 10 */
+#define LLMZ_NO_CODE 0xFFFFFFFFu
+#define LLMZ_KINDS 32
+#define LLMZ_MOST_CHOICES 32
+
+/* A charset's characters: those of one byte (0xFFFF: none), of two by both bytes, of three after 0x8F, of four by place
+ * (0: none); and the code of every character below 65536. Those but `one` and `codes` may be NULL. cesu: none but CESU-8,
+ * where supplementary characters are two surrogates; the tables are not looked at then. */
+struct llmz_charset {
+    const uint16_t *one, *two, *three, *four; /* [256], [65536], [65536], [LLMZ_GB_FOUR] */
+    const uint32_t *codes;                    /* [65536] */
+    int cesu;
+};
+
+/* Bits in quarters that characters below 65536 cost, by themselves and by the kinds (< LLMZ_KINDS) of two in a row. */
+struct llmz_plausibility {
+    const uint8_t *kinds, *costs; /* [65536] */
+    const uint8_t *after;         /* [LLMZ_KINDS][LLMZ_KINDS] */
+    int32_t unreadable;
+};
+
+/* What is no character stays the byte it is, both ways. `out` has room for three times `size`. */
+int64_t llmz_to_utf8(const struct llmz_charset *charset, const uint8_t *text, int64_t size, uint8_t *out);
+int64_t llmz_from_utf8(const struct llmz_charset *charset, const uint8_t *text, int64_t size, uint8_t *out, int64_t room);
+/* Lone surrogates become what UTF-8 would write for them. `out` has room for three bytes a unit. */
+int64_t llmz_utf16_to_utf8(const uint8_t *text, int64_t units, int big_endian, uint8_t *out);
+int64_t llmz_utf8_to_utf16(const uint8_t *text, int64_t size, int big_endian, uint8_t *out, int64_t room);
+/* Bytes of the character at the start of `text`, size >= 1, or 0 where there is no well-formed one; surrogates are
+ * characters here. */
+int llmz_read_utf8(const uint8_t *text, int64_t size, uint32_t *point);
+/* Write a number below 0x110000, 4 bytes at most; returns how many. */
+int llmz_write_utf8(uint32_t point, uint8_t *out);
+/* Bytes of the well-formed character at the start of `text`, size >= 1; 0 where there is none. */
+int llmz_utf8_length(const uint8_t *text, int64_t size);
+/* Places where UTF-8 is broken. */
+int64_t llmz_count_no_utf8(const uint8_t *text, int64_t size);
+/* Write each line's cost in the charset (NULL: in UTF-8), INT32_MAX / 2 where it would not come back; returns the lines. */
+int64_t llmz_line_costs(const struct llmz_charset *charset, const struct llmz_plausibility *plausibility,
+                        const uint8_t *text, int64_t size, int32_t *costs);
+/* Write to `cheapest` [lines] the choices that together cost least, a change of choice costing `change`.
+ * costs: [choices][lines]; came_from: scratch, [lines][choices]; 1 <= choices <= LLMZ_MOST_CHOICES. */
+void llmz_choose_by_line(const int32_t *costs, int64_t choices, int64_t lines, int32_t change, uint8_t *cheapest,
+                         uint8_t *came_from);
+
+/* encodings.c */
+
+enum { LLMZ_BASE64, LLMZ_BASE64_URL, LLMZ_HEX_LOWER, LLMZ_HEX_UPPER, LLMZ_ALPHABETS };
+
+/* text[begin:end] is `digits` digits for `bytes` bytes: `first` in the first line, `line` in the others but the last
+ * (0: one line), the separator that stands at begin + first in between, and = signs if `padded`. */
+struct llmz_run {
+    int64_t begin, end, digits, bytes, first, line, separator;
+    int padded;
+};
+
+/* The next run of fewest_digits, or of fewest_text_digits >= 1 that stand for text; 0 for none. */
+int llmz_find_run(const uint8_t *text, int64_t size, int64_t from, int alphabet, int64_t fewest_digits,
+                  int64_t fewest_text_digits, struct llmz_run *run);
+/* `out` has room for run->bytes. */
+int64_t llmz_read_run(const uint8_t *text, const struct llmz_run *run, int alphabet, uint8_t *out);
+int64_t llmz_run_digits(int64_t bytes, int alphabet);
+/* Bytes that llmz_write_run writes; first >= 1 unless line is 0. */
+int64_t llmz_run_length(int64_t bytes, int alphabet, int64_t first, int64_t line, int64_t separator, int padded);
+void llmz_write_run(const uint8_t *data, int64_t bytes, int alphabet, int64_t first, int64_t line,
+                    const uint8_t *separator, int64_t separator_length, int padded, uint8_t *out);
+
+enum { LLMZ_UU_SPACE, LLMZ_UU_BACKQUOTE, LLMZ_UU_STRIPPED, LLMZ_UU_MODES }; /* what zero is; spaces at line ends cut */
+#define LLMZ_UU_LONGEST 85
+
+/* Lines of `full` bytes, the last may have fewer; line ends are CR LF if `crlf`. */
+struct llmz_uu_run {
+    int64_t begin, end, bytes, full;
+    int mode, crlf;
+};
+
+int llmz_find_uu_run(const uint8_t *text, int64_t size, int64_t from, int64_t fewest_lines, struct llmz_uu_run *run);
+/* `out` has room for run->bytes. */
+int64_t llmz_read_uu_run(const uint8_t *text, const struct llmz_uu_run *run, uint8_t *out);
+/* 1 <= full <= 63. */
+int64_t llmz_write_uu_run(const uint8_t *data, int64_t bytes, int64_t full, int mode, int crlf, uint8_t *out,
+                          int64_t room);
+
+/* hex_dumps.c */
+
+enum { LLMZ_LOWER, LLMZ_UPPER, LLMZ_OCTAL, LLMZ_DECIMAL, LLMZ_CHARACTERS };
+#define LLMZ_DUMP_STRING 16
+#define LLMZ_DUMP_PER_LINE 64
+#define LLMZ_DUMP_PACKED 160 /* longest form, packed */
+
+struct llmz_string {
+    uint8_t length, bytes[LLMZ_DUMP_STRING];
+};
+
+/* How a dump writes a line: head, offset (of radix 0: none), middle, groups of bytes as numbers with separators between
+ * (another one before group `half`, unless that is 0), and the bytes as text. docs/format.md says more. */
+struct llmz_dump {
+    struct llmz_string head, middle, separator, half_separator, before_text, after_text;
+    uint8_t offset_radix, offset_width, offset_upper;
+    uint8_t digits, group, reversed, per_line, half;
+    uint8_t has_text, filled, unprintable, crlf;
+};
+
+/* text[begin:end], lines of a dump without the last line end; the first has this offset. */
+struct llmz_dump_run {
+    int64_t begin, end, bytes;
+    uint64_t offset;
+};
+
+int llmz_dump_is_sound(const struct llmz_dump *dump);
+int llmz_find_dump(const uint8_t *text, int64_t size, int64_t from, int64_t fewest_lines, struct llmz_dump *dump,
+                   struct llmz_dump_run *run);
+/* The lines of a sound form from `begin` on; how many. */
+int64_t llmz_continue_dump(const uint8_t *text, int64_t size, int64_t begin, const struct llmz_dump *dump,
+                           uint64_t offset, struct llmz_dump_run *run);
+/* The offset of the line at `begin`; 0 where it has none. */
+int llmz_dump_offset(const uint8_t *text, int64_t size, int64_t begin, const struct llmz_dump *dump, uint64_t *offset);
+/* `out` has room for run->bytes, which llmz_find_dump or llmz_continue_dump found in this text. */
+int64_t llmz_read_dump(const uint8_t *text, const struct llmz_dump *dump, const struct llmz_dump_run *run, uint8_t *out);
+int64_t llmz_write_dump(const struct llmz_dump *dump, uint64_t offset, const uint8_t *data, int64_t bytes, uint8_t *out,
+                        int64_t room);
+/* A form as bytes, at most LLMZ_DUMP_PACKED; back: how many bytes it took, -1 where it is not sound. */
+int64_t llmz_pack_dump(const struct llmz_dump *dump, uint8_t *out);
+int64_t llmz_unpack_dump(const uint8_t *packed, int64_t size, struct llmz_dump *dump);
+
+/* overstrikes.c */
+
+/* Bold is a character and `times` >= 1 times a backspace and the character again, underlined is a low line and a backspace
+ * before it, or a backspace and a low line after it. In the text without them two bytes that it has not turn both on and
+ * off; white space is neither. */
+struct llmz_strikes {
+    uint8_t bold, underline; /* different, below 128 */
+    uint8_t times, underline_after;
+};
+
+/* `out` has room for three times `size`. */
+int64_t llmz_take_strikes(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, uint8_t *out);
+int64_t llmz_put_strikes(const uint8_t *text, int64_t size, const struct llmz_strikes *strikes, uint8_t *out,
+                         int64_t room);
+
+/* escapes.c */
+
+/* \u and four digits in lower or upper case; % likewise with two; = with two, upper; \x with two, lower or upper; &# with
+ * a decimal number and ;, &#x with a hexadecimal one in lower or upper case. Of two digits: bytes; others: characters. */
+#define LLMZ_ESCAPES 10
+
+/* Write what escapes from 128 on stand for, others as they are; `out` has room for `size`. */
+int64_t llmz_unescape(int kind, const uint8_t *text, int64_t size, uint8_t *out, int64_t *escapes);
+/* Write every byte, or character, from 128 on as an escape. */
+int64_t llmz_escape(int kind, const uint8_t *text, int64_t size, uint8_t *out, int64_t room);
+
+/* passages.c */
+
+/* Write begin and end of at most `most` passages that are no text to `bounds` [most][2], ascending; returns how many.
+ * A passage is where the sum of its bytes' weights is highest, at least `least_sum` >= 1; it ends where no higher sum comes
+ * within about fewest_between >= 0 bytes. */
+int64_t llmz_find_passages(const uint8_t *text, int64_t size, int64_t no_utf8_weight, int64_t fewest_between,
+                           int64_t least_sum, int64_t *bounds, int64_t most);
+
 /* ---- The vocabulary: its tokens in lexicographic order, every single byte among them. ---- */
 
 enum { LLMZ_TOKEN_BYTES = 24 }; /* of the longest token */
@@ -140,5 +320,22 @@ bool llmz_context_begin_decoding(llmz_context *, size_t text_size, unsigned prof
 size_t llmz_context_code(llmz_context *, size_t most);
 size_t llmz_context_finish(llmz_context *);
 const uint8_t *llmz_context_text(const llmz_context *);
+
+/* ---- Long repeats: repeats.c. How repeats are found decides no format. ---- */
+
+#define LLMZ_REPEAT_CHUNK 4096
+#define LLMZ_REPEAT_TABLE_BITS 16
+
+/* `length` bytes from `begin` on that equal those `distance` before; the two may overlap. */
+struct llmz_repeat {
+    uint64_t begin, length, distance;
+};
+
+/* Write repeats in text[start .. length) of what came before to `out`, in order and disjoint, `room` at most; return how
+ * many. hashed: the table knows the chunks that end up to there; base: bytes of the stream before text[0], less than 2^48;
+ * table: 2^LLMZ_REPEAT_TABLE_BITS entries, zeros at first, then whatever earlier calls left; least: a repeat's
+ * length, at least LLMZ_REPEAT_CHUNK; farthest: its distance at most. Entries that point outside the text are passed over. */
+size_t llmz_find_repeats(const uint8_t *text, size_t length, size_t start, size_t hashed, uint64_t base, uint64_t *table,
+                         size_t least, size_t farthest, struct llmz_repeat *out, size_t room);
 
 #endif

@@ -11,7 +11,33 @@
 #pragma GCC target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prefer-vector-width=512")
 #endif
 
+#define LLMZ_OWN_ADD_UP
 #include "layers.inc"
+
+/* A running sum is a chain of additions, which no compiler turns into vectors: here each has sixteen terms. */
+static void add_up(const int32_t *weights, uint32_t inverse, size_t count, int32_t *cumulative)
+{
+    const __m512i zero = _mm512_setzero_si512(), factor = _mm512_set1_epi64(inverse), last = _mm512_set1_epi32(15);
+    __m512i running = zero;
+    size_t v = 0;
+    cumulative[0] = 0;
+    for (; v + 16 <= count; v += 16) {
+        __m512i w = _mm512_loadu_si512(weights + v);
+        __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(w, factor), 36);
+        __m512i odd = _mm512_srli_epi64(_mm512_mul_epu32(_mm512_srli_epi64(w, 32), factor), 36);
+        __m512i sums = _mm512_add_epi32(_mm512_or_si512(even, _mm512_slli_epi64(odd, 32)), _mm512_set1_epi32(1));
+        sums = _mm512_add_epi32(sums, _mm512_alignr_epi32(sums, zero, 15));
+        sums = _mm512_add_epi32(sums, _mm512_alignr_epi32(sums, zero, 14));
+        sums = _mm512_add_epi32(sums, _mm512_alignr_epi32(sums, zero, 12));
+        sums = _mm512_add_epi32(sums, _mm512_alignr_epi32(sums, zero, 8));
+        sums = _mm512_add_epi32(sums, running);
+        _mm512_storeu_si512(cumulative + v + 1, sums);
+        running = _mm512_permutexvar_epi32(last, sums);
+    }
+    int32_t rest = _mm_cvtsi128_si32(_mm512_castsi512_si128(running));
+    for (; v < count; v++)
+        cumulative[v + 1] = rest += (int32_t)((uint64_t)(uint32_t)weights[v] * inverse >> 36) + 1;
+}
 
 enum {
     WEIGHTS_AHEAD = 12288, /* bytes that weights are asked for ahead of their use: they come from the third cache at best */

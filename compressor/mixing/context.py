@@ -6,8 +6,9 @@ Before a file, they read a primer: 62 KB of text of several kinds that the shipp
 from __future__ import annotations
 
 import functools
-from importlib import resources
+import threading
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import Shape, WEIGHT_ONE, untrained_counter_maps, untrained_match_maps
+from llmzip.mixing.logistic import WEIGHT_ONE, Shape, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
 MIXERS = 3
@@ -23,6 +24,7 @@ SETS = 560
 RATES = (6, 2)
 """Learning rates of the mixers and of the last one."""
 
+_COPYING = threading.Lock()
 _SLICE_BYTES = 1 << 16
 """Bytes between two reports of progress."""
 _LARGEST_KEPT_TABLE = 20
@@ -104,7 +106,8 @@ class ContextCoder:
     def __init__(self, table_bits: int, learned: Sequence[ContextLearnedState] | None = None) -> None:
         self.table_bits = table_bits
         if table_bits <= _LARGEST_KEPT_TABLE:
-            self._core = _native.context_copy(_kept_models(table_bits))
+            with _COPYING:
+                self._core = _native.context_copy(_kept_models(table_bits))
         else:
             self._core = _read_primer(table_bits)
         for profile, state in enumerate(learned or ()):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native, available_cores
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import Shape, WEIGHT_ONE, identity_row, untrained_counter_maps, untrained_match_maps
+from llmzip.mixing.logistic import WEIGHT_ONE, Shape, identity_row, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class MixedCoder:
 
     def fork(self) -> MixedCoder:
         """A coder in the same state that learns on its own."""
-        twin = object.__new__(MixedCoder)
+        twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._core = _native.mixed_copy(self._core)
         return twin
@@ -130,21 +130,27 @@ class MixedCoder:
         return state
 
     def encode(
-        self, text: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None, progress: Progress
-    ) -> bytes | None:
-        """Code ``text``, cut into lanes of these lengths, which add up to its own; None if it would grow."""
+        self, text: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
+        after_line: bool, progress: Progress,
+    ) -> bytes | None:  # fmt: skip
+        """Code ``text``, cut into lanes of these lengths, which add up to its own; None if it would grow.
+
+        Args:
+            after_line: the first lane begins after a line end, as the others do, not after a NUL byte.
+        """
         lanes = self._tokens_of_lanes(text, lane_bytes)
         _native.mixed_begin_encoding(self._core, np.array(lane_bytes, np.uint64), profile, len(text))
         counts = np.array([tokens.size for tokens in lanes], np.uint64)
-        if not self._run(len(text), lane_bytes, side, progress, np.concatenate(lanes), counts):
+        if not self._run(len(text), lane_bytes, side, after_line, progress, np.concatenate(lanes), counts):
             return None
         coded: bytes | None = _native.mixed_finish(self._core)
         self._tail = text[-_TAIL_BYTES:]
         return coded
 
     def decode(
-        self, data: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None, progress: Progress
-    ) -> bytes:
+        self, data: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
+        after_line: bool, progress: Progress,
+    ) -> bytes:  # fmt: skip
         """Undo :meth:`encode`.
 
         Raises:
@@ -155,7 +161,7 @@ class MixedCoder:
         except (ValueError, OverflowError) as error:
             raise LlmzError("a block's lanes make no sense") from error
         none = np.zeros(0, np.int32)
-        if not self._run(sum(lane_bytes), lane_bytes, side, progress, none, none.astype(np.uint64)):
+        if not self._run(sum(lane_bytes), lane_bytes, side, after_line, progress, none, none.astype(np.uint64)):
             raise LlmzError("coded data is damaged")
         plain: bytes | None = _native.mixed_finish(self._core)
         if plain is None:
@@ -164,7 +170,7 @@ class MixedCoder:
         return plain
 
     def _run(
-        self, size: int, lane_bytes: list[int], side: NDArray[np.int8] | None, progress: Progress,
+        self, size: int, lane_bytes: list[int], side: NDArray[np.int8] | None, after_line: bool, progress: Progress,
         tokens: NDArray[np.int32], counts: NDArray[np.uint64],
     ) -> bool:  # fmt: skip
         """Code a block that was begun; whether it went well."""
@@ -174,7 +180,8 @@ class MixedCoder:
             first = np.full(len(lane_bytes), read[-1], np.int32)
         else:
             first = np.full(len(lane_bytes), model.line_token, np.int32)
-            first[0] = model.start_token
+            if not after_line:
+                first[0] = model.start_token
         threads = _native.threads_new(self._threads or available_cores())
         drive = _native.drive_new(
             model.decoder, threads, self._core, first, model.side_vector(side), read[:-1], tokens, counts

@@ -30,7 +30,7 @@ _CONTROLS = np.array([*range(9), *range(14, 32), 127], np.uint8)
 
 
 def choose_profile(text: bytes) -> Profile:
-    """The profile for a block of context mode, by the bytes that it holds; mixed mode has no binary data or sequences."""
+    """The profile for a block of context mode, by its bytes; mixed mode has the first ``MIXED_PROFILES`` alone."""
     if not text:
         return Profile.PROSE
     shares = np.bincount(np.frombuffer(text, np.uint8), minlength=256) / len(text)

@@ -7,7 +7,7 @@ import pytest
 from llmzip.core import _native
 from llmzip.mixing import context, logistic, mixed
 from llmzip.progress import SILENT
-from tests.mixing.models import BigramModel
+from tests.mixing.models import BigramCoder, BigramModel
 from tests.mixing.reference import SQUASHED, ContextReference, MixedReference
 
 TEXT = (
@@ -17,7 +17,8 @@ TEXT = (
 
 
 RECORDS = b"".join(
-    b"v%d %.2f,%04d;%d\n  lat=%.3f  x-%d\n  %04x: 0f 1b %02x  mov\n" % (i, i * 1.25, i * 7, 3 - i, i * i / 8, i, i * 3, i)
+    b"v%d %.2f,%04d;%d\n  lat=%.3f  x-%d\n  %04x: 0f 1b %02x  mov\n"
+    % (i, i * 1.25, i * 7, 3 - i, i * i / 8, i, i * 3, i)
     for i in range(9)
 )
 BINARY = bytes(range(40)) + b"".join(bytes([i, 0, 0, i * 3, 7, 255 - i, 1]) for i in range(60))
@@ -51,8 +52,8 @@ def test_mixed_mode(lanes: int, profile: int) -> None:
     table_bits = 10 if lanes == 1 else 13
     lane_bytes = [len(text)] if lanes == 1 else [60, 0, 1, len(text) - 61]
     model = BigramModel()
-    coder = mixed.MixedCoder(model, table_bits, mixed.new_learned_states())  # type: ignore[arg-type]
-    coded = coder.encode(text, lane_bytes, profile, None, SILENT)
+    coder = BigramCoder(model, table_bits)
+    coded = coder.encode(text, lane_bytes, profile, None, False, SILENT)
     assert coded is not None
     tokenizer = model.tokenizer
     vocabulary = [tokenizer.token_bytes[i, :n].tobytes() for i, n in enumerate(tokenizer.token_lengths)]

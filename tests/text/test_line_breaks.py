@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.text import line_breaks
-from llmzip.format.container import Reader
-from llmzip.errors import LlmzError
-from llmzip.inspection import describe
-from llmzip.settings import Settings
-from llmzip.streams import compress, decompress
-from tests.conftest import GOLDEN
+from llmzip.text.line_breaks import break_lines, join_lines, put_back, take_out
 
 PROSE = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness. "
@@ -35,15 +28,11 @@ def prose(paragraphs: int, width: int, indents: tuple[str, str] = ("", "")) -> s
 
 
 def back(plain: bytes, prefers_crlf: bool = False) -> tuple[bytes, bytes]:
-    """The text without its layout, and what comes back of it."""
-    taken = layout.take_out_layout(plain, lambda parts: float(any(b"\r\n" in p for p in parts) != prefers_crlf))
+    """The text without its line breaks, and what comes back of it."""
+    taken = take_out(plain, lambda parts: float(any(b"\r\n" in p for p in parts) != prefers_crlf))
     assert taken is not None
-    found, text = taken
-    stored = found.to_bytes()
-    reader = Reader(io.BytesIO(stored + b"behind"))
-    restored = layout.read_layout(reader).put_back(text, len(plain))
-    assert reader.position == len(stored)
-    return text, restored
+    description, streams = taken
+    return streams[0], put_back(description, streams, len(plain))
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
@@ -69,12 +58,12 @@ def test_sentences_two_spaces_apart() -> None:
     assert text.count(b". It") == 0
 
 
-def test_other_text_keeps_its_layout() -> None:
+def test_other_text_keeps_its_line_breaks() -> None:
     verse = "\n".join(f"Of Man's first disobedience {i}\nAnd the fruit of that" for i in range(99))
     code = "\n".join(f"    if value[{i}] > limit:\n        return {i}" for i in range(99))
     for text in ("", "\n", "\r\n" * 3, verse, code, PROSE * 20, "\n" * 1000, "word " * 1000):
-        assert layout.take_out_layout(text.encode()) is None
-        assert layout.take_out_layout(text.replace("\n", "\r\n").encode()) is None  # as no model prefers LF
+        assert take_out(text.encode(), None) is None
+        assert take_out(text.replace("\n", "\r\n").encode(), None) is None  # as no model prefers LF
 
 
 def test_some_bare_line_ends_among_crlf() -> None:
@@ -87,43 +76,14 @@ def test_some_bare_line_ends_among_crlf() -> None:
 
 @given(
     st.lists(st.sampled_from(PIECES), max_size=300).map("".join),
-    st.integers(layout._NARROWEST - 15, 60),
+    st.integers(line_breaks._NARROWEST - 15, 60),
     st.integers(1, 2),
 )
-@settings(max_examples=300, deadline=None)
-def test_any_text_comes_back(page: str, width: int, between_sentences: int) -> None:
-    plain = np.frombuffer(bytearray(page.encode()), np.uint8)
-    joined, exceptions = layout._join_lines(plain, width, between_sentences)
-    assert (joined == 10).sum() <= (plain == 10).sum()
-    restored = layout._break_lines(joined, width, between_sentences, exceptions, plain.size)
-    assert restored.tobytes() == plain.tobytes()
-    assert (
-        layout._break_lines(joined, width, between_sentences, exceptions, plain.size // 2).size <= plain.size // 2 + 8
-    )
-
-
-@given(st.binary(max_size=40), st.binary(max_size=200), st.integers(0, 300))
 @settings(max_examples=200, deadline=None)
-def test_damaged_layouts_give_errors_or_that_many_bytes(stored: bytes, text: bytes, length: int) -> None:
-    try:
-        restored = layout.read_layout(Reader(io.BytesIO(stored))).put_back(text, length)
-    except (LlmzError, IndexError):
-        return
-    assert len(restored) == length
-
-
-@pytest.mark.parametrize("level", [1, 2, 6])
-@pytest.mark.parametrize("block_bytes", [1 << 20, 3001])
-def test_archives_of_broken_text(level: int, block_bytes: int) -> None:
-    plain = prose(20, 66, ("  ", "")).replace("\n", "\r\n").encode()
-    packed = compress(plain, Settings(level=level, block_bytes=block_bytes))
-    assert decompress(packed) == plain
-    assert describe(io.BytesIO(packed))["laid_out_blocks"] or level == 2  # there LZMA wins
-
-
-@pytest.mark.parametrize("level", [1, 2, 6])
-def test_broken_text_takes_little_more_than_whole(level: int) -> None:
-    whole = " ".join((GOLDEN / "plain.txt").read_text("utf-8", "replace").split())
-    broken = "\r\n".join(textwrap.wrap(whole, 35, break_long_words=False, break_on_hyphens=False))
-    sizes = [len(compress(text.encode(), Settings(level=level))) for text in (whole, broken)]
-    assert sizes[1] < sizes[0] + 20
+def test_any_text_comes_back(page: str, width: int, between_sentences: int) -> None:
+    plain = page.encode()
+    joined, exceptions = join_lines(plain, width, between_sentences)
+    assert joined.count(b"\n") <= plain.count(b"\n")
+    assert break_lines(joined, width, between_sentences, exceptions, len(plain)) == plain
+    if plain:
+        assert break_lines(joined, width, between_sentences, exceptions, len(plain) - 1) is None
