@@ -131,7 +131,7 @@ class MixedCoder:
 
     def encode(
         self, text: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
-        after_line: bool, progress: Progress,
+        progress: Progress, after_line: bool = False,
     ) -> bytes | None:  # fmt: skip
         """Code ``text``, cut into lanes of these lengths, which add up to its own; None if it would grow.
 
@@ -149,7 +149,7 @@ class MixedCoder:
 
     def decode(
         self, data: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
-        after_line: bool, progress: Progress,
+        progress: Progress, after_line: bool = False,
     ) -> bytes:  # fmt: skip
         """Undo :meth:`encode`.
 
