@@ -28,13 +28,13 @@ def new_coder(table_bits: int = 12, learned: tuple[LearnedState, ...] | None = N
 
 
 def encode(text: bytes, lane_bytes: list[int], coder: MixedCoder | None = None, profile: int = 0) -> bytes:
-    coded = (coder or new_coder()).encode(text, lane_bytes, profile, None, False, SILENT)
+    coded = (coder or new_coder()).encode(text, lane_bytes, profile, None, SILENT)
     assert coded is not None
     return coded
 
 
 def decode(data: bytes, lane_bytes: list[int], profile: int = 0) -> bytes:
-    return new_coder().decode(data, lane_bytes, profile, None, False, SILENT)
+    return new_coder().decode(data, lane_bytes, profile, None, SILENT)
 
 
 def cut(text: bytes, cuts: list[int]) -> list[int]:
@@ -56,11 +56,11 @@ def test_blocks_of_any_lanes_come_back(blocks: list[tuple[bytes, list[int], int]
     encoder, decoder = new_coder(10), new_coder(10)
     for text, cuts, profile in blocks:
         lanes = cut(text, cuts)
-        coded = encoder.encode(text, lanes, profile, None, False, SILENT)
+        coded = encoder.encode(text, lanes, profile, None, SILENT)
         if coded is None:  # it would grow; both sides restart
             encoder, decoder = new_coder(10), new_coder(10)
         else:
-            assert decoder.decode(coded, lanes, profile, None, False, SILENT) == text
+            assert decoder.decode(coded, lanes, profile, None, SILENT) == text
 
 
 def test_later_blocks_profit_from_earlier_ones() -> None:
@@ -157,7 +157,7 @@ def test_lanes_must_make_sense(lane_bytes: list[int]) -> None:
 @pytest.mark.parametrize("profile", [MIXED_PROFILES, 255])
 def test_unknown_profiles_are_damage(profile: int) -> None:
     with pytest.raises(LlmzError):
-        new_coder().decode(b"abc", [10], profile, None, False, SILENT)
+        new_coder().decode(b"abc", [10], profile, None, SILENT)
 
 
 def test_only_the_longest_match_can_be_coded() -> None:
@@ -178,7 +178,7 @@ def test_only_the_longest_match_can_be_coded() -> None:
 
 
 def test_what_would_grow_is_given_up() -> None:
-    assert new_coder().encode(np.random.default_rng(1).bytes(3000), [3000], 0, None, False, SILENT) is None
+    assert new_coder().encode(np.random.default_rng(1).bytes(3000), [3000], 0, None, SILENT) is None
 
 
 @pytest.mark.parametrize("table_bits", [0, 9, 26, 64])

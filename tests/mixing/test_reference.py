@@ -53,7 +53,7 @@ def test_mixed_mode(lanes: int, profile: int) -> None:
     lane_bytes = [len(text)] if lanes == 1 else [60, 0, 1, len(text) - 61]
     model = BigramModel()
     coder = BigramCoder(model, table_bits)
-    coded = coder.encode(text, lane_bytes, profile, None, False, SILENT)
+    coded = coder.encode(text, lane_bytes, profile, None, SILENT)
     assert coded is not None
     tokenizer = model.tokenizer
     vocabulary = [tokenizer.token_bytes[i, :n].tobytes() for i, n in enumerate(tokenizer.token_lengths)]
