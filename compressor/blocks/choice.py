@@ -103,7 +103,8 @@ class BlockEncoder:
         if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
         if not found or _context_may_win(plain, quick_size, _size(found)):
-            found += _bounded(Method.CONTEXT, 0, plain, context.encode(self._models, plain, choose_profile(plain), progress))
+            payload = context.encode(self._models, plain, choose_profile(plain), progress)
+            found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
 
     def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
@@ -115,9 +116,8 @@ class BlockEncoder:
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            profile = choose_profile(plain)
-            if profile >= MIXED_PROFILES:
-                profile = Profile.PROSE
+            chosen = choose_profile(plain)
+            profile = chosen if chosen < MIXED_PROFILES else Profile.PROSE
             payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
