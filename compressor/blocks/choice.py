@@ -16,6 +16,7 @@ from llmzip.blocks.side_information import choose_side
 from llmzip.blocks.transformed import Transformed
 from llmzip.format.member import BLOCK_OVERHEAD, Coded, Method
 from llmzip.mixing.context import ContextCoder
+from llmzip.mixing.profiles import MIXED_PROFILES, Profile, choose_profile
 from llmzip.network.model import Model, begins_after_line, network_code_lengths
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import Settings, table_bits_for
@@ -38,8 +39,6 @@ _NOISE_RATIO = 0.99
 """Where LZMA's quick setting leaves more than this, and context mode does of a sample, nothing is to be won."""
 _TRIAL_BYTES = 16 << 10
 """Of a block, for a transform to show that it pays."""
-PROFILE = 0
-"""The set of contexts that mixed and context mode use."""
 
 
 def is_repetitive(plain: bytes) -> bool:
@@ -112,7 +111,8 @@ class BlockEncoder:
         if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
         if not found or _context_may_win(plain, quick_size, _size(found)):
-            found += _bounded(Method.CONTEXT, 0, plain, context.encode(self._models, plain, PROFILE, progress))
+            payload = context.encode(self._models, plain, choose_profile(plain), progress)
+            found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
 
     def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
@@ -124,7 +124,9 @@ class BlockEncoder:
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            payload = mixed.encode(self._models, plain, lane_bytes, PROFILE, side, after_line, progress)
+            chosen = choose_profile(plain)
+            profile = chosen if chosen < MIXED_PROFILES else Profile.PROSE
+            payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
     def _code_transformed(self, plain: bytes, progress: Progress, depth: int) -> Coded | None:
@@ -187,7 +189,7 @@ def _context_may_win(plain: bytes, quick_size: int, least: int) -> bool:
 def _context_share(plain: bytes) -> float:
     """What context mode leaves of a sample."""
     sample = b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES))
-    coded = ContextCoder(table_bits_for(len(sample))).encode(sample, PROFILE, SILENT)
+    coded = ContextCoder(table_bits_for(len(sample))).encode(sample, choose_profile(plain), SILENT)
     return 1.0 if coded is None else len(coded) / len(sample)
 
 
