@@ -15,14 +15,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.mixing import mixed_coding
-from llmzip.mixing import mixing
 from llmzip.benchmarks.machine import machine_line
-from llmzip.network.lanes import known_frequencies
+from llmzip.mixing import mixed_coding, mixing
 from llmzip.mixing.mixed_coding import RATES, MixedCoder, bucket_bits_for
-from llmzip.network.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.prime import PRIMING_RATES, sample_pieces
+from llmzip.network.lanes import known_frequencies
+from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
 
 CONTEXT_NAMES = (

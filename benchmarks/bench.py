@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import multiprocessing
-import resource
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from llmzip.benchmarks.machine import describe_machine, machine_line
-from llmzip.benchmarks.peers import Peer, library_peers, llmzip_peer, program_peers
+from llmzip.benchmarks import results
+from llmzip.benchmarks.machine import machine_line
+from llmzip.benchmarks.measured import Failed, measure
+from llmzip.benchmarks.peers import CAUSAL, CAUSAL_TRANSFORMER, NoSuchPeer, Peer, peer_named, rivals
 
 ENWIK8_BYTES = 100_000_000
 ENWIK8_SHA1 = "57b8363b814821dc9d47aa4d41f58733519076b2"
-CAUSAL_TRANSFORMER = Path(__file__).parent / "data" / "causal.llmzmodel"
-"""A small one, by the same trainer on the same text (docs/scaling.md); in the repository, not in the package."""
+YARDSTICK = "paq8px -8"
+"""Speeds are also given as multiples of this one's in the same run."""
 
 
 def check_enwik8(path: Path) -> None:
@@ -35,83 +33,67 @@ def check_enwik8(path: Path) -> None:
         raise click.ClickException(f"{path}: SHA-1 {digest}, enwik8 has {ENWIK8_SHA1}")
 
 
-def _measure_here(peer: Peer, data: bytes, warm: bool) -> dict[str, Any]:
-    if warm:
-        peer.decompress(peer.compress(data[:2000]))
-    started = time.perf_counter()
-    packed = peer.compress(data)
-    middle = time.perf_counter()
-    restored = peer.decompress(packed)
-    ended = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return {
-        "compressor": peer.name,
-        "bytes": len(packed),
-        "bits_per_byte": round(8 * len(packed) / max(1, len(data)), 4),
-        "ratio": round(len(data) / len(packed), 3),
-        "compress_seconds": round(middle - started, 3),
-        "decompress_seconds": round(ended - middle, 3),
-        "peak_mib": round(max(peak, peak_children) / 1024),
-        "restored": restored == data,
-    }
+def chosen_peers(levels: str, named: str | None, model: str | None) -> list[Peer]:
+    """Our levels, then the peers ``named``, or all that are installed.
 
-
-def measure(peer: Peer, data: bytes) -> dict[str, Any]:
-    """Time one compressor in a fresh process, so that its peak memory is its own (for ours, kernels warm)."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-
-    def work() -> None:
-        sender.send(_measure_here(peer, data, warm=peer.name.startswith(("llmzip", "causal"))))
-
-    process = context.Process(target=work)
-    process.start()
-    sender.close()
+    Raises:
+        click.UsageError: a level that does not exist, a peer that is not installed.
+    """
+    peers: list[Peer] = []
+    for level in filter(None, levels.split(",")):
+        if not (level.isdigit() and 1 <= int(level) <= 9):
+            raise click.UsageError(f"levels are 1 to 9, not {level!r}")
+        peers.append(peer_named(f"llmzip -{level}" + (f" {Path(model).resolve()}" if model else "")))
     try:
-        return receiver.recv()
-    except EOFError:
-        return {"compressor": peer.name, "error": "failed"}
-    finally:
-        process.join()
+        if named is None:
+            peers += rivals()
+            if CAUSAL_TRANSFORMER.exists():
+                peers.append(peer_named(CAUSAL))
+        else:
+            peers += [peer_named(name) for name in filter(None, named.split(","))]
+    except NoSuchPeer as missing:
+        raise click.UsageError(str(missing)) from None
+    return peers
 
 
-def print_table(name: str, size: int, rows: list[dict[str, Any]]) -> None:
-    click.echo(f"\n{name} ({size} bytes)")
-    click.echo(f"{'compressor':28}{'bytes':>10}{'bpb':>8}{'ratio':>8}{'KB/s in':>10}{'KB/s out':>10}{'MiB':>7}")
-    for row in sorted(rows, key=lambda r: r.get("bytes", 1 << 62)):
+def speed(size: int, seconds: float) -> float:
+    """KB/s; what took no time that a clock shows counts as a microsecond."""
+    return size / 1000 / max(seconds, 1e-6)
+
+
+def measure_file(name: str, plain: bytes, peers: list[Peer]) -> dict[str, Any]:
+    """One file under every peer, as it stands in a result file."""
+    rows: list[dict[str, Any]] = []
+    for peer in peers:
+        try:
+            rows.append(measure(peer, plain).row())
+        except Failed as failure:
+            rows.append({"peer": peer.name, "error": str(failure)})
+    return {"file": name, "bytes": len(plain), "rows": rows}
+
+
+def print_table(measured: dict[str, Any]) -> None:
+    size = measured["bytes"]
+    yardstick = next((row for row in measured["rows"] if row["peer"] == YARDSTICK and "error" not in row), None)
+    click.echo(f"\n{measured['file']} ({size:,} bytes)")
+    click.echo(
+        f"{'compressor':22}{'bytes':>12}{'bpb':>8}{'ratio':>8}{'KB/s in':>10}{'KB/s out':>10}"
+        + f"{'MiB in':>8}{'MiB out':>8}"
+        + (f"{'x ' + YARDSTICK + ' in, out':>24}" if yardstick else "")
+    )
+    for row in sorted(measured["rows"], key=lambda row: row.get("bytes", 1 << 62)):
         if "error" in row or not row["restored"]:
-            click.echo(f"{row['compressor']:28}  {row.get('error', 'NOT RESTORED')}")
+            click.echo(f"{row['peer']:22}  {row.get('error', 'NOT RESTORED')}")
             continue
-        rates = [size / 1000 / max(row[f"{way}_seconds"], 1e-4) for way in ("compress", "decompress")]
-        click.echo(
-            f"{row['compressor']:28}{row['bytes']:>10}{row['bits_per_byte']:>8.3f}{row['ratio']:>8.2f}"
-            f"{rates[0]:>10.1f}{rates[1]:>10.1f}{row['peak_mib']:>7}"
+        line = (
+            f"{row['peer']:22}{row['bytes']:>12,}{8 * row['bytes'] / max(1, size):>8.3f}"
+            f"{size / max(1, row['bytes']):>8.2f}{speed(size, row['seconds_in']):>10,.1f}"
+            f"{speed(size, row['seconds_out']):>10,.1f}{row['mib_in']:>8,}{row['mib_out']:>8,}"
         )
-
-
-def draw_plot(results: list[dict[str, Any]], target: Path) -> None:
-    """Bits per byte against decompression speed over all files together."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    totals: dict[str, list[float]] = {}
-    for result in results:
-        for row in result["rows"]:
-            if row.get("restored"):
-                entry = totals.setdefault(row["compressor"], [0.0, 0.0, 0.0])
-                entry[0] += result["size"]
-                entry[1] += row["bytes"]
-                entry[2] += row["decompress_seconds"]
-    figure, axes = plt.subplots(figsize=(8, 5))
-    for name, (plain, packed, seconds) in totals.items():
-        axes.scatter(plain / 1000 / max(seconds, 1e-4), 8 * packed / plain)
-        axes.annotate(name, (plain / 1000 / max(seconds, 1e-4), 8 * packed / plain), fontsize=8)
-    axes.set(xscale="log", xlabel="decompression, KB/s", ylabel="bits per byte")
-    figure.tight_layout()
-    figure.savefig(target, dpi=120)
+        if yardstick:
+            times = [yardstick[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-6) for way in ("in", "out")]
+            line += f"{times[0]:>14,.1f}{times[1]:>10,.1f}"
+        click.echo(line)
 
 
 @click.command()
@@ -119,42 +101,42 @@ def draw_plot(results: list[dict[str, Any]], target: Path) -> None:
 @click.option("--enwik8", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Measure enwik8 too.")
 @click.option("--first", type=click.IntRange(1), help="Only the first so many bytes of each file.")
 @click.option("--levels", default="1,6", show_default=True, help="Levels of llmzip.")
+@click.option("--peers", "named", help="Compressors by name, separated by commas; default: all that are installed.")
 @click.option("--only-llmzip", is_flag=True, help="Leave the peers out.")
-@click.option(
-    "--causal", type=click.Path(exists=True, dir_okay=False), help="Model file of another causal transformer."
-)
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write results here.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw bits per byte against speed.")
+@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a result file.")
+@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with a plot.")
 def main(
-    files: tuple[Path, ...], enwik8: Path | None, first: int | None, levels: str, only_llmzip: bool,
-    causal: str | None, json_path: Path | None, plot: Path | None,
+    files: tuple[Path, ...], enwik8: Path | None, first: int | None, levels: str, named: str | None,
+    only_llmzip: bool, model: str | None, json_path: Path | None, html_path: Path | None,
 ) -> None:  # fmt: skip
-    """Measure FILES with llmzip and its peers: bytes, bits per byte, speed both ways, peak memory."""
+    """Measure FILES with llmzip and its peers: bytes, speed and peak memory both ways.
+
+    Every compressor runs in a process of its own, and everything is restored and compared.
+    """
     if enwik8:
         check_enwik8(enwik8)
         files = (*files, enwik8)
     if not files:
         raise click.UsageError("name a file, or --enwik8 PATH")
-    peers = [llmzip_peer(int(level)) for level in levels.split(",")]
-    if not causal and not only_llmzip and CAUSAL_TRANSFORMER.exists():
-        causal = str(CAUSAL_TRANSFORMER)
-    if causal:
-        peers.append(llmzip_peer(2, causal, "causal transformer"))
-    if not only_llmzip:
-        peers += library_peers() + program_peers()
-    machine = describe_machine()
+    peers = chosen_peers(levels, "" if only_llmzip else named, model)
     click.echo(machine_line())
-    results: list[dict[str, Any]] = []
+    result = results.new_result(peers)
+    result["files"] = []
     for path in files:
-        data = path.read_bytes()[:first]
-        rows = [measure(peer, data) for peer in peers]
-        print_table(path.name, len(data), rows)
-        results.append({"file": path.name, "size": len(data), "rows": rows})
-    if json_path:
-        json_path.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
-    if plot:
-        draw_plot(results, plot)
-    if not all(row.get("restored") for result in results for row in result["rows"]):
+        with path.open("rb") as file:
+            plain = file.read(first if first else -1)
+        name = path.name if first is None or len(plain) < first else f"{path.name}, first {len(plain):,}"
+        measured = measure_file(name, plain, peers)
+        print_table(measured)
+        result["files"].append(measured)
+        if json_path:
+            results.save(result, json_path)
+    if html_path:
+        from llmzip.benchmarks.bench_page import page
+
+        html_path.write_text(page(result), encoding="utf-8")
+    if not all(row.get("restored") for measured in result["files"] for row in measured["rows"]):
         raise click.ClickException("not every file was restored")
 
 

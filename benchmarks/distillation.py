@@ -17,7 +17,6 @@ from torch import Tensor
 
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.scaling import LENGTH, SEQUENCES, operations_per_token, shaped
-from llmzip.network.model import load_model
 from llmzip.models.data import BatchSampler, Domain, load_corpus
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
@@ -29,6 +28,7 @@ from llmzip.models.train import (
     make_optimizers,
     unigram_log_frequencies,
 )
+from llmzip.network.model import load_model
 
 CPU = torch.device("cpu")
 

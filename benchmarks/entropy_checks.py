@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from llmzip.network.architecture import ModelConfig, StackConfig
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer, program_peers
 from llmzip.models import estimators
@@ -27,6 +26,7 @@ from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.paper_models import PaperConfig, PaperModel, round_numbers
 from llmzip.models.regress_entropy import fit, training_rows
 from llmzip.models.train import LN2, TrainingOptions, train
+from llmzip.network.architecture import ModelConfig, StackConfig
 from llmzip.settings import DEFAULT_LEVEL
 
 SYMBOLS = 32

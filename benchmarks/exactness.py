@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.network.model import code_lengths, load_model
 from llmzip.models.data import load_corpus, validation_windows
 from llmzip.models.export import restore_network
 from llmzip.models.train import LN2
+from llmzip.network.model import code_lengths, load_model
 
 
 @click.command()

@@ -20,9 +20,9 @@ import numpy as np
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.benchmarks.scaling import SHAPES, run_folder, validation_bits
-from llmzip.network.model import load_model, with_tensors
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.prime import prime_mixing, sample_pieces
+from llmzip.network.model import load_model, with_tensors
 from llmzip.settings import DEFAULT_LEVEL
 
 SLICE_BYTES, SLICES_OF_A_DOMAIN = 10_000, 2

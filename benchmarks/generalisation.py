@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from llmzip.network.architecture import ModelConfig, StackConfig
 from llmzip.benchmarks.machine import machine_line
 from llmzip.models.data import Domain, load_corpus
 from llmzip.models.domains import domain_files
@@ -28,6 +27,7 @@ from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import OBJECTIVES
 from llmzip.models.train import LN2, TrainingOptions, train
 from llmzip.models.train_tokenizer import STUDY_VOCABULARY, study_tokenizer
+from llmzip.network.architecture import ModelConfig, StackConfig
 
 LENGTH = 128
 CONFIG = ModelConfig(

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.network.model import load_model
 from llmzip.models.data import BatchSampler, Domain, load_corpus, validation_windows
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.estimators import surprisal
@@ -31,6 +30,7 @@ from llmzip.models.network import Attention, GatedConvolution, SquaredReluMlp
 from llmzip.models.paper_models import PaperConfig, PaperModel
 from llmzip.models.train import LN2, unigram_log_frequencies
 from llmzip.models.train_tokenizer import STUDY_VOCABULARY, learn_vocabulary, pack_vocabulary
+from llmzip.network.model import load_model
 from llmzip.network.tokenizer import Tokenizer
 
 CONFIG = PaperConfig(STUDY_VOCABULARY, context=128, width=96, layers=3, heads=3)

@@ -1,19 +1,20 @@
-"""Repetitive files under llmzip and xz: ``python -m llmzip.benchmarks.repetition alice29.txt``."""
+"""Repetitive files under llmzip and its rivals: ``python -m llmzip.benchmarks.repetition alice29.txt``."""
 
 from __future__ import annotations
 
-import lzma
 import random
 from pathlib import Path
 
 import click
 
-import llmzip
+from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
+from llmzip.benchmarks.peers import llmzip_peer, peer_named
 
 LOG_BYTES = 1_000_000
 PARAGRAPH = slice(2000, 2700)
 PARAGRAPH_COPIES_BYTES = 10_000_000
+RIVALS = ("xz -9e", "brotli -11", "zstd -22")
 
 
 def repetitive_log(size: int = LOG_BYTES, repeated_share: float = 0.99, seed: int = 7) -> bytes:
@@ -40,18 +41,33 @@ def repetitive_log(size: int = LOG_BYTES, repeated_share: float = 0.99, seed: in
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def main(file: Path) -> None:
+@click.option("--levels", default="1,6", show_default=True)
+@click.option(
+    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "repetition.json",
+    show_default="benchmarks/results/repetition.json",
+)  # fmt: skip
+def main(file: Path, levels: str, target: Path) -> None:
     """Compress 10 MB of one paragraph of FILE and 1 MB of log; exit with an error if xz -9e is smaller."""
     click.echo(machine_line())
     paragraph = file.read_bytes()[PARAGRAPH]
     copies = (paragraph * (PARAGRAPH_COPIES_BYTES // len(paragraph) + 1))[:PARAGRAPH_COPIES_BYTES]
+    ours = [llmzip_peer(int(level)) for level in levels.split(",")]
+    rivals = [peer_named(name) for name in RIVALS]
+    result = results.new_result([*ours, *rivals])
+    result["head"] = ["file", "bytes", *(peer.name for peer in [*ours, *rivals])]
+    result["rows"] = []
     lost = False
     for name, data in (("one paragraph repeated", copies), ("log, 99 % repeated lines", repetitive_log())):
-        packed, rival = llmzip.compress(data), lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
-        if llmzip.decompress(packed) != data:
-            raise click.ClickException(f"{name}: not restored")
-        click.echo(f"{name:26} {len(data):9} bytes: llmzip {len(packed)}, xz -9e {len(rival)}")
-        lost |= len(packed) > len(rival)
+        sizes = []
+        for peer in [*ours, *rivals]:
+            packed = peer.compress(data)
+            if peer in ours and peer.decompress(packed) != data:
+                raise click.ClickException(f"{name}: not restored")
+            sizes.append(len(packed))
+            click.echo(f"{name:26}{len(data):>11,} bytes: {peer.name:12}{len(packed):>9,}")
+        result["rows"].append([name, f"{len(data):,}", *(f"{size:,}" for size in sizes)])
+        lost |= max(sizes[: len(ours)]) > sizes[len(ours)]
+    results.save(result, target)
     if lost:
         raise click.ClickException("xz was smaller")
 

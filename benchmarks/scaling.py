@@ -15,13 +15,13 @@ import click
 import numpy as np
 import torch
 
-from llmzip.network.architecture import DEFAULT_CONFIG, ModelConfig
 from llmzip.benchmarks.machine import machine_line
-from llmzip.network.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.export import export_model
 from llmzip.models.measures import POWER_LAW_POINTS, fit_power_law
 from llmzip.models.train import TrainingOptions, train
+from llmzip.network.architecture import DEFAULT_CONFIG, ModelConfig
+from llmzip.network.model import load_model
 
 SEQUENCES, LENGTH = 8, 256
 BUDGET_SHARES = (0.25, 0.5, 1.0)

@@ -19,17 +19,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmzip.network.architecture import SIDE_STEPS_PER_UNIT
 from llmzip.benchmarks.machine import machine_line
+from llmzip.blocks.side_information import pack_side
 from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.network.model import Model, load_model
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.refine_side import IGNORED, as_stored, coded_bits, descend, refined
+from llmzip.network.architecture import SIDE_STEPS_PER_UNIT
+from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
 from llmzip.settings import Settings
-from llmzip.blocks.side_information import pack_side
 from llmzip.streams import compress
 
 DOMAINS = ("books", "enwikitext", "wiki", "python", "man", "logs")

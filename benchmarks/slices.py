@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
-from llmzip.benchmarks.peers import library_peers, llmzip_peer
+from llmzip.benchmarks.peers import llmzip_peer, peer_named
 
 RIVALS = ("xz -9e", "brotli -11", "PPMd -o16")
 
@@ -17,11 +18,24 @@ RIVALS = ("xz -9e", "brotli -11", "PPMd -o16")
 @click.option("--size", default=10_000, show_default=True, help="Bytes per slice.")
 @click.option("--every", default=1, show_default=True, help="Take every n-th slice only.")
 @click.option("--level", default=6, show_default=True)
-def main(files: tuple[Path, ...], size: int, every: int, level: int) -> None:
+@click.option(
+    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "slices.json",
+    show_default="benchmarks/results/slices.json",
+)  # fmt: skip
+def main(files: tuple[Path, ...], size: int, every: int, level: int, target: Path) -> None:
     """Compare slice by slice; exit with an error if one is not smaller than under every rival."""
     click.echo(machine_line())
     ours = llmzip_peer(level)
-    rivals = [peer for peer in library_peers() if peer.name in RIVALS]
+    rivals = [peer_named(name) for name in RIVALS]
+    result = results.new_result([ours, *rivals])
+    result["head"] = [
+        "file",
+        f"slices of {size:,} bytes",
+        f"mean, {ours.name}",
+        "mean, best rival",
+        "worst / best rival",
+    ]
+    result["rows"] = []
     lost = 0
     for path in files:
         data = path.read_bytes()
@@ -35,10 +49,13 @@ def main(files: tuple[Path, ...], size: int, every: int, level: int) -> None:
             total, best_rival = total + len(packed), best_rival + rival
             worst = max(worst, len(packed) / rival)
             lost += len(packed) >= rival
+        mean, rival_mean = total / len(slices), best_rival / len(slices)
         click.echo(
-            f"{path.name:16} {len(slices):4} slices: {total / len(slices):8.1f} bytes a slice, best rival "
-            f"{best_rival / len(slices):8.1f}; worst slice {worst:.3f} of the best rival"
+            f"{path.name:16} {len(slices):4} slices: {mean:8.1f} bytes a slice, best rival {rival_mean:8.1f}; "
+            f"worst slice {worst:.3f} of the best rival"
         )
+        result["rows"].append([path.name, str(len(slices)), f"{mean:,.0f}", f"{rival_mean:,.0f}", f"{worst:.3f}"])
+    results.save(result, target)
     if lost:
         raise click.ClickException(f"{lost} slices were not smaller")
 

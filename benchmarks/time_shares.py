@@ -1,11 +1,13 @@
 """Where the time of mixed mode goes: ``python -m llmzip.benchmarks.time_shares FILE``.
 
-Restores FILE once as a whole, then runs each part of a decoding step alone on one core, on random states and a full
-attention window; decoding shares all but mixing between two cores, compression runs on chunks of positions.
+Codes FILE's start as a whole both ways, then its parts alone: the network without mixing, mixing with the network's
+answers at hand, and cutting text into tokens. With one thread the parts should add up to the whole; with more, they
+overlap.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,155 +16,142 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.mixing import mixed_coding
-from llmzip.network import stack
-from llmzip.network.architecture import ACTIVATION_STEPS_PER_RMS, GATE_STEPS_PER_RMS
-from llmzip.network.attention import attend_heads
+from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
-from llmzip.network.convolution import convolve_lanes
-from llmzip.network.fixed_point import EXP_COARSE, EXP_FINE
-from llmzip.network.integer_product import multiply
-from llmzip.network.lanes import known_frequencies, lane_groups
-from llmzip.network.lane_layout import LaneLayout
-from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
-from llmzip.network.model import Model, load_model
+from llmzip.benchmarks.peers import llmzip_peer
+from llmzip.core import _native
+from llmzip.mixing.mixed import RATES, MixedCoder, primed_state
+from llmzip.network.model import Model, inputs_of, load_model
 from llmzip.progress import SILENT
-from llmzip.network.second_core import NO_HELPER
 
-REPETITIONS = 200
+TABLE_BITS = 16
+CHUNK_ROWS = 256
+"""Rows of one call of the network while compressing."""
+MIXED_BYTES = 12_000
+"""Of which the network's answers are kept, for mixing alone: they are large."""
 
 
-def _median_microseconds(function: Callable[[], object]) -> float:
+def equal_lanes(plain: bytes, lanes: int) -> list[int]:
+    """Lengths of ``lanes`` pieces of ``plain``, as equal as they can be."""
+    return [len(plain) * (i + 1) // lanes - len(plain) * i // lanes for i in range(lanes)]
+
+
+def token_grid(model: Model, plain: bytes, lane_bytes: list[int]) -> tuple[NDArray[np.int32], int]:
+    """Tokens ``[lanes, longest]`` of each lane, filled up with 0, and how many there are without."""
+    starts = np.cumsum([0, *lane_bytes])
+    rows = [model.tokenizer.encode(plain[a:b]) for a, b in itertools.pairwise(starts)]
+    grid = np.zeros((len(rows), max(row.size for row in rows)), np.int32)
+    for line, row in zip(grid, rows, strict=True):
+        line[: row.size] = row
+    return grid, sum(row.size for row in rows)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
     function()
-    times = []
-    for _ in range(REPETITIONS):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return 1e6 * float(np.median(times))
+    return time.perf_counter() - started
 
 
-def step_parts(model: Model, lanes: int) -> dict[str, float]:
-    """Microseconds of each part of the network in a decoding step of ``lanes`` tokens, on one core."""
-    random = np.random.default_rng(0)
-    stack, config, head = model.decoder, model.config.decoder, model.head
-    weights, matrices, way = stack.weights, stack.matrices, stack.way_to_multiply(None)
-    buffers = network.new_buffers(lanes, 1, config, model.config.vocabulary)
-    buffers.inputs[:] = random.integers(88, 168, buffers.inputs.shape)
-    buffers.tall_inputs[:] = random.integers(88, 168, buffers.tall_inputs.shape)
-    state = stack.new_state(lanes, 1)
-    state.keys[:] = random.integers(100, 156, state.keys.shape)
-    state.values[:] = random.integers(-30, 30, state.values.shape)
-    state.length[0] = config.window
-    layers = range(len(config.layers))
-    convolutions = [layer for layer in layers if config.layers[layer] == "c"]
-    attentions = [layer for layer in layers if config.layers[layer] == "a"]
-    square_sums = buffers.shared[0, 0]
-
-    def products() -> None:
-        for layer in layers:
-            for inputs, matrix, out in (
-                (buffers.inputs, matrices.to_inner, buffers.wide),
-                (buffers.inputs, matrices.from_inner, buffers.narrow),
-                (buffers.inputs, matrices.up, buffers.tall),
-                (buffers.tall_inputs, matrices.down, buffers.narrow),
-            ):
-                multiply(inputs, matrix, layer, way, 0, out.shape[1], out)
-        multiply(buffers.inputs, head.matrix, 0, way, 0, model.config.vocabulary, buffers.logits)
-
-    def attention() -> None:
-        for layer in attentions:
-            slot = weights.cache_slot[layer]
-            attend_heads(
-                buffers.wide, weights.in_multiplier[layer], weights.temperature[layer], weights.slopes,
-                state.keys[slot], state.values[slot], state.length[0], config.window, way, lanes, 1, 0, 1,
-                buffers.inner,
-            )  # fmt: skip
-
-    def convolution() -> None:
-        for layer in convolutions:
-            convolve_lanes(
-                buffers.wide, weights.in_multiplier[layer], weights.taps[layer], state.tails[layer], 0, config.width,
-                lanes, 1, buffers.inner,
-            )  # fmt: skip
-
-    def normalise(values: NDArray[np.int32], steps_per_rms: int, inputs: NDArray[np.uint8]) -> None:
-        network._normalise(values, 0, values.shape[1], steps_per_rms, inputs, buffers.shared, NO_HELPER, 0, 1)
-
-    def norms() -> None:
-        for layer in layers:
-            normalise(buffers.inner, ACTIVATION_STEPS_PER_RMS, buffers.inputs)
-            for multiplier in (weights.out_multiplier[layer], weights.down_multiplier[layer]):
-                network._add_to_residual(buffers.narrow, multiplier, 0, config.width, buffers.residual, square_sums)
-                normalise(buffers.residual, ACTIVATION_STEPS_PER_RMS, buffers.inputs)
-            network._square_relu(buffers.tall, weights.up_multiplier[layer], 0, config.hidden, square_sums)
-            normalise(buffers.tall, GATE_STEPS_PER_RMS, buffers.tall_inputs)
-
-    def softmax() -> None:
-        buffers.logits[:] = logits
-        network._frequencies(
-            buffers.logits, head, buffers.cumulative, buffers.shared, NO_HELPER, EXP_COARSE, EXP_FINE, 0, 1
-        )
-
-    products()
-    logits = buffers.logits.copy()
-    parts = (products, attention, convolution, norms, softmax)
-    return {part.__name__: _median_microseconds(part) for part in parts}
+def network_seconds(model: Model, grid: NDArray[np.int32], steps: int, threads: int | None) -> float:
+    """The network alone over ``grid``, ``steps`` positions a call: one as in restoring, more as in compressing."""
+    predictor = model.predictor(len(grid), steps, None, threads)
+    inputs = inputs_of(model, grid)
+    parts = [np.ascontiguousarray(inputs[:, i : i + steps]) for i in range(0, inputs.shape[1], steps)]
+    return _seconds(lambda: [predictor(part) for part in parts])
 
 
-def mixing_microseconds(model: Model, plain: bytes, lanes: int) -> float:
-    """Microseconds a token of everything in mixed mode but the network."""
-    tokens = model.tokenizer.encode(plain)
+def whole_seconds(model: Model, plain: bytes, lane_bytes: list[int], threads: int) -> tuple[float, float]:
+    """Compressing and restoring ``plain`` in mixed mode.
 
-    def encode() -> float:
-        coder = MixedCoder(model, bucket_bits_for(len(plain)))
-        started = time.perf_counter()
-        coder.encode(tokens, lanes, None, None, SILENT)
-        return time.perf_counter() - started
+    Raises:
+        click.ClickException: it would grow, or does not come back.
+    """
+    coder = MixedCoder(model, TABLE_BITS, threads=threads)
+    started = time.perf_counter()
+    coded = coder.encode(plain, lane_bytes, 0, None, SILENT)
+    compressing = time.perf_counter() - started
+    if coded is None:
+        raise click.ClickException("the text does not get smaller")
+    coder = MixedCoder(model, TABLE_BITS, threads=threads)
+    started = time.perf_counter()
+    restored = coder.decode(coded, lane_bytes, 0, None, SILENT)
+    restoring = time.perf_counter() - started
+    if restored != plain:
+        raise click.ClickException("not restored")
+    return compressing, restoring
 
-    grid = LaneLayout(tokens.size, lanes).split(tokens)
-    steps = known_frequencies(model, grid, lane_groups(lanes), None, None)
-    kept = [[part.copy() for part in step] for step in steps]
-    original = mixed_coding.known_frequencies
-    try:
-        mixed_coding.known_frequencies = lambda *arguments: iter(kept)
-        encode()
-        return 1e6 * encode() / tokens.size
-    finally:
-        mixed_coding.known_frequencies = original
+
+def mixing_seconds(model: Model, plain: bytes, lane_bytes: list[int]) -> tuple[float, int]:
+    """Mixing with the network's answers at hand, on one thread, and how many tokens that were.
+
+    Raises:
+        click.ClickException: the text would grow.
+    """
+    grid, tokens = token_grid(model, plain, lane_bytes)
+    answers = model.predictor(len(grid), grid.shape[1], None)(inputs_of(model, grid)).reshape(*grid.shape, -1)
+    steps = [(grid[:, i].copy(), np.ascontiguousarray(answers[:, i])) for i in range(grid.shape[1])]
+    models = _native.mixed_new(model.tokenizer.core, TABLE_BITS, RATES, *primed_state(model))
+    _native.mixed_begin_encoding(models, np.array(lane_bytes, np.uint64), 0, len(plain))
+    started = time.perf_counter()
+    well = all(_native.mixed_step(models, column, frequencies) for column, frequencies in steps)
+    seconds = time.perf_counter() - started
+    if not well:
+        raise click.ClickException("the text does not get smaller")
+    return seconds, tokens
+
+
+def operations_a_token(model: Model) -> int:
+    """Multiplications and additions of the products with weights."""
+    config = model.config.decoder
+    layer = 4 * config.width * config.width + 2 * config.width * config.hidden
+    return 2 * (len(config.layers) * layer + config.width * model.config.vocabulary)
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--first", default=80_000, show_default=True, help="Bytes from the start of FILE.")
-@click.option("--lanes", default=4, show_default=True)
-def main(file: Path, first: int, lanes: int) -> None:
+@click.option("--first", default=100_000, show_default=True, help="Bytes from the start of FILE.")
+@click.option("--lanes", default=8, show_default=True)
+@click.option("--threads", default="1,2", show_default=True, help="Numbers of threads.")
+@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
+@click.option(
+    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "time_shares.json",
+    show_default="benchmarks/results/time_shares.json",
+)  # fmt: skip
+def main(file: Path, first: int, lanes: int, threads: str, model: str | None, target: Path) -> None:
     """Show microseconds a token, as a whole and by part."""
-    model = load_model()
+    loaded = load_model(model)
     plain = file.read_bytes()[:first]
-    tokens = model.tokenizer.encode(plain)
+    lane_bytes = equal_lanes(plain, lanes)
+    grid, tokens = token_grid(loaded, plain, lane_bytes)
+    counts = [int(count) for count in threads.split(",")]
+    columns: list[dict[str, float]] = []
     click.echo(machine_line())
-    click.echo(f"{len(plain)} bytes, {tokens.size} tokens, {lanes} lanes in {len(lane_groups(lanes))} groups")
-    whole = {}
-    for _ in range(2):  # the first time compiles
-        coder = MixedCoder(model, bucket_bits_for(len(plain)))
-        started = time.perf_counter()
-        result = coder.encode(tokens, lanes, None, None, SILENT)
-        whole["compress"] = time.perf_counter() - started
-        if result is None:
-            raise click.ClickException("the text does not get smaller")
-        lane_bytes, coded = result
-        coder = MixedCoder(model, bucket_bits_for(len(plain)))
-        started = time.perf_counter()
-        restored = coder.decode(coded, tokens.size, lane_bytes, None, None, SILENT)
-        whole["restore"] = time.perf_counter() - started
-        if restored != plain:
-            raise click.ClickException("not restored")
-    for way, seconds in whole.items():
-        click.echo(f"{way:24}{1e6 * seconds / tokens.size:8.1f} us a token")
-    for part, microseconds in step_parts(model, lanes).items():
-        click.echo(f"  {part:22}{microseconds / lanes:8.1f} us a token on one core, restoring")
-    click.echo(f"  {'mixing':22}{mixing_microseconds(model, plain[:30_000], lanes):8.1f} us a token on one core")
+    click.echo(
+        f"{len(plain)} bytes, {tokens} tokens, {lanes} lanes, {operations_a_token(loaded) / 1e6:.1f} M operations"
+    )
+    for count in counts:
+        compressing, restoring = whole_seconds(loaded, plain, lane_bytes, count)
+        seconds_of = {
+            "compressing, whole": compressing,
+            "restoring, whole": restoring,
+            "network alone, compressing": network_seconds(loaded, grid, max(1, CHUNK_ROWS // lanes), count),
+            "network alone, restoring": network_seconds(loaded, grid, 1, count),
+        }
+        columns.append({part: 1e6 * seconds / tokens for part, seconds in seconds_of.items()})
+    small = plain[:MIXED_BYTES]
+    mixing, small_tokens = mixing_seconds(loaded, small, equal_lanes(small, lanes))
+    for column in columns:
+        column["mixing alone, one thread"] = 1e6 * mixing / small_tokens
+        column["cutting into tokens"] = 1e6 * _seconds(lambda: loaded.tokenizer.encode(plain)) / tokens
+        column["10^9 operations a second, restoring"] = (
+            operations_a_token(loaded) / 1e3 / column["network alone, restoring"]
+        )
+    result = results.new_result([llmzip_peer(6)])
+    result["head"] = ["microseconds a token", *(f"{count} thread{'s' * (count > 1)}" for count in counts)]
+    result["rows"] = [[part, *(f"{column[part]:.1f}" for column in columns)] for part in columns[0]]
+    for cells in result["rows"]:
+        click.echo(f"{cells[0]:38}" + "".join(f"{cell:>10}" for cell in cells[1:]))
+    results.save(result, target)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ import click
 import torch
 from torch import Tensor
 
-from llmzip.network.architecture import largest_weight
 from llmzip.benchmarks.machine import machine_line
-from llmzip.network.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.export import import_model
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.train import evaluate
+from llmzip.network.architecture import largest_weight
+from llmzip.network.model import load_model
 
 HASHED = ("bigram_embedding", "trigram_embedding")
 

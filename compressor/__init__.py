@@ -8,27 +8,46 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from llmzip.errors import LlmzError
-    from llmzip.files import Compressor, Decompressor, LlmzFile, compress, decompress, open
     from llmzip.entropy import TokenEntropies, entropy
+    from llmzip.errors import (
+        DamagedError,
+        LlmzError,
+        MemoryLimitError,
+        ModelMissingError,
+        OutputLimitError,
+        TruncatedError,
+    )
+    from llmzip.files import Compressor, Decompressor, Flush, LlmzFile, compress, decompress, open
 
 _HOME = {
-    "LlmzError": "llmzip.errors",
-    "Compressor": "llmzip.files",
-    "Decompressor": "llmzip.files",
-    "LlmzFile": "llmzip.files",
-    "compress": "llmzip.files",
-    "decompress": "llmzip.files",
-    "TokenEntropies": "llmzip.entropy",
-    "entropy": "llmzip.entropy",
-    "open": "llmzip.files",
+    "Compressor": "files",
+    "DamagedError": "errors",
+    "Decompressor": "files",
+    "Flush": "files",
+    "LlmzError": "errors",
+    "LlmzFile": "files",
+    "MemoryLimitError": "errors",
+    "ModelMissingError": "errors",
+    "OutputLimitError": "errors",
+    "TokenEntropies": "entropy",
+    "TruncatedError": "errors",
+    "compress": "files",
+    "decompress": "files",
+    "entropy": "entropy",
+    "open": "files",
 }
 __all__ = [
     "Compressor",
+    "DamagedError",
     "Decompressor",
+    "Flush",
     "LlmzError",
     "LlmzFile",
+    "MemoryLimitError",
+    "ModelMissingError",
+    "OutputLimitError",
     "TokenEntropies",
+    "TruncatedError",
     "compress",
     "decompress",
     "entropy",
@@ -37,7 +56,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # numpy and numba load on first use, so that `llmzip --help` starts at once.
+    # numpy and the core load on first use, so that `llmzip --help` starts at once.
     if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+        module = importlib.import_module(f"llmzip.{_HOME[name]}")
+        # All at once, since `entropy` would be the module of that name from now on.
+        globals().update({other: getattr(module, other) for other, home in _HOME.items() if home == _HOME[name]})
+        return globals()[name]
     raise AttributeError(f"module 'llmzip' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,5 @@
 """``python -m llmzip``."""
 
-from llmzip.cli.commands import main
+from llmzip.cli import run
 
-main(prog_name="llmzip")
+run()

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.network.architecture import ACTIVATION_STEPS_PER_RMS
 from llmzip.errors import LlmzError
+from llmzip.network.architecture import ACTIVATION_STEPS_PER_RMS
 from llmzip.network.model import Model, code_lengths, inputs_of, load_model
 from llmzip.progress import SILENT, Progress
 

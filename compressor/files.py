@@ -3,224 +3,490 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
+import enum
 import io
+import operator
 import os
-from typing import IO, Any, BinaryIO, cast
+import threading
+from collections.abc import Generator
+from typing import IO, Any, BinaryIO, TypeVar, cast
 
-from llmzip.blocks.choice import BlockDecoder, BlockEncoder
-from llmzip.format.container import (
-    FINGERPRINT_BYTES,
-    Header,
-    Index,
-    MemberWriter,
-    Reader,
-    read_block,
-    read_end_record,
-    read_header,
-)
-from llmzip.errors import LlmzError, TruncatedError
-from llmzip.network.model import load_model
-from llmzip.settings import DEFAULT_LEVEL, Settings
-from llmzip.streams import NO_MODEL, decompress, iterate_plain, member_model
-from llmzip.streams import compress as _compress
+from llmzip import streams
+from llmzip.errors import LlmzError
+from llmzip.member_decoder import PushDecoder
+from llmzip.member_encoder import MemberEncoder
+from llmzip.progress import ProgressCallback, told_to
+from llmzip.settings import ReadSettings, Settings
+from llmzip.transfer import WholeReader, WholeWriter
+
+AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+LEVEL_NAMES = ("level", "preset", "compresslevel")
+_AnySettings = TypeVar("_AnySettings", Settings, ReadSettings)
 
 
-def compress(data: bytes, level: int = DEFAULT_LEVEL, **settings: Any) -> bytes:
-    """Compress ``data``; further settings as in :class:`llmzip.settings.Settings`.
+class Flush(enum.Enum):
+    """What :meth:`Compressor.flush` ends."""
+
+    BLOCK = "block"
+    """A block: a reader gets all that was written so far; costs some size."""
+    FINISH = "finish"
+    """The stream."""
+
+
+def _settings(kind: type[_AnySettings], options: dict[str, Any]) -> _AnySettings:
+    """Settings from keyword arguments, among which ``preset`` and ``compresslevel`` are further names of ``level``.
 
     Raises:
-        ValueError: a setting is out of range.
+        TypeError, ValueError: they are unknown, of the wrong type, or out of range.
     """
-    return _compress(data, Settings(level=level, **settings))
+    given = dict(options)
+    levels = {name: level for name in LEVEL_NAMES if (level := given.pop(name, None)) is not None}
+    if len(levels) > 1:
+        raise TypeError(f"{' and '.join(levels)} are names of one thing: give one of them")
+    known: set[str] = {field.name for field in dataclasses.fields(kind)}
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unknown setting {name!r}; there are {', '.join(sorted({'level', *known}))}")
+    try:
+        if given.get("model") is not None:
+            given["model"] = os.fsdecode(given["model"])
+        if levels:
+            (level,) = levels.values()
+            checked = Settings(level=operator.index(level))
+            given |= {"level": checked.level} if kind is Settings else {}
+        return kind(**given)
+    except (TypeError, AttributeError):
+        values = ", ".join(f"{name}={value!r}" for name, value in (levels | given).items())
+        raise TypeError(f"a setting is of the wrong type: {values}") from None
+
+
+def _bytes_of(data: Any) -> memoryview:
+    """Any bytes-like object, flat.
+
+    Raises:
+        TypeError: it is none.
+    """
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
+def compress(
+    data: Any, level: int | None = None, *, progress: ProgressCallback | None = None, **settings: Any
+) -> bytes:
+    """Compress bytes-like ``data``.
+
+    Args:
+        level: 1 to 9; ``preset`` and ``compresslevel`` are other names for it.
+        progress: called with the plain bytes done and their total.
+        settings: as in :class:`llmzip.settings.Settings`.
+
+    Raises:
+        TypeError, ValueError: a setting is unknown, of the wrong type or out of range, or ``data`` is not bytes-like.
+    """
+    chosen = _settings(Settings, {"level": level} | settings)
+    plain = bytes(_bytes_of(data))
+    return streams.compress(plain, chosen, told_to(progress, len(plain)))
+
+
+def decompress(data: Any, *, progress: ProgressCallback | None = None, **settings: Any) -> bytes:
+    """Decompress all members of bytes-like ``data``.
+
+    Args:
+        progress: called with the plain bytes done so far and None.
+        settings: as in :class:`llmzip.settings.ReadSettings`.
+
+    Raises:
+        TypeError, ValueError: a setting is unknown, of the wrong type or out of range, or ``data`` is not bytes-like.
+        DamagedError: the data is damaged, cut off or foreign.
+        ModelMissingError: its model is not here.
+        MemoryLimitError, OutputLimitError: it needs, or holds, more than allowed.
+    """
+    return streams.decompress(bytes(_bytes_of(data)), _settings(ReadSettings, settings), told_to(progress))
 
 
 class Compressor:
-    """Compresses one stream piece by piece, as ``lzma.LZMACompressor`` does.
+    """Compresses one stream piece by piece, as ``lzma.LZMACompressor`` does. Arguments as for :func:`compress`.
 
     Raises:
-        ValueError: a setting is out of range, or the stream was already flushed.
+        TypeError, ValueError: a setting is unknown, of the wrong type or out of range.
+        LlmzError, OSError: the model file is none, or is not there.
     """
 
-    def __init__(self, level: int = DEFAULT_LEVEL, **settings: Any) -> None:
-        self._settings = Settings(level=level, **settings)
-        model = None if self._settings.context_mode else load_model(self._settings.model)
-        independent = self._settings.independent or self._settings.token_mode
-        header = Header(model.fingerprint[:FINGERPRINT_BYTES] if model else NO_MODEL, False, independent)
-        self._encoder = BlockEncoder(header, model, self._settings, cores=self._settings.thread_count)
-        self._writer = MemberWriter(header)
-        self._waiting = bytearray()
-        self._flushed = False
+    def __init__(self, level: int | None = None, *, progress: ProgressCallback | None = None, **settings: Any) -> None:
+        self._encoder: MemberEncoder | None = MemberEncoder(
+            _settings(Settings, {"level": level} | settings), told_to(progress)
+        )
 
-    def compress(self, data: bytes) -> bytes:
-        """Take more plain bytes; return what is ready (whole blocks only)."""
-        if self._flushed:
-            raise ValueError("compressor has been flushed")
-        self._waiting += data
-        out = bytearray()
-        while len(self._waiting) >= self._settings.block_bytes:
-            out += self._encode(bytes(self._waiting[: self._settings.block_bytes]))
-            del self._waiting[: self._settings.block_bytes]
-        return bytes(out)
+    def compress(self, data: Any) -> bytes:
+        """Take more plain bytes; return what is ready (whole blocks only).
 
-    def flush(self) -> bytes:
-        """Return the rest of the stream; the compressor cannot be used afterwards."""
-        if self._flushed:
-            raise ValueError("compressor has been flushed")
-        self._flushed = True
-        if not self._writer.started and self._waiting:
-            return _compress(bytes(self._waiting), self._settings)
-        out = self._encode(bytes(self._waiting)) if self._waiting else b""
-        return out + self._writer.finish()
+        Raises:
+            TypeError: ``data`` is not bytes-like.
+            ValueError: the stream is finished.
+        """
+        return self._unfinished().feed(bytes(_bytes_of(data)))
 
-    def _encode(self, plain: bytes) -> bytes:
-        return b"".join(self._writer.add(block) for block in self._encoder.encode(plain))
+    def flush(self, mode: Flush = Flush.FINISH) -> bytes:
+        """Return the rest of the stream and end it or, with ``Flush.BLOCK``, all that was taken so far, and go on.
+
+        Raises:
+            ValueError: the stream is finished.
+        """
+        encoder = self._unfinished()
+        if Flush(mode) is Flush.BLOCK:
+            return encoder.flush_block()
+        self._encoder = None
+        return encoder.finish()
+
+    def finish(self) -> bytes:
+        """The same as :meth:`flush` without an argument."""
+        return self.flush()
+
+    def _unfinished(self) -> MemberEncoder:
+        if self._encoder is None:
+            raise ValueError("the compressor has been flushed to the end of its stream")
+        return self._encoder
 
 
 class Decompressor:
     """Decompresses one member piece by piece, as ``lzma.LZMADecompressor`` does.
 
-    Attributes:
-        eof: the end of the member has been reached.
-        unused_data: what came behind it.
+    Arguments as for :func:`decompress`.
     """
 
-    def __init__(self, model: str | None = None, kernel: str | None = None) -> None:
-        self._model_path = model
-        self._kernel = kernel
-        self._waiting = b""
-        self._header: Header | None = None
-        self._decoder: BlockDecoder | None = None
-        self._index = Index()
-        self.eof = False
-        self.unused_data = b""
+    def __init__(self, *, progress: ProgressCallback | None = None, **settings: Any) -> None:
+        self._decoder = PushDecoder(_settings(ReadSettings, settings), told_to(progress))
+        self._plain = memoryview(b"")
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the member has been reached, and all its plain bytes were handed out."""
+        return self._decoder.ended and not self._plain
 
     @property
     def needs_input(self) -> bool:
-        return not self.eof
+        """Whether nothing more comes out before more is put in."""
+        return not self._decoder.ended and not self._plain and self._decoder.wanted > 0
 
-    def decompress(self, data: bytes) -> bytes:
+    @property
+    def unused_data(self) -> bytes:
+        """What came after the member; nothing before ``eof``."""
+        return self._decoder.rest() if self.eof else b""
+
+    def decompress(self, data: Any, max_length: int = -1) -> bytes:
         """Take more coded bytes; return the plain bytes of all blocks that are complete.
+
+        Args:
+            max_length: return at most so many, and the others from calls that follow; -1 for all.
 
         Raises:
             EOFError: the member has ended already.
-            LlmzError: the data is damaged, foreign, or needs a model that is not here.
+            TypeError: ``data`` is not bytes-like.
+            LlmzError: as for :func:`decompress`.
         """
         if self.eof:
             raise EOFError("end of member already reached")
-        self._waiting += data
-        out = []
-        while not self.eof:
-            reader = Reader(io.BytesIO(self._waiting))
-            try:
-                plain = self._next(reader)
-            except TruncatedError:
-                break
-            if plain is None:
-                break
-            out.append(plain)
-            self._waiting = self._waiting[reader.position :]
-        if self.eof:
-            self.unused_data, self._waiting = self._waiting, b""
+        self._decoder.push(bytes(_bytes_of(data)))
+        out, left = [], max_length
+        while left:
+            if not self._plain:
+                following = self._decoder.next_plain()
+                if following is None:
+                    break
+                self._plain = memoryview(following)
+            part = self._plain if left < 0 else self._plain[:left]
+            out.append(part)
+            self._plain = self._plain[len(part) :]
+            left -= len(part) if left > 0 else 0
         return b"".join(out)
 
-    def _next(self, reader: Reader) -> bytes | None:
-        if self._decoder is None:
-            if not self._waiting:
-                return None
-            self._header = read_header(reader)
-            assert self._header is not None
-            model = member_model(self._header, self._model_path)
-            self._decoder = BlockDecoder(self._header, model, self._kernel)
-            return b""
-        assert self._header is not None
-        if not self._waiting:
-            return None
-        block = read_block(reader)
+
+class _PlainReader(io.RawIOBase):
+    """The plain bytes of a compressed stream; the last decoded block is kept, so that seeking within it is free."""
+
+    def __init__(self, source: BinaryIO, settings: ReadSettings, progress: ProgressCallback | None) -> None:
+        self._source = source
+        self._settings = settings
+        self._progress = progress
+        self._start = source.tell() if self.seekable() else 0
+        self._error: BaseException | None = None
+        self._blocks = self._decode()
+        self._block = memoryview(b"")
+        self._block_offset = 0
+        self._position = 0
+        self._size: int | None = None
+
+    def _decode(self) -> Generator[bytes]:
+        source = cast(BinaryIO, WholeReader(self._source))
+        return streams.iterate_plain(source, self._settings, told_to(self._progress))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(getattr(self._source, "seekable", bool)())
+
+    def readinto(self, buffer: Any) -> int:
+        with memoryview(buffer) as view, view.cast("B") as target:
+            part = self._ready()[: len(target)]
+            target[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+    def readall(self) -> bytes:
+        parts = []
+        while part := self._ready():
+            parts.append(part)
+            self._position += len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._blocks.close()
+        super().close()
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if not self.seekable():
+            raise io.UnsupportedOperation("the compressed file cannot seek")
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            offset += self._whole_size()
+        elif whence != io.SEEK_SET:
+            raise ValueError(f"invalid whence: {whence!r}")
+        if offset < 0:
+            raise ValueError(f"negative seek position {offset}")
+        self._position = offset
+        return offset
+
+    def _whole_size(self) -> int:
+        while self._size is None:
+            self._next_block()
+        return self._size
+
+    def _ready(self) -> memoryview:
+        """What is left of the block that holds the present position; empty at the end."""
+        if self._position < self._block_offset:
+            self._go_back(self._position)
+        while self._position >= self._block_offset + len(self._block) and self._next_block():
+            pass
+        return self._block[max(0, self._position - self._block_offset) :]
+
+    def _go_back(self, position: int) -> None:
+        """Make the next block one that starts at or before ``position``. Here the first: only streams are known."""
+        self._source.seek(self._start)
+        self._error = None
+        self._blocks = self._decode()
+        self._block, self._block_offset = memoryview(b""), 0
+
+    def _next_block(self) -> bool:
+        """Take the next block; tell whether there was one. What went wrong once does so again."""
+        if self._error:
+            raise self._error
+        following = self._block_offset + len(self._block)
+        try:
+            block = next(self._blocks, None)
+        except BaseException as error:
+            self._error = error
+            raise
         if block is None:
-            if self._header.single or read_end_record(reader) != self._index:
-                raise LlmzError("the index does not fit the blocks")
-            self.eof = True
-            return b""
-        self._index.blocks.append((block.plain_length, reader.position))
-        self.eof = self._header.single
-        return self._decoder.decode(block)
+            self._size = following
+            return False
+        self._block, self._block_offset = memoryview(block), following
+        return True
 
 
 class LlmzFile(io.BufferedIOBase):
-    """A compressed file as a stream of plain bytes, forward only."""
+    """A compressed file as a stream of plain bytes, as ``gzip.GzipFile`` and ``lzma.LZMAFile`` are.
 
-    def __init__(self, file: str | os.PathLike[str] | BinaryIO, mode: str = "rb", **settings: Any) -> None:
-        if mode not in ("r", "rb", "w", "wb", "x", "xb", "a", "ab"):
+    One object may be used by several threads. Going back costs decoding again, except within the last block.
+
+    Attributes:
+        name: the path as it was given, or the ``name`` of the file object.
+        mode: ``"rb"`` or ``"wb"``, ``"xb"``, ``"ab"``.
+
+    Args:
+        file: a path, or a file object in binary mode, which stays open when this one is closed.
+        mode: ``r``, ``w``, ``x`` or ``a``, with or without ``b``. Appending adds a member.
+        level: 1 to 9 when writing; ``preset`` and ``compresslevel`` are other names for it.
+        progress: called with the plain bytes done so far and None.
+        settings: as in :class:`llmzip.settings.Settings` when writing, :class:`llmzip.settings.ReadSettings` when
+            reading.
+
+    Raises:
+        TypeError, ValueError: an argument is unknown, of the wrong type or out of range; nothing was opened.
+        OSError: the file cannot be opened.
+    """
+
+    _compressor: Compressor | None = None
+    _reader: io.BufferedReader | None = None
+    _owned: BinaryIO | None = None
+    _raw: BinaryIO
+
+    def __init__(
+        self, file: AnyPath | BinaryIO, mode: str = "rb", level: int | None = None, *,
+        progress: ProgressCallback | None = None, **settings: Any,
+    ) -> None:  # fmt: skip
+        if not isinstance(mode, str) or mode.removesuffix("b") not in ("r", "w", "x", "a"):
             raise ValueError(f"invalid mode: {mode!r}")
-        self._owns = isinstance(file, (str, os.PathLike))
-        self._reading = mode[0] == "r"
-        if isinstance(file, (str, os.PathLike)):
-            self._raw = cast(BinaryIO, builtins.open(file, mode[0] + "b"))
+        self.mode = mode[0] + "b"
+        path = os.fspath(file) if isinstance(file, (str, bytes, os.PathLike)) else None
+        if path is None and not hasattr(file, "read" if self.mode == "rb" else "write"):
+            raise TypeError(f"file must be a path or a binary file object, not {type(file).__name__}")
+        if self.mode == "rb":
+            read_settings = _settings(ReadSettings, {"level": level} | settings)
         else:
-            self._raw = file
-        if self._reading:
-            self._blocks = iterate_plain(self._raw, **settings)
-            self._ready = memoryview(b"")
-        else:
-            self._compressor = Compressor(**settings)
+            self._compressor = Compressor(level, progress=progress, **settings)
+        self._lock = threading.RLock()
+        self._written = 0
+        if path is not None:
+            self._owned = cast(BinaryIO, builtins.open(path, self.mode))
+        self._raw = self._owned or cast(BinaryIO, file)
+        name = getattr(file, "name", "") if path is None else path
+        self.name = name if isinstance(name, (str, bytes)) else ""
+        self._target = WholeWriter(self._raw)
+        if self.mode == "rb":
+            self._reader = io.BufferedReader(_PlainReader(self._raw, read_settings, progress))
+
+    def _reading(self) -> io.BufferedReader:
+        self._check_open()
+        if self._reader is None:
+            raise io.UnsupportedOperation("not open for reading")
+        return self._reader
+
+    def _writing(self) -> Compressor:
+        self._check_open()
+        if self._compressor is None:
+            raise io.UnsupportedOperation("not open for writing")
+        return self._compressor
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
 
     def readable(self) -> bool:
-        return self._reading
+        self._check_open()
+        return self._reader is not None
 
     def writable(self) -> bool:
-        return not self._reading
+        self._check_open()
+        return self._compressor is not None
+
+    def seekable(self) -> bool:
+        self._check_open()
+        return self._reader is not None and self._reader.seekable()
+
+    def fileno(self) -> int:
+        """The descriptor of the compressed file."""
+        self._check_open()
+        return self._raw.fileno()
 
     def read(self, size: int | None = -1) -> bytes:
-        if not self._reading:
-            raise io.UnsupportedOperation("not open for reading")
-        parts, left = [], -1 if size is None else size
-        while left:
-            if not self._ready:
-                following = next(self._blocks, None)
-                if following is None:
-                    break
-                self._ready = memoryview(following)
-            part = self._ready if left < 0 else self._ready[:left]
-            parts.append(bytes(part))
-            self._ready = self._ready[len(part) :]
-            left -= len(part) if left > 0 else 0
-        return b"".join(parts)
+        return self._reading().read(size)
 
     def read1(self, size: int = -1) -> bytes:
-        return self.read(size)
+        """Up to ``size`` bytes that are there without more than one block being decoded; at least one."""
+        return self._reading().read1(size if size >= 0 else io.DEFAULT_BUFFER_SIZE)
+
+    def readinto(self, buffer: Any) -> int:
+        return self._reading().readinto(buffer)
+
+    def readinto1(self, buffer: Any) -> int:
+        return self._reading().readinto1(buffer)
+
+    def peek(self, size: int = 0) -> bytes:
+        """Some bytes that the next read gives, at least one unless at the end."""
+        return self._reading().peek(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._reading().readline(-1 if size is None else size)
+
+    def tell(self) -> int:
+        """Plain bytes before the present place."""
+        self._check_open()
+        return self._written if self._reader is None else self._reader.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place in the plain bytes; when reading only."""
+        return self._reading().seek(offset, whence)
 
     def write(self, data: Any) -> int:
-        if self._reading:
-            raise io.UnsupportedOperation("not open for writing")
-        view = memoryview(data).cast("B")
-        self._raw.write(self._compressor.compress(bytes(view)))
-        return len(view)
+        """Take bytes-like ``data``; whole blocks are written."""
+        view = _bytes_of(data)
+        with self._lock:
+            self._target.write(self._writing().compress(view))
+            self._written += view.nbytes
+        return view.nbytes
+
+    def flush(self) -> None:
+        """Make what was written so far readable by others: ends a block, which costs some size."""
+        self._check_open()
+        if self._compressor:
+            with self._lock:
+                self._target.write(self._compressor.flush(Flush.BLOCK))
+                self._target.flush()
 
     def close(self) -> None:
         if self.closed:
             return
+        compressor, self._compressor = self._compressor, None
         try:
-            if not self._reading:
-                self._raw.write(self._compressor.flush())
+            if self._reader:
+                self._reader.close()
+            if compressor and hasattr(self, "_raw"):
+                with self._lock:
+                    self._target.write(compressor.finish())
+                    self._target.flush()
         finally:
-            if self._owns:
-                self._raw.close()
-            super().close()
+            try:
+                if self._owned:
+                    self._owned.close()
+            finally:
+                super().close()
+
+
+class _TextFile(io.TextIOWrapper):
+    def close(self) -> None:
+        # TextIOWrapper flushes its file before closing it, which would end a block for nothing.
+        if not self.closed and isinstance(self.buffer, _UnflushedFile):
+            self.buffer.closing = True
+        super().close()
+
+
+class _UnflushedFile(LlmzFile):
+    closing = False
+
+    def flush(self) -> None:
+        if not self.closing:
+            super().flush()
 
 
 def open(
-    file: str | os.PathLike[str] | BinaryIO, mode: str = "rb", *, encoding: str | None = None,
-    errors: str | None = None, newline: str | None = None, **settings: Any,
+    file: AnyPath | BinaryIO, mode: str = "rb", level: int | None = None, *, encoding: str | None = None,
+    errors: str | None = None, newline: str | None = None, progress: ProgressCallback | None = None, **settings: Any,
 ) -> IO[Any]:  # fmt: skip
     """Open a compressed file as ``gzip.open`` does: binary by default, text with ``t`` in the mode.
 
-    Args:
-        settings: as in :class:`llmzip.settings.Settings` when writing; ``model``, ``threads`` when reading.
+    Arguments and errors are those of :class:`LlmzFile`; ``encoding``, ``errors`` and ``newline`` are for text.
     """
-    stream = LlmzFile(file, mode.replace("t", ""), **settings)
-    if "t" in mode:
-        return io.TextIOWrapper(cast(IO[bytes], stream), encoding, errors, newline)
-    return cast(IO[Any], stream)
+    if not isinstance(mode, str) or "t" not in mode:
+        for name, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
+            if value is not None:
+                raise ValueError(f"{name} is for text mode only")
+        return cast(IO[Any], LlmzFile(file, mode, level, progress=progress, **settings))
+    if "b" in mode:
+        raise ValueError(f"invalid mode: {mode!r}")
+    io.TextIOWrapper(io.BytesIO(), encoding, errors, newline)  # complains before anything is opened
+    binary = _UnflushedFile(file, mode.replace("t", "", 1), level, progress=progress, **settings)
+    try:
+        return _TextFile(cast(IO[bytes], binary), encoding, errors, newline)
+    except BaseException:
+        binary.close()
+        raise
 
 
-__all__ = ["Compressor", "Decompressor", "LlmzError", "LlmzFile", "compress", "decompress", "open"]
+__all__ = ["Compressor", "Decompressor", "Flush", "LlmzError", "LlmzFile", "compress", "decompress", "open"]

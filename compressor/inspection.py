@@ -5,45 +5,61 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, BinaryIO
 
-from llmzip.format.container import Method, Reader, read_header
-from llmzip.errors import LlmzError
-from llmzip.streams import NO_MODEL, member_blocks
+from llmzip.blocks import limits, transformed
+from llmzip.errors import DamagedError
+from llmzip.format.member import MemberReader, Method, read_header
+from llmzip.format.reader import Reader
 
 
 def describe(source: BinaryIO) -> dict[str, Any]:
-    """Return ``members``, ``plain_bytes``, ``stored_bytes``, ``methods`` (blocks by method),
-    ``laid_out_blocks`` (those whose layout is stored apart), ``lanes`` and ``models``.
+    """Describe a file without decoding it.
+
+    Returns:
+        ``members``, ``blocks``, ``plain_bytes``, ``stored_bytes``, ``methods`` (blocks by method, streams of
+        transformed blocks among them), ``transforms`` (blocks and streams by a transform's number), ``lanes``,
+        ``independent_blocks``, ``models``, and ``memory_bytes``, what reading takes beside the model.
 
     Raises:
-        LlmzError: the file's structure is damaged.
+        DamagedError: the file's structure is damaged.
     """
     reader = Reader(source)
-    members = plain = laid_out = 0
+    members = blocks = plain_bytes = memory = 0
     methods: Counter[str] = Counter()
+    transforms: Counter[int] = Counter()
     lanes: set[int] = set()
     models: set[str] = set()
     independent = False
-    while (header := read_header(reader)) is not None:
+    header = read_header(reader)
+    while header is not None:
         members += 1
         independent |= header.independent
-        if header.fingerprint != NO_MODEL:
+        memory = max(memory, limits.memory_needed(header, None))
+        if header.fingerprint is not None:
             models.add(header.fingerprint.hex())
-        for block in member_blocks(reader, header):
-            plain += block.plain_length
-            method, parameter = block.text_coding
-            methods[method.name.lower()] += 1
-            laid_out += block.method is Method.LAID_OUT
-            if method.needs_model:
-                lanes.add(1 << parameter)
+        member = MemberReader(reader, header)
+        while (block := member.next_block()) is not None:
+            blocks += 1
+            for coded in transformed.all_coded(block.coded):
+                if coded.method is Method.TRANSFORMED:
+                    transforms[transformed.kind_of(coded)] += 1
+                else:
+                    methods[coded.method.name.lower()] += 1
+                if coded.method.has_lanes:
+                    lanes.add(1 << coded.parameter)
+        member.read_end(verified=False)
+        plain_bytes += member.plain_bytes
+        header = read_header(reader, first=False)
     if not members:
-        raise LlmzError("empty input is not an llmzip file")
+        raise DamagedError("empty input is not an llmzip file")
     return {
         "members": members,
-        "plain_bytes": plain,
+        "blocks": blocks,
+        "plain_bytes": plain_bytes,
         "stored_bytes": reader.position,
         "methods": dict(methods),
-        "laid_out_blocks": laid_out,
+        "transforms": dict(transforms),
         "lanes": sorted(lanes),
         "independent_blocks": independent,
         "models": sorted(models),
+        "memory_bytes": memory,
     }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+
+ProgressCallback = Callable[[int, int | None], object]
+"""Called with the plain bytes done so far and, where it is known, their total. What it raises ends the work."""
 
 
 class Progress:
@@ -25,3 +29,19 @@ class Progress:
 
 
 SILENT = Progress()
+
+
+def told_to(callback: ProgressCallback | None, total: int | None = None) -> Progress:
+    """A progress that tells ``callback`` the sum of all increments, of which blocks side by side make some each."""
+    if callback is None:
+        return SILENT
+    done = 0.0
+    lock = threading.Lock()
+
+    def advance(plain_bytes: float) -> None:
+        nonlocal done
+        with lock:
+            done += plain_bytes
+            callback(round(done) if total is None else min(round(done), total), total)
+
+    return Progress(advance)

@@ -1,35 +1,49 @@
-"""What a user may choose when compressing."""
+"""What a user may choose, and how blocks and lanes follow from it."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from llmzip.format.container import MAX_LANES
+from llmzip.core import available_cores
+from llmzip.format.member import MAX_BLOCK_BYTES, MAX_LANES, Method
 
 DEFAULT_LEVEL = 6
-CONTEXT_MODE_LEVELS = range(1, 2)
-TOKEN_MODE_LEVELS = range(2, 4)
-BLOCK_BYTES = 4 << 20
+DEFAULT_MEMORY_LIMIT = 1 << 30
 MAX_DEFAULT_THREADS = 4
-"""Each needs up to 250 MB: more only on request."""
-LANES = {
-    2: ((2 << 10, 64),),
-    3: ((8 << 10, 16),),
-    4: ((8 << 10, 16),),
-    5: ((16 << 10, 8),),
-    6: ((24 << 10, 4), (96 << 10, 8)),
-    7: ((48 << 10, 2),),
-    8: ((512 << 10, 2),),
-    9: ((1, 1),),
+"""Each may need up to 300 MB where blocks are independent: more only on request."""
+WHOLE_BYTES = 256 << 10
+"""What is at most so long is one block."""
+BLOCK_BYTES = 4 << 20
+"""Blocks double from a level's first until they are so long."""
+REPETITIVE_BLOCK_BYTES = 16 << 20
+"""The same where a text repeats itself so much that LZMA wins by far: larger blocks let it see further back."""
+_LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22
+_BUCKETS_PER_BYTE = 28
+
+
+class Level(NamedTuple):
+    """What a level stands for.
+
+    Attributes:
+        method: tried for text, beside those that need no model.
+        lanes: least bytes of a lane, and how many such lanes at most; the rule that gives more lanes holds.
+        first_block_bytes: what is read in a second or so, for longer files to give their first text soon.
+    """
+
+    method: Method
+    lanes: tuple[tuple[int, int], ...]
+    first_block_bytes: int
+
+
+_LEVELS = {
+    1: Level(Method.CONTEXT, ((1, 1),), 256 << 10),
+    2: Level(Method.TOKENS, ((2 << 10, 64),), 96 << 10),
+    3: Level(Method.MIXED, ((8 << 10, 16),), 48 << 10),
+    6: Level(Method.MIXED, ((24 << 10, 4), (96 << 10, 8)), 24 << 10),
+    9: Level(Method.MIXED, ((1, 1),), 24 << 10),
 }
-"""Least bytes of a lane, and how many such lanes at most, by level; the rule that gives more lanes holds."""
-INDEPENDENT_ABOVE_BYTES = 64 << 20
-
-
-def available_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Those that are missing mean the one before."""
 
 
 @dataclass(frozen=True)
@@ -37,58 +51,116 @@ class Settings:
     """Compression settings.
 
     Attributes:
-        level: 1 context mode, 2-3 token mode, 4-9 mixed mode; the higher, the fewer lanes.
+        level: 1 context mode, 2 tokens, 3 to 9 mixed mode with ever fewer lanes; 4 and 5 mean 3, 7 and 8 mean 6.
         lanes: a power of two up to 256, or None to choose by size and level.
-        threads: cores to use, for blocks side by side where they are independent, else for lanes; None for all, four
-            at most.
-        kernel: ``"compiled"`` (or None), ``"plain"`` or ``"blas"``; no influence on the result.
-        independent: every block starts from fresh models, so that blocks can be coded and read on their own.
-        block_bytes: plain bytes per block.
+        threads: how many work, on blocks side by side where they are independent, else on lanes; None for all cores,
+            four at most.
+        independent: every block starts from fresh models, so that blocks can be coded and read side by side.
+        block_bytes: plain bytes per block; None lets them grow, so that reading a stream gives its first text soon.
         model: path of a model file, or None for the one that ships.
-        effort: 0 to 9, how long to refine side information for each block. A block for which some is found is coded
-            with and without, and the smaller is kept.
+        memory_limit: bytes that reading the result may take; None for 1 GiB.
     """
 
     level: int = DEFAULT_LEVEL
     lanes: int | None = None
     threads: int | None = None
-    kernel: str | None = None
     independent: bool = False
-    block_bytes: int = BLOCK_BYTES
+    block_bytes: int | None = None
     model: str | None = None
-    effort: int = 0
+    memory_limit: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
             raise ValueError(f"level must be 1 to 9, not {self.level}")
         if self.lanes is not None and (self.lanes.bit_count() != 1 or not 1 <= self.lanes <= MAX_LANES):
             raise ValueError(f"lanes must be a power of two up to {MAX_LANES}, not {self.lanes}")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads must be at least 1, not {self.threads}")
-        if self.kernel not in (None, "compiled", "plain", "blas"):
-            raise ValueError(f"kernel must be 'compiled', 'plain' or 'blas', not {self.kernel!r}")
-        if not 0 <= self.effort <= 9:
-            raise ValueError(f"effort must be 0 to 9, not {self.effort}")
-        if not 1 <= self.block_bytes <= 1 << 26:
+        if self.block_bytes is not None and not 1 <= self.block_bytes <= MAX_BLOCK_BYTES:
             raise ValueError(f"block size must be 1 byte to 64 MiB, not {self.block_bytes}")
+        _check_limits(self.threads, self.memory_limit)
 
     @property
     def thread_count(self) -> int:
-        return self.threads or min(available_cores(), MAX_DEFAULT_THREADS)
+        return _threads_or_default(self.threads)
 
     @property
-    def context_mode(self) -> bool:
-        return self.level in CONTEXT_MODE_LEVELS
+    def memory_bytes(self) -> int:
+        return self.memory_limit or DEFAULT_MEMORY_LIMIT
 
     @property
-    def token_mode(self) -> bool:
-        return self.level in TOKEN_MODE_LEVELS
+    def method(self) -> Method:
+        """What text is coded by: context mode, tokens or mixed mode."""
+        return self._level.method
+
+    @property
+    def whole_bytes(self) -> int:
+        """What is at most so long is one block."""
+        return self.block_bytes or WHOLE_BYTES
+
+    def first_block_bytes(self, repetitive: bool) -> int:
+        """Plain bytes of the first of several blocks."""
+        return self.block_bytes or (BLOCK_BYTES if repetitive else self._level.first_block_bytes)
+
+    def most_block_bytes(self, repetitive: bool) -> int:
+        """Plain bytes of a block at most, to which they double."""
+        return self.block_bytes or (REPETITIVE_BLOCK_BYTES if repetitive else BLOCK_BYTES)
 
     def lanes_for(self, plain_length: int) -> int:
-        """Lanes of a block: more of them are faster, fewer lose less context."""
-        if self.lanes is not None:
-            return self.lanes
-        return max(_power_of_two_below(plain_length // lane_bytes, most) for lane_bytes, most in LANES[self.level])
+        """Lanes of a block, a power of two: more of them are faster, fewer lose less context."""
+        wanted = self.lanes or max(
+            _power_of_two_below(plain_length // lane_bytes, most) for lane_bytes, most in self._level.lanes
+        )
+        return _power_of_two_below(plain_length, wanted)
+
+    @property
+    def _level(self) -> Level:
+        return _LEVELS[max(level for level in _LEVELS if level <= self.level)]
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How to restore.
+
+    Attributes:
+        model: path of a model file that may be wanted, beside the one that ships.
+        threads: as for :class:`Settings`; fewer work where the memory is not enough.
+        memory_limit: bytes that restoring may take; None for 1 GiB.
+        max_output: plain bytes that there may be; None for any number.
+    """
+
+    model: str | None = None
+    threads: int | None = None
+    memory_limit: int | None = None
+    max_output: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_limits(self.threads, self.memory_limit)
+        if self.max_output is not None and self.max_output < 0:
+            raise ValueError(f"output limit must not be negative, not {self.max_output}")
+
+    @property
+    def thread_count(self) -> int:
+        return _threads_or_default(self.threads)
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory_limit or DEFAULT_MEMORY_LIMIT
+
+
+def table_bits_for(plain_length: int | None) -> int:
+    """Logarithm of the buckets that models should have for so many bytes; None for a text of unknown length."""
+    wanted = _MOST_TABLE_BITS if plain_length is None else (plain_length * _BUCKETS_PER_BYTE).bit_length()
+    return min(max(wanted, _LEAST_TABLE_BITS), _MOST_TABLE_BITS)
+
+
+def _check_limits(threads: int | None, memory_limit: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    if memory_limit is not None and memory_limit < 1:
+        raise ValueError(f"memory limit must be at least 1 byte, not {memory_limit}")
+
+
+def _threads_or_default(threads: int | None) -> int:
+    return threads or min(available_cores(), MAX_DEFAULT_THREADS)
 
 
 def _power_of_two_below(value: int, limit: int) -> int:

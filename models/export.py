@@ -11,21 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
 from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
+    EMBEDDING_MULTIPLIER_BITS,
     GATE_STEPS_PER_RMS,
     HIDDEN_BITS,
     INT8_MAX,
+    MULTIPLIER_BITS,
     RESIDUAL_BITS,
     SIDE_STEPS_PER_UNIT,
     ModelConfig,
     StackConfig,
     largest_weight,
 )
-from llmzip.network.fixed_point import MULTIPLIER_BITS
-from llmzip.network.model import Model, load_model, pack_model
-from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
-from llmzip.network.stack import EMBEDDING_MULTIPLIER_BITS
+from llmzip.network.model import Model, load_model
+from llmzip.network.model_file import pack_model, pack_pairs_of_values
 
 SIDE_BITS = int(math.log2(SIDE_STEPS_PER_UNIT))
 SIDE_FREQUENCY_TOTAL = 1 << 20
@@ -57,29 +58,25 @@ def _stack_tensors(stack: Stack, config: StackConfig, weight_bits: int) -> dict[
         columns.setdefault(f"{name}_weight", []).append(rounded)
         columns.setdefault(f"{name}_multiplier", []).append(multiplier)
 
-    slots = []
     for mixer, mlp in zip(stack.mixers, stack.mlps, strict=True):
         assert isinstance(mixer, (Attention, GatedConvolution))
         add("in", mixer.project.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
         taps = np.zeros((config.kernel, config.width), np.int16)
-        temperature = np.zeros(config.heads, np.int64)
+        temperature = np.zeros(config.heads, np.int32)
         if isinstance(mixer, GatedConvolution):
-            slots.append(-1)
             scaled = mixer.taps.detach().double().cpu().numpy() * 2**HIDDEN_BITS
             taps = np.clip(np.round(scaled), -32767, 32767).astype(np.int16)
             add("out", mixer.out.weight, GATE_STEPS_PER_RMS, RESIDUAL_BITS)
         else:
-            slots.append(sum(slot >= 0 for slot in slots))
             score_units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
-            temperature = np.round(mixer.temperature.detach().double().cpu().numpy() * score_units).astype(np.int64)
+            temperature = np.round(mixer.temperature.detach().double().cpu().numpy() * score_units).astype(np.int32)
             add("out", mixer.out.weight, ACTIVATION_STEPS_PER_RMS, RESIDUAL_BITS)
         columns.setdefault("taps", []).append(taps)
         columns.setdefault("temperature", []).append(temperature)
         add("up", mlp.up.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
         add("down", mlp.out.weight, GATE_STEPS_PER_RMS, RESIDUAL_BITS)
     tensors = {name: np.stack(values) for name, values in columns.items()}
-    tensors["slopes"] = np.array([round(config.slope(h) * 2**HIDDEN_BITS) for h in range(config.heads)], np.int64)
-    tensors["cache_slot"] = np.array(slots, np.int64)
+    tensors["slopes"] = np.array([round(config.slope(h) * 2**HIDDEN_BITS) for h in range(config.heads)], np.int32)
     return tensors
 
 
@@ -105,12 +102,15 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
         rounded, multiplier = quantise(embedding, config.weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
         tensors |= {f"{part}.embedding": rounded, f"{part}.embedding_multiplier": multiplier}
         tensors |= {f"{part}.{name}": t for name, t in _stack_tensors(stack, stack_config, config.weight_bits).items()}
-    for name, table in (("bigram", model.bigram_embedding), ("trigram", model.trigram_embedding)):
+    for name, table in (("pairs", model.bigram_embedding), ("triples", model.trigram_embedding)):
         if len(table):
             rounded, multiplier = quantise(
                 table, config.bigram_weight_bits, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS
             )
-            tensors |= {f"decoder.{name}_embedding": rounded, f"decoder.{name}_multiplier": multiplier}
+            tensors |= {
+                f"decoder.{name}": pack_pairs_of_values(rounded),
+                f"decoder.{name}_multiplier": multiplier,
+            }
     for name, weight, steps_in, bits_out in (
         ("head", model.head.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
         ("down", model.down.weight, ACTIVATION_STEPS_PER_RMS, SIDE_BITS),
@@ -134,7 +134,7 @@ def main(checkpoints: tuple[str, ...], out: Path, vocabulary_of: str | None) -> 
     model = EncoderAugmentedDecoder(ModelConfig.from_json(saved[-1]["config"]))
     weights = [one["model"] for one in saved]
     model.load_state_dict({name: sum(w[name] for w in weights) / len(weights) for name in weights[-1]})
-    data = export_model(model, load_model(vocabulary_of).vocabulary)
+    data = export_model(model, load_model(vocabulary_of).file.read("vocabulary").tobytes())
     out.write_bytes(data)
     steps = ", ".join(str(one["step"]) for one in saved)
     click.echo(f"{out}: {len(data)} bytes, step {steps}, fingerprint {Model(data).fingerprint.hex()}")

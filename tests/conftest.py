@@ -8,7 +8,6 @@ from llmzip.network.model import Model, load_model
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY_PATH = str(GOLDEN / "tiny.llmzmodel")
-NGRAMS_PATH = str(GOLDEN / "tiny-ngrams.llmzmodel")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,14 +23,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def tiny() -> Model:
-    """A small trained model: 512 tokens, width 32."""
+    """A small trained model: 512 tokens, width 32, hashed embeddings of pairs and triples."""
     return load_model(TINY_PATH)
-
-
-@pytest.fixture(scope="session")
-def tiny_with_ngrams() -> Model:
-    """The small model with hashed embeddings and version 2 of mixed mode."""
-    return load_model(NGRAMS_PATH)
 
 
 @pytest.fixture(scope="session")

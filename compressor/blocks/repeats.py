@@ -1,25 +1,29 @@
-"""Long repeats of what came before in the file, found without hashing every position into a table.
+"""Copies: long repeats of what came before in the member.
 
-The method of Bentley and McIlroy ("Data compression using long common strings", 1999): fingerprints of aligned chunks
-are kept, a rolling hash of the last chunk is looked up at every position, and what it finds is verified and extended.
+Payload: the distance back to what the block repeats (varint), from 1 to 2^26. It may be less than the block's plain
+length: then the last so many bytes come again and again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from llmzip.errors import LlmzError
+from llmzip.core import _native
+from llmzip.errors import DamagedError, TruncatedError
+from llmzip.format.reader import Reader
+from llmzip.format.varint import pack_varint
 
 MAX_DISTANCE = 1 << 26
 MIN_REPEAT = 1 << 15
-"""Shorter repeats cost little through match models; behind a copy, lanes start afresh, which costs about 100 bytes."""
+"""Shorter repeats cost little through match models."""
 CHUNK = 1 << 12
-_TABLE_BITS = 16
-_FACTOR = 0x2545F4914F6CDD1D
-_SPREAD = 0x1B873593CC9E2D51
+_TABLE_SIZE = 1 << 16
+_PART_BYTES = 1 << 16
+_ROOM_BYTES = 1 << 24
+"""How much more than ``MAX_DISTANCE`` is kept before it is moved to the front of its memory."""
 
 
 class Piece(NamedTuple):
@@ -29,83 +33,28 @@ class Piece(NamedTuple):
     distance: int
 
 
-@njit(cache=True, nogil=True)
-def _find_repeats(text, hashed_to, start, base, table, out):
-    """Write (start, length, distance) of repeats in ``text[start:]`` to ``out``; return how many there are.
-
-    Args:
-        text: uint8, what came before and, from ``start``, the new block.
-        hashed_to: ``table`` knows the chunks that end up to here.
-        base: absolute position of ``text[0]``, a multiple of ``CHUNK``.
-        table: int64 ``[2^_TABLE_BITS]``, absolute position behind the last chunk with a hash; 0 for none.
-    """
-    oldest_factor = np.int64(1)
-    for _ in range(CHUNK):
-        oldest_factor *= _FACTOR
-    found = 0
-    hashed = np.int64(0)
-    free = start  # where the last repeat ends
-    next_try = start
-    first = max(0, hashed_to - CHUNK)
-    for i in range(first, text.size):
-        hashed = hashed * _FACTOR + np.int64(text[i]) + 1
-        if i - CHUNK >= first:
-            hashed -= (np.int64(text[i - CHUNK]) + 1) * oldest_factor
-        behind = i + 1
-        if behind - first < CHUNK or behind <= hashed_to:
-            continue
-        slot = ((hashed * _SPREAD) >> 20) & ((1 << _TABLE_BITS) - 1)
-        begin = behind - CHUNK
-        candidate = table[slot] - base
-        if candidate >= CHUNK and begin >= free and behind >= next_try and found < out.shape[0]:
-            distance = behind - candidate
-            if MIN_REPEAT <= distance <= MAX_DISTANCE:
-                length = 0
-                while length < CHUNK and text[begin + length] == text[begin - distance + length]:
-                    length += 1
-                if length == CHUNK:
-                    while (
-                        begin + length < text.size
-                        and length < distance
-                        and text[begin + length] == text[begin - distance + length]
-                    ):
-                        length += 1
-                    while begin > free and begin > distance and length < distance:
-                        if text[begin - 1] != text[begin - 1 - distance]:
-                            break
-                        begin -= 1
-                        length += 1
-                    if length >= MIN_REPEAT:
-                        out[found, 0], out[found, 1], out[found, 2] = begin, length, distance
-                        found += 1
-                        free = begin + length
-                next_try = behind + CHUNK // 2
-        if (behind + base) % CHUNK == 0:
-            table[slot] = behind + base
-    return found
-
-
 class RepeatFinder:
     """Finds the long repeats of a stream that comes block by block."""
 
     def __init__(self) -> None:
-        self._text = np.zeros(0, np.uint8)
+        self._text = bytearray()
         self._base = 0
-        self._table = np.zeros(1 << _TABLE_BITS, np.int64)
-        self._hashed_to = 0
+        self._table = np.zeros(_TABLE_SIZE, np.uint64)
+        self._hashed = 0
 
     def split(self, plain: bytes) -> list[Piece]:
         """Cut the next block into repeats and what lies between them."""
-        drop = max(0, self._text.size - MAX_DISTANCE) // CHUNK * CHUNK
-        start = self._text.size - drop
-        self._text = np.concatenate([self._text[drop:], np.frombuffer(plain, np.uint8)])
-        self._base += drop
-        self._hashed_to -= drop
-        if self._text.size < 2 * MIN_REPEAT:
+        if len(self._text) > MAX_DISTANCE + _ROOM_BYTES:
+            self._forget(len(self._text) - MAX_DISTANCE)
+        start = len(self._text)
+        self._text += plain
+        if len(self._text) < 2 * MIN_REPEAT:
             return [Piece(len(plain), 0)]
-        out = np.zeros((len(plain) // MIN_REPEAT + 1, 3), np.int64)
-        found = _find_repeats(self._text, self._hashed_to, start, self._base, self._table, out)
-        self._hashed_to = self._text.size
+        out = np.zeros((len(plain) // MIN_REPEAT, 3), np.uint64)
+        found = _native.find_repeats(
+            self._text, start, self._hashed, self._base, self._table, MIN_REPEAT, MAX_DISTANCE, out
+        )
+        self._hashed = len(self._text)
         pieces = []
         at = start
         for begin, length, distance in out[:found].tolist():
@@ -113,29 +62,63 @@ class RepeatFinder:
                 pieces.append(Piece(begin - at, 0))
             pieces.append(Piece(length, distance))
             at = begin + length
-        if at < self._text.size:
-            pieces.append(Piece(self._text.size - at, 0))
+        if at < len(self._text):
+            pieces.append(Piece(len(self._text) - at, 0))
         return pieces
+
+    def _forget(self, count: int) -> None:
+        del self._text[:count]
+        self._base += count
+        self._hashed = max(0, self._hashed - count)
+
+
+def encode(distance: int) -> bytes:
+    return pack_varint(distance)
 
 
 class RepeatWindow:
-    """The end of a stream's plain bytes, as far back as repeats reach."""
+    """The end of a member's plain bytes, as far back as copies reach."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._parts: deque[bytes | bytearray] = deque()
+        self._bytes = 0
 
     def append(self, plain: bytes) -> None:
-        self._kept += plain
-        if len(self._kept) > 2 * MAX_DISTANCE:
-            del self._kept[:-MAX_DISTANCE]
+        last = self._parts[-1] if self._parts else b""
+        if len(plain) >= _PART_BYTES:
+            self._parts.append(plain)
+        elif isinstance(last, bytearray) and len(last) < _PART_BYTES:
+            last += plain
+        else:
+            self._parts.append(bytearray(plain))
+        self._bytes += len(plain)
+        while self._bytes - len(self._parts[0]) >= MAX_DISTANCE:
+            self._bytes -= len(self._parts.popleft())
 
-    def copy(self, distance: int, length: int) -> bytes:
-        """Return ``length`` bytes that begin ``distance`` before the end.
+    def decode(self, payload: bytes, plain_length: int) -> bytes:
+        """The plain bytes of a copy.
 
         Raises:
-            LlmzError: they are not all there.
+            DamagedError: they are not all there.
         """
-        if not length <= distance <= min(len(self._kept), MAX_DISTANCE):
-            raise LlmzError("a repeat points outside the text")
-        start = len(self._kept) - distance
-        return bytes(self._kept[start : start + length])
+        reader = Reader(payload)
+        try:
+            distance = reader.read_varint(MAX_DISTANCE)
+        except TruncatedError as error:
+            raise DamagedError("a copy's distance is cut off") from error
+        if reader.position < len(payload) or not 1 <= distance <= self._bytes:
+            raise DamagedError("a copy points outside the text")
+        length = min(plain_length, distance)
+        found: list[bytes | bytearray] = []
+        first = self._bytes - distance
+        end = self._bytes
+        for part in reversed(self._parts):
+            begin = end - len(part)
+            low, high = max(first - begin, 0), first + length - begin
+            if high > 0:
+                found.append(part[low:high])
+            if begin <= first:
+                break
+            end = begin
+        once = b"".join(reversed(found))
+        return (once * -(-plain_length // length))[:plain_length]

@@ -1,243 +1,341 @@
-"""The command line: ``llmzip compress|decompress|test|info|bench|train``. Heavy modules load inside the commands."""
+"""``llmzip compress|decompress|cat|test|info|list|entropy|bench|train``, and ``llmzip FILE`` as with gzip."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import stat
+import re
 import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
 from llmzip import __version__
-from llmzip.errors import LlmzError
+from llmzip.cli.jobs import (
+    ERROR,
+    Conversion,
+    Row,
+    bar,
+    chosen,
+    complain,
+    each,
+    figures,
+    say,
+    sentence,
+    shown,
+)
+from llmzip.cli.safe_files import STANDARD_STREAM, Refusal, Skipped, Source, Target, open_source, open_target
+from llmzip.cli.signals import raise_interrupts
+from llmzip.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llmzip.progress import Progress
+    from llmzip.settings import ReadSettings
 
 SUFFIX = ".llmz"
-COMPILE_NOTICE_SECONDS = 4.0
+MAGIC = b"LLMZ"
+GZIP_STYLE = "gzip-style"
 SHARE_ESTIMATORS = ("occlusion", "occlusion-cosine", "gradient")
 """Entropy estimates as shares of the greatest, 0 to 1; all others are in bits."""
 ENCODER_ESTIMATORS = ("shift", *SHARE_ESTIMATORS)
 """Entropy estimates that ask the encoder-augmented model: :mod:`llmzip.models.estimators`."""
+Options = dict[str, Any]
+Command = Callable[..., Any]
 
 
-class Failure(Exception):
-    """A file could not be processed; the others go on."""
+class FileName(click.ParamType):
+    """A path as it was typed, so that ``./-`` is not ``-``; whether it is there shows when it is opened."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return os.fspath(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+class Size(click.ParamType):
+    """Bytes: a number, with ``K``, ``M`` or ``G`` (powers of 1,024) as in ``512M`` or ``1.5GiB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMG]?)(?:I?B)?", value.strip(), re.IGNORECASE)
+        if not match:
+            self.fail(f"{value!r} is not a size such as 512M", param, ctx)
+        size = int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
+        if size < 1:
+            self.fail("it must be at least 1 byte", param, ctx)
+        return size
+
+
+class LikeGzip(click.Group):
+    """A group whose commands need no name: ``llmzip -d FILE`` works as with gzip."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing and os.isatty(0):
+            args = ["--help"]
+        first = args[0] if args else "-"
+        completing_first = ctx.resilient_parsing and not args
+        if first not in (*self.commands, "--help", "-h", "--version", "-V") and not completing_first:
+            args = [GZIP_STYLE, *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        return [*super().shell_complete(ctx, incomplete), *FileName().shell_complete(ctx, self.params[0], incomplete)]
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")
+        formatter.write_usage(ctx.command_path, "COMMAND [ARGUMENTS]...", prefix="       ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        click.Command.format_options(self.commands[GZIP_STYLE], ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, tell of wrong use in one line, and exit."""
+        try:
+            code = super().main(*args, **extra | {"standalone_mode": False})
+        except click.ClickException as error:
+            complain(" ".join(error.format_message().split()) + " (llmzip --help tells more)")
+            code = ERROR
+        except OSError as error:
+            complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+            code = ERROR
+        sys.exit(code)
+
+
+class GzipStyle(click.Command):
+    """The nameless command, whose help is that of all."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return ctx.parent.get_help() if ctx.parent else super().get_help(ctx)
+
+
+@click.group(cls=LikeGzip, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="llmzip %(version)s")
 def main() -> None:
-    """Compress text with a trained language model. Lossless, and the same on every machine."""
+    """Compress text with a trained language model. Lossless, and the same on every machine.
+
+    Without a command, FILEs are compressed to FILE.llmz, and kept; with -d they are restored. Without FILE, or where
+    it is -, standard input goes to standard output.
+    """
 
 
-def common_options(command: Callable[..., None]) -> Callable[..., None]:
-    options: tuple[Callable[..., Any], ...] = (
-        click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True)),
-        click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
-        click.option("-v", "--verbose", is_flag=True, help="Tell sizes and rates of each file."),
-        click.option("--threads", type=click.IntRange(1), help="Cores to use (default: all, at most 4)."),
-        click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one."),
-        click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below."),
+def options(*decorators: Command) -> Command:
+    """One decorator of several, in the order in which help shows them."""
+
+    def apply(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return apply
+
+
+files_argument = click.argument("files", nargs=-1, type=FileName(), metavar="[FILE]...")
+reporting_options = options(
+    click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
+    click.option("-v", "--verbose", is_flag=True, help="Tell sizes, ratio and rate of each file."),
+    click.option("--json", "as_json", is_flag=True, help="Report as one JSON array."),
+)
+reading_options = options(
+    click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below."),
+    click.option("-T", "--threads", type=click.IntRange(0), help="Cores to use; 0 for all (default: at most 4)."),
+    click.option("--model", type=FileName(), help="A model file, tried before the one that ships."),
+    click.option("-M", "--memory-limit", type=Size(), help="Memory that it may take, such as 512M."),
+)
+output_options = options(
+    click.option("-o", "--output", type=FileName(), help="Write to this file."),
+    click.option("-c", "--stdout", "--to-stdout", "to_stdout", is_flag=True, help="Write to standard output."),
+    click.option("-f", "--force", is_flag=True, help="Overwrite files; compressed data from and to terminals."),
+    click.option("--rm/--keep", " /-k", "remove", default=False, help="Remove or keep (default) the input when done."),
+)
+restoring_options = options(
+    click.option("--output-limit", type=Size(), help="Stop after so many plain bytes of a file.")
+)
+
+
+def setting(*names: str, to: str, value: object, note: str | None = None) -> Command:
+    """A flag that sets the parameter ``to``; of several, the last one given counts."""
+
+    def callback(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
+        if given:
+            ctx.params[to] = value
+
+    name = f"{to}_{value}"
+    return click.option(
+        name, *names, is_flag=True, expose_value=False, callback=callback, help=note, hidden=note is None
     )
-    for option in options:
-        command = option(command)
-    return command
 
 
-def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    options: tuple[Callable[..., Any], ...] = (
-        click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="Write to this file."),
-        click.option("-c", "--stdout", is_flag=True, help="Write to standard output."),
-        click.option("-k/--no-keep", "--keep", default=True, help="Keep the input file (default)."),
-        click.option("--rm", "remove", is_flag=True, help="Remove the input file after success."),
-        click.option("-f", "--force", is_flag=True, help="Overwrite existing files."),
-    )
-    for option in options:
-        command = option(command)
-    return command
+def set_level(ctx: click.Context, _param: click.Parameter, value: int | None) -> None:
+    if value is not None:
+        ctx.params["level"] = value
 
 
-def level_options(command: Callable[..., None]) -> Callable[..., None]:
-    """``-1`` to ``-9``, and ``--level N``."""
-    for level in range(9, 0, -1):
-        note = {1: "Fastest.", 6: "Default.", 9: "Smallest."}.get(level)
-        command = click.option(f"-{level}", "level", flag_value=level, type=int, help=note, hidden=not note)(command)
-    return click.option("--level", type=click.IntRange(1, 9), default=6, help="1 to 9.")(command)
+level_options = options(
+    setting("-1", "--fast", to="level", value=1, note="Fastest."),
+    *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
+    setting("-9", "--best", to="level", value=9, note="Smallest."),
+    click.option(
+        "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
+    ),
+    click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
+    click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
+    click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
+)
 
 
-@main.command()
-@common_options
+@main.command(GZIP_STYLE, cls=GzipStyle, hidden=True)
+@files_argument
+@setting("-z", "--compress", to="mode", value="compress", note="Compress (default).")
+@setting("-d", "--decompress", "--uncompress", to="mode", value="decompress", note="Restore.")
+@setting("-t", "--test", to="mode", value="test", note="Check, writing nothing.")
+@setting("-l", "--list", to="mode", value="list", note="List sizes.")
 @output_options
+@reading_options
 @level_options
-@click.option("--lanes", type=int, help="Lanes a block is cut into: a power of two (default: by size).")
-@click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs some size.")
-@click.option("--effort", type=click.IntRange(0, 9), default=0, help="Refine side information: slow, seldom pays.")
-def compress(
-    files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
-    verbose: bool, threads: int | None, model: str | None, recursive: bool, level: int, lanes: int | None,
-    independent: bool, effort: int,
-) -> None:  # fmt: skip
-    """Compress FILES to FILE.llmz (standard input to standard output without FILES)."""
-    from llmzip.settings import Settings
-
-    try:
-        settings = Settings(level, lanes, threads, independent=independent, model=model, effort=effort)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    from llmzip.streams import compress_stream
-
-    def work(source: BinaryIO, target: BinaryIO, size: int | None, progress: Progress) -> None:
-        compress_stream(source, target, settings, size, progress)
-
-    def name(path: Path) -> Path:
-        if path.suffix == SUFFIX and not force:
-            raise Failure(f"{path}: already has the suffix {SUFFIX} (-f compresses it again)")
-        return path.with_name(path.name + SUFFIX)
-
-    files = _chosen(files, recursive, lambda path: path.suffix != SUFFIX)
-    _each_file(files, output, stdout, keep and not remove, force, quiet, verbose, work, name, plain_source=True)
+@restoring_options
+@click.option("-n", "--no-name", is_flag=True, expose_value=False, help="As ever: names and times are not stored.")
+@reporting_options
+def gzip_style(mode: str = "compress", **given: Any) -> int:
+    actions: dict[str, Callable[..., int]] = {
+        "compress": _compress, "decompress": _restore, "test": _test, "list": _list,
+    }  # fmt: skip
+    return actions[mode](**given)
 
 
 @main.command()
-@common_options
+@files_argument
 @output_options
-def decompress(
-    files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, remove: bool, force: bool, quiet: bool,
-    verbose: bool, threads: int | None, model: str | None, recursive: bool,
-) -> None:  # fmt: skip
-    """Restore FILE from FILE.llmz (standard input to standard output without FILES)."""
-    from llmzip.streams import decompress_stream
-
-    def work(source: BinaryIO, target: BinaryIO, size: int | None, progress: Progress) -> None:
-        decompress_stream(source, target, model, threads, progress=progress)
-
-    def name(path: Path) -> Path:
-        if path.suffix != SUFFIX:
-            raise Failure(f"{path}: unknown suffix; name the output with -o or -c")
-        return path.with_suffix("")
-
-    files = _chosen(files, recursive, lambda path: path.suffix == SUFFIX)
-    _each_file(files, output, stdout, keep and not remove, force, quiet, verbose, work, name, plain_source=False)
+@reading_options
+@level_options
+@reporting_options
+def compress(**given: Any) -> int:
+    """Compress FILEs to FILE.llmz (standard input to standard output without FILEs)."""
+    return _compress(**given)
 
 
 @main.command()
-@common_options
-def test(
-    files: tuple[Path, ...], quiet: bool, verbose: bool, threads: int | None, model: str | None, recursive: bool
-) -> None:
-    """Check FILES: decompress them and compare every checksum, writing nothing."""
-    from llmzip.streams import iterate_plain
-
-    def check(path: Path) -> None:
-        with _open_source(path) as source, _progress(path, None, quiet) as progress:
-            for _ in iterate_plain(source, model, threads, progress=progress):
-                pass
-        if verbose:
-            click.echo(f"{path}: OK", err=True)
-
-    files = _chosen(files, recursive, lambda path: path.suffix == SUFFIX)
-    _report_failures(files, check)
+@files_argument
+@output_options
+@reading_options
+@restoring_options
+@reporting_options
+def decompress(**given: Any) -> int:
+    """Restore FILE from FILE.llmz (standard input to standard output without FILEs)."""
+    return _restore(**given)
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
-def info(files: tuple[Path, ...], as_json: bool) -> None:
-    """Show sizes, methods and models of FILES without decompressing them."""
-    from llmzip.inspection import describe
-
-    rows = []
-
-    def inspect(path: Path) -> None:
-        with _open_source(path) as source:
-            row = {"file": str(path)} | describe(source)
-        rows.append(row)
-        if not as_json:
-            ratio = row["stored_bytes"] * 8 / row["plain_bytes"] if row["plain_bytes"] else float("nan")
-            methods = ", ".join(f"{count} {name}" for name, count in row["methods"].items())
-            click.echo(
-                f"{path}: {row['plain_bytes']} -> {row['stored_bytes']} bytes ({ratio:.3f} bits per byte), "
-                f"{row['members']} member(s), blocks: {methods or 'none'}, model {', '.join(row['models']) or 'none'}"
-            )
-
-    failed = _run_each(files, inspect)
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    sys.exit(1 if failed else 0)
+@files_argument
+@click.option("-f", "--force", is_flag=True, help="Pass on what is not compressed as it is.")
+@reading_options
+@restoring_options
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
+def cat(**given: Any) -> int:
+    """Restore FILEs to standard output, one after the other."""
+    return _restore(to_stdout=True, **given)
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@files_argument
+@reading_options
+@restoring_options
+@reporting_options
+def test(**given: Any) -> int:
+    """Check FILEs: restore them and compare every checksum, writing nothing."""
+    return _test(**given)
+
+
+@main.command()
+@files_argument
+@click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below.")
+@click.option("--json", "as_json", is_flag=True, help="Report as one JSON array.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings.")
+def info(**given: Any) -> int:
+    """Show sizes, methods and models of FILEs without restoring them."""
+    return _list(verbose=True, **given)
+
+
+@main.command("list")
+@files_argument
+@click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below.")
+@reporting_options
+def list_command(**given: Any) -> int:
+    """List sizes of FILEs as a table."""
+    return _list(**given)
+
+
+@main.command()
+@click.argument("file", type=FileName())
 @click.option("--json", "as_json", is_flag=True, help="Summary and bits by line as JSON.")
-@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write every token here.")
-@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a shaded page here.")
+@click.option("--csv", "csv_name", type=FileName(), help="Write every token to this file.")
+@click.option("--html", "html_name", type=FileName(), help="Write a shaded page to this file.")
 @click.option(
     "--estimator",
     type=click.Choice(("regression", *ENCODER_ESTIMATORS)),
     help="A further estimate, which shades the page. regression: by the second-order model, from the prefix alone. "
     "The others ask the encoder and need the extra 'train'; occlusion and gradient are shares of the greatest.",
 )
-@click.option("--model", type=click.Path(dir_okay=False), help="A model file in place of the shipped one.")
+@click.option("--model", type=FileName(), help="A model file in place of the shipped one.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def entropy(
-    file: Path, as_json: bool, csv_path: Path | None, html_path: Path | None, estimator: str | None, model: str | None
-) -> None:
+    file: str, as_json: bool, csv_name: str | None, html_name: str | None, estimator: str | None, model: str | None,
+    quiet: bool,
+) -> int:  # fmt: skip
     """Estimate the entropy of FILE token by token, by the model that compresses it."""
-    from llmzip.cli.entropy_page import Shading, entropy_page
-    from llmzip.network.model import load_model
-    from llmzip.entropy import entropy as estimate
+    on_stdout = [name for name in (csv_name, html_name) if name == STANDARD_STREAM]
+    if len(on_stdout) + as_json > 1:
+        raise click.UsageError("only one of --json, --csv - and --html - can have standard output")
 
-    def encoder_estimates(text: bytes) -> NDArray[np.float64] | None:
-        if estimator not in ENCODER_ESTIMATORS:
-            return None
-        loaded = load_model(model)
-        tokens = loaded.tokenizer.encode(text)
-        try:
-            from llmzip.models.estimators import encoder_estimate
-        except ImportError as error:
-            raise Failure(f"--estimator {estimator} needs {error.name}: pip install 'llmzip[train]'") from None
-        return encoder_estimate(estimator, loaded, tokens)
+    def report(name: str) -> None:
+        from llmzip.cli.entropy_page import Shading, entropy_page
+        from llmzip.entropy import entropy as estimate
 
-    def report(path: Path) -> None:
-        with _open_source(path) as source:
-            text = source.read()
-        with _progress(path, len(text), False) as progress:
-            estimates = estimate(text, model, progress, regress=estimator == "regression")
-        further = encoder_estimates(text) if estimates.regression is None else estimates.regression
-        summary = {"file": str(path)} | estimates.summary()
-        if further is not None:
-            summary[f"{estimator}_per_token"] = round(float(further.sum()) / max(1, further.size), 4)
-        lines = estimates.by_line(text)
-        if csv_path:
-            columns = {"offset": estimates.offsets, "length": estimates.lengths}
-            figures = {"surprisal": estimates.surprisal, "entropy": estimates.entropy}
+        with open_source(name) as source:
+            text = source.read_all()
+            with bar(source, quiet=quiet, total=len(text)) as progress:
+                estimates = estimate(text, model, progress, regress=estimator == "regression")
+            further = estimates.regression
+            if estimator in ENCODER_ESTIMATORS:
+                further = _encoder_estimates(estimator, model, text)
+            summary = {"file": name} | estimates.summary()
             if further is not None:
-                figures[str(estimator)] = further
-            rows = zip(*columns.values(), *([f"{f:.4f}" for f in column] for column in figures.values()), strict=True)
-            csv_path.write_text("\n".join([",".join((*columns, *figures)), *(",".join(map(str, r)) for r in rows), ""]))
-        if html_path:
-            as_share = estimator in SHARE_ESTIMATORS
-            shown = None if further is None else Shading(str(estimator), further, as_share)
-            html_path.write_text(entropy_page(path.name, text, estimates, shown), encoding="utf-8")
+                summary[f"{estimator}_per_token"] = round(float(further.sum()) / max(1, further.size), 4)
+            if csv_name:
+                columns = {"offset": estimates.offsets, "length": estimates.lengths}
+                bits = {"surprisal": estimates.surprisal, "entropy": estimates.entropy}
+                if further is not None:
+                    bits[str(estimator)] = further
+                rows = zip(*columns.values(), *([f"{b:.4f}" for b in column] for column in bits.values()), strict=True)
+                lines = [",".join((*columns, *bits)), *(",".join(map(str, row)) for row in rows), ""]
+                _write_report(csv_name, "\n".join(lines), source)
+            if html_name:
+                shading = further is not None and Shading(str(estimator), further, estimator in SHARE_ESTIMATORS)
+                title = os.path.basename(shown(name))
+                _write_report(html_name, entropy_page(title, text, estimates, shading or None), source)
+        by_line = estimates.by_line(text)
         if as_json:
-            click.echo(json.dumps(summary | {"bits_by_line": [round(float(b), 3) for b in lines]}, indent=2))
+            say(json.dumps(summary | {"bits_by_line": [round(float(bits), 3) for bits in by_line]}, indent=2))
+        if as_json or on_stdout:
             return
-        click.echo(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in summary.items()))
-        for number in sorted(lines.argsort()[::-1][:5]):
-            click.echo(f"line {number + 1}: {lines[number]:.1f} bits")
+        summary["file"] = shown(name)
+        say(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in summary.items()))
+        for number in sorted(by_line.argsort()[::-1][:5]):
+            say(f"line {number + 1}: {by_line[number]:.1f} bits")
 
-    _report_failures((file,), report)
+    return each((file,), report)
 
 
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
@@ -246,6 +344,7 @@ def bench(arguments: tuple[str, ...]) -> None:
     """Measure llmzip beside other compressors (llmzip bench --help for options)."""
     from llmzip.benchmarks.bench import main as bench_main
 
+    raise_interrupts()
     bench_main(arguments, prog_name="llmzip bench")
 
 
@@ -257,176 +356,153 @@ def train(arguments: tuple[str, ...]) -> None:
         from llmzip.models.cli import main as train_main
     except ImportError as error:
         raise click.ClickException(f"training needs {error.name}: pip install 'llmzip[train]'") from None
+    raise_interrupts()
     train_main(arguments, prog_name="llmzip train")
 
 
-def _chosen(paths: tuple[Path, ...], recursive: bool, wanted: Callable[[Path], bool]) -> tuple[Path, ...]:
-    """``paths``, or standard input where there are none; with ``recursive`` a folder stands for the wanted regular
-    files below it, links left out."""
-    if not paths:
-        return (Path("-"),)
-    if not recursive:
-        return paths
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-            files += sorted(file for file in below if wanted(file) and stat.S_ISREG(file.lstat().st_mode))
-        else:
-            files.append(path)
-    return tuple(files)
+def _compress(
+    files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
+    lanes: int | None, independent: bool, block_size: int | None, level: int | None = None,
+    output_limit: int | None = None, **output: Any,
+) -> int:  # fmt: skip
+    from llmzip.settings import DEFAULT_LEVEL, Settings
+    from llmzip.streams import compress_stream
+
+    try:
+        settings = Settings(
+            level or DEFAULT_LEVEL, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
+            memory_limit=memory_limit,
+        )  # fmt: skip
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+    def work(source: Source, target: Target, progress: Progress) -> None:
+        compress_stream(cast(BinaryIO, source), cast(BinaryIO, target), settings, progress)
+
+    def target_name(name: str) -> str:
+        if name.endswith(SUFFIX) and not output["force"]:
+            raise Skipped(f"already has the suffix {SUFFIX}: left as it is (-f compresses it again)")
+        return name + SUFFIX
+
+    names = chosen(files, recursive, lambda name: not name.endswith(SUFFIX))
+    return Conversion(work=work, target_name=target_name, compresses=True, **output).of_all(names)
 
 
-def _each_file(
-    files: tuple[Path, ...], output: Path | None, stdout: bool, keep: bool, force: bool, quiet: bool, verbose: bool,
-    work: Callable[[BinaryIO, BinaryIO, int | None, Progress], None], name: Callable[[Path], Path], plain_source: bool,
-) -> None:  # fmt: skip
-    if output and len(files) > 1 and str(output) != "-":
-        raise click.UsageError("-o takes one input file")
+def _restore(
+    files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
+    output_limit: int | None, force: bool, to_stdout: bool = False, level: object = None, lanes: object = None,
+    independent: object = None, block_size: object = None, **output: Any,
+) -> int:  # fmt: skip
+    """Options that compress have no meaning here, as with gzip."""
+    from llmzip.streams import decompress_stream
 
-    def convert(path: Path) -> None:
-        to_stdout = stdout or str(output) == "-" or (str(path) == "-" and output is None)
-        if to_stdout:
-            if sys.stdout.isatty() and plain_source and not force:
-                raise Failure("compressed data not written to a terminal (-f forces it)")
-            with _open_source(path) as source, _progress(path, _size(path, plain_source), quiet) as progress:
-                work(source, sys.stdout.buffer, _size(path, plain_source), progress)
+    settings = _read_settings(model, threads, memory_limit, output_limit)
+
+    def work(source: Source, target: Target, progress: Progress) -> None:
+        if force and target.name == STANDARD_STREAM and not source.starts_with(MAGIC):
+            source.copy_to(target)  # as gzip -cdf and zstd -cdf do
             return
-        if path.is_dir():
-            raise Failure(f"{path}: is a directory")
-        target = output or name(path)
-        if target.exists() and not force:
-            raise Failure(f"{target}: already exists (-f overwrites)")
-        size = _size(path, plain_source)
-        like = path if str(path) != "-" else None
-        with (
-            _open_source(path) as source,
-            _progress(path, size, quiet) as progress,
-            _replacing(target, like) as out,
-        ):
-            work(source, out, size, progress)
-        if verbose and not quiet and str(path) != "-":
-            click.echo(f"{path}: {path.stat().st_size} -> {target.stat().st_size} bytes  {target}", err=True)
-        if not keep and str(path) != "-":
-            path.unlink()
+        decompress_stream(cast(BinaryIO, source), cast(BinaryIO, target), settings, progress)
 
-    _report_failures(files, convert)
+    def target_name(name: str) -> str:
+        if not os.path.basename(name).removesuffix(SUFFIX) or not name.endswith(SUFFIX):
+            raise Skipped("has an unknown suffix: left as it is (name the output with -o or -c)")
+        return name.removesuffix(SUFFIX)
 
-
-def _run_each(files: tuple[Path, ...], action: Callable[[Path], None]) -> bool:
-    """Run ``action`` on every file; print one line for each failure and tell whether there was any."""
-    failed = False
-    for path in files:
-        try:
-            action(path)
-        except Failure as error:
-            click.echo(f"llmzip: {error}", err=True)
-            failed = True
-        except LlmzError as error:
-            click.echo(f"llmzip: {path}: {error}", err=True)
-            failed = True
-        except OSError as error:
-            click.echo(f"llmzip: {error.filename or path}: {error.strerror or error}", err=True)
-            failed = True
-        except MemoryError:
-            click.echo(f"llmzip: {path}: not enough memory", err=True)
-            failed = True
-    return failed
-
-
-def _report_failures(files: tuple[Path, ...], action: Callable[[Path], None]) -> None:
-    sys.exit(1 if _run_each(files, action) else 0)
-
-
-def _size(path: Path, plain: bool) -> int | None:
-    """Plain bytes of a source where they are known."""
-    if str(path) == "-" or not path.is_file():
-        return None
-    if plain:
-        return path.stat().st_size
-    from llmzip.inspection import describe
-
-    with path.open("rb") as source, contextlib.suppress(LlmzError):
-        return int(describe(source)["plain_bytes"])
-    return None
-
-
-@contextlib.contextmanager
-def _open_source(path: Path) -> Iterator[BinaryIO]:
-    if str(path) == "-":
-        yield sys.stdin.buffer
-    elif path.is_dir():
-        raise Failure(f"{path}: is a directory")
-    else:
-        with path.open("rb") as source:
-            yield source
-
-
-@contextlib.contextmanager
-def _replacing(target: Path, like: Path | None) -> Iterator[BinaryIO]:
-    """Write to a temporary file beside ``target`` and put it in place only when complete and on disk.
-
-    Mode and modification time are those of ``like``.
-    """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        if like:
-            status = like.stat()
-            os.chmod(temporary, stat.S_IMODE(status.st_mode))
-            os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-        else:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-@contextlib.contextmanager
-def _progress(path: Path, size: int | None, quiet: bool) -> Iterator[Progress]:
-    """A progress bar on a terminal; a line about compilation if nothing has moved for a while."""
-    from llmzip.progress import Progress
-
-    if quiet:
-        yield Progress()
-        return
-    from tqdm import tqdm
-
-    started = threading.Event()
-
-    def notice() -> None:
-        if not started.is_set():
-            click.echo("llmzip: compiling for this machine (once, under a minute) ...", err=True)
-
-    timer = threading.Timer(COMPILE_NOTICE_SECONDS, notice) if not _kernels_are_cached() else None
-    if timer:
-        timer.daemon = True
-        timer.start()
-    bar: Any = tqdm(
-        total=size, unit="B", unit_scale=True, desc=path.name, leave=False, disable=None, delay=0.5, mininterval=0.2
+    names = chosen(files, recursive, lambda name: name.endswith(SUFFIX))
+    conversion = Conversion(
+        work=work, target_name=target_name, compresses=False, to_stdout=to_stdout, force=force, **output
     )
+    return conversion.of_all(names)
 
-    def advance(plain_bytes: float) -> None:
-        started.set()
-        bar.update(plain_bytes)
 
+def _test(
+    files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
+    output_limit: int | None, quiet: bool, verbose: bool, as_json: bool, **others: Any,
+) -> int:  # fmt: skip
+    from llmzip.streams import iterate_plain
+
+    settings = _read_settings(model, threads, memory_limit, output_limit)
+
+    def check(name: str) -> Row:
+        started, size = time.perf_counter(), 0
+        with open_source(name) as source, bar(source, quiet=quiet) as progress:
+            for plain in iterate_plain(cast(BinaryIO, source), settings, progress):
+                size += len(plain)
+        row = {"file": name, "ok": True} | figures(size, source.position, time.perf_counter() - started)
+        if verbose and not quiet:
+            complain(f"{shown(name)}: OK, {sentence(row)}")
+        return row
+
+    return each(chosen(files, recursive, lambda name: name.endswith(SUFFIX)), check, as_json=as_json, quiet=quiet)
+
+
+def _list(
+    files: tuple[str, ...], recursive: bool, quiet: bool, as_json: bool, verbose: bool = False, **others: Any
+) -> int:
+    rows: list[Row] = []
+
+    def inspect(name: str) -> Row:
+        from llmzip.inspection import describe
+
+        with open_source(name) as source:
+            described = describe(source)
+        row = {"file": name} | described
+        if as_json:
+            return row
+        plain, stored = row["plain_bytes"], row["stored_bytes"]
+        row["bits_per_byte"] = 8 * stored / plain if plain else None
+        if verbose:
+            methods = ", ".join(f"{count} {method}" for method, count in row["methods"].items()) or "none"
+            say(
+                f"{shown(name)}: {sentence(row)}, {row['members']} member(s), blocks: {methods}, "
+                f"model {', '.join(row['models']) or 'none'}"
+            )
+            return row
+        if not rows:
+            say(f"{'stored':>15} {'plain':>15} {'ratio':>7} {'bits/byte':>9}  name")
+        rows.append(row)
+        say(_table_line(plain, stored, shown(name)))
+        return row
+
+    names = chosen(files, recursive, lambda name: name.endswith(SUFFIX))
+    code = each(names, inspect, as_json=as_json, quiet=quiet)
+    if len(rows) > 1:
+        say(_table_line(sum(row["plain_bytes"] for row in rows), sum(row["stored_bytes"] for row in rows), "(all)"))
+    return code
+
+
+def _table_line(plain: int, stored: int, name: str) -> str:
+    ratio = f"{plain / stored:7.2f} {8 * stored / plain:9.3f}" if plain else f"{'-':>7} {'-':>9}"
+    return f"{stored:15,} {plain:15,} {ratio}  {name}"
+
+
+def _read_settings(
+    model: str | None, threads: int | None, memory_limit: int | None, output_limit: int | None
+) -> ReadSettings:
+    from llmzip.settings import ReadSettings
+
+    return ReadSettings(model, _thread_count(threads), memory_limit, output_limit)
+
+
+def _thread_count(threads: int | None) -> int | None:
+    from llmzip.settings import available_cores
+
+    return available_cores() if threads == 0 else threads
+
+
+def _encoder_estimates(estimator: str, model: str | None, text: bytes) -> NDArray[np.float64]:
+    from llmzip.network.model import load_model
+
+    loaded = load_model(model)
     try:
-        yield Progress(advance)
-    finally:
-        if timer:
-            timer.cancel()
-        bar.close()
+        from llmzip.models.estimators import encoder_estimate
+    except ImportError as error:
+        raise Refusal(f"--estimator {estimator} needs {error.name}: pip install 'llmzip[train]'") from None
+    return encoder_estimate(estimator, loaded, loaded.tokenizer.encode(text))
 
 
-def _kernels_are_cached() -> bool:
-    from llmzip.mixing import mixing
-
-    folder = Path(mixing.code_step._cache.cache_path)
-    return any(folder.glob("mixing.code_step-*.nbc"))
+def _write_report(name: str, text: str, source: Source) -> None:
+    """Write a report about ``source``; one that is there already is replaced."""
+    with open_target(name, source, force=True, like_source=False) as target:
+        target.write(text.encode())

@@ -7,7 +7,7 @@ static int fill_module(PyObject *module)
 {
     llmz_begin();
     if (llmz_bind_text(module) < 0 || llmz_bind_mixing(module) < 0 || llmz_bind_network(module) < 0
-        || llmz_bind_drive(module) < 0)
+        || llmz_bind_drive(module) < 0 || llmz_bind_repeats(module) < 0)
         return -1;
     return 0;
 }

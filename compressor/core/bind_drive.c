@@ -32,6 +32,8 @@ static void destroy(PyObject *capsule)
 static int are_tokens(const Py_buffer *buffer, uint64_t count, uint32_t vocabulary)
 {
     const uint32_t *tokens = buffer->buf;
+    if (!llmz_is_aligned(buffer, sizeof *tokens))
+        return 0;
     int fit = (uint64_t)buffer->len == 4 * count;
     for (uint64_t i = 0; fit && i < count; i++)
         fit = tokens[i] < vocabulary;
@@ -72,6 +74,8 @@ static PyObject *drive_new(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "lanes, network and models do not fit each other");
         goto done;
     }
+    if (!llmz_is_aligned(&counts, sizeof *of_lanes) || !llmz_is_aligned(&side, sizeof(int32_t)))
+        goto done;
     for (uint64_t i = 0; counts.len && i < lanes; i++) {
         if (of_lanes[i] > LLMZ_BLOCK_BYTES_MAX) {
             PyErr_SetString(PyExc_ValueError, "a lane has too many tokens");

@@ -119,17 +119,17 @@ static PyObject *threads_new(PyObject *module, PyObject *arguments)
     return PyCapsule_New(h, THREADS, destroy);
 }
 
-/* Take a buffer of exactly `bytes` bytes; ValueError else. */
-static int take(PyObject *object, uint64_t bytes, const char *name, Py_buffer *buffer)
+/* Take a buffer of exactly `count` numbers of `item` bytes; ValueError else. */
+static int take(PyObject *object, uint64_t count, size_t item, const char *name, Py_buffer *buffer)
 {
     if (PyObject_GetBuffer(object, buffer, PyBUF_SIMPLE) < 0)
         return -1;
-    if ((uint64_t)buffer->len != bytes) {
+    if ((uint64_t)buffer->len != count * item)
         PyErr_Format(PyExc_ValueError, "%s has the wrong size", name);
-        PyBuffer_Release(buffer);
-        return -1;
-    }
-    return 0;
+    else if (llmz_is_aligned(buffer, item))
+        return 0;
+    PyBuffer_Release(buffer);
+    return -1;
 }
 
 enum { WEIGHT_ARRAYS = 14, EMBEDDINGS = 3 };
@@ -173,23 +173,24 @@ static PyObject *network_new(PyObject *module, PyObject *arguments)
     uint64_t l = s.layers, d = s.width, hidden = s.hidden, v = s.vocabulary;
     struct {
         const void **to;
-        uint64_t bytes;
+        uint64_t count;
+        size_t item;
         const char *name;
     } arrays[WEIGHT_ARRAYS] = {
-        {(const void **)&w.in, l * 3 * d * d, "in_weight"},
-        {(const void **)&w.out, l * d * d, "out_weight"},
-        {(const void **)&w.up, l * hidden * d, "up_weight"},
-        {(const void **)&w.down, l * d * hidden, "down_weight"},
-        {(const void **)&w.in_multiplier, 4 * l * 3 * d, "in_multiplier"},
-        {(const void **)&w.out_multiplier, 4 * l * d, "out_multiplier"},
-        {(const void **)&w.up_multiplier, 4 * l * hidden, "up_multiplier"},
-        {(const void **)&w.down_multiplier, 4 * l * d, "down_multiplier"},
-        {(const void **)&w.taps, 2 * l * s.taps * d, "taps"},
-        {(const void **)&w.temperature, 4 * l * s.heads, "temperature"},
-        {(const void **)&w.slopes, 4 * (uint64_t)s.heads, "slopes"},
-        {(const void **)&w.head, v * d, "head_weight"},
-        {(const void **)&w.head_multiplier, 4 * v, "head_multiplier"},
-        {(const void **)&w.head_bias, 4 * v, "output_bias"},
+        {(const void **)&w.in, l * 3 * d * d, 1, "in_weight"},
+        {(const void **)&w.out, l * d * d, 1, "out_weight"},
+        {(const void **)&w.up, l * hidden * d, 1, "up_weight"},
+        {(const void **)&w.down, l * d * hidden, 1, "down_weight"},
+        {(const void **)&w.in_multiplier, l * 3 * d, 4, "in_multiplier"},
+        {(const void **)&w.out_multiplier, l * d, 4, "out_multiplier"},
+        {(const void **)&w.up_multiplier, l * hidden, 4, "up_multiplier"},
+        {(const void **)&w.down_multiplier, l * d, 4, "down_multiplier"},
+        {(const void **)&w.taps, l * s.taps * d, 2, "taps"},
+        {(const void **)&w.temperature, l * s.heads, 4, "temperature"},
+        {(const void **)&w.slopes, s.heads, 4, "slopes"},
+        {(const void **)&w.head, v * d, 1, "head_weight"},
+        {(const void **)&w.head_multiplier, v, 4, "head_multiplier"},
+        {(const void **)&w.head_bias, v, 4, "output_bias"},
     };
     if (!PyTuple_Check(weights) || !PyArg_ParseTuple(weights, "OOOOOOOOOOOOOO", &objects[0], &objects[1], &objects[2], &objects[3], &objects[4],
             &objects[5], &objects[6], &objects[7], &objects[8], &objects[9], &objects[10], &objects[11], &objects[12], &objects[13]))
@@ -202,7 +203,7 @@ static PyObject *network_new(PyObject *module, PyObject *arguments)
             }
             continue;
         }
-        if (take(objects[i], arrays[i].bytes, arrays[i].name, &buffers[i]) < 0)
+        if (take(objects[i], arrays[i].count, arrays[i].item, arrays[i].name, &buffers[i]) < 0)
             goto failed;
         taken = i + 1;
         *arrays[i].to = buffers[i].buf;
@@ -222,10 +223,10 @@ static PyObject *network_new(PyObject *module, PyObject *arguments)
             goto failed;
         }
         uint64_t bytes = (uint64_t)t->rows * t->columns / (packed ? 2 : 1);
-        if (take(rows, bytes, "an embedding", &h->buffers[h->buffer_count]) < 0)
+        if (take(rows, bytes, 1, "an embedding", &h->buffers[h->buffer_count]) < 0)
             goto failed;
         t->rows_data = h->buffers[h->buffer_count++].buf;
-        if (take(multiplier, 4 * (uint64_t)t->rows, "an embedding's multiplier", &h->buffers[h->buffer_count]) < 0)
+        if (take(multiplier, t->rows, 4, "an embedding's multiplier", &h->buffers[h->buffer_count]) < 0)
             goto failed;
         t->multiplier = h->buffers[h->buffer_count++].buf;
     }
@@ -266,7 +267,7 @@ static PyObject *predictor_new(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "a predictor's shape is out of range");
         goto done;
     }
-    if (!llmz_side_in_range(side.buf, shape->width))
+    if (!llmz_is_aligned(&side, 4) || !llmz_side_in_range(side.buf, shape->width))
         goto done;
     h = new_holder(release_predictor, network_capsule, threads_capsule);
     if (!h)
@@ -306,6 +307,8 @@ static PyObject *predictor_run(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "tokens have the wrong shape");
         goto done;
     }
+    if (!llmz_is_aligned(&tokens, 4))
+        goto done;
     for (uint64_t i = 0; i < rows; i++) {
         if (((const uint32_t *)tokens.buf)[i] >= shape->vocabulary) {
             PyErr_SetString(PyExc_ValueError, "a token is out of range");
@@ -323,6 +326,8 @@ static PyObject *predictor_run(PyObject *module, PyObject *arguments)
             PyErr_SetString(PyExc_ValueError, "frequencies have the wrong shape");
             goto done;
         }
+        if (!llmz_is_aligned(&out, 4))
+            goto done;
     }
     struct llmz_threads *threads = llmz_threads_reserve(h->needs[1]);
     if (!threads)
@@ -342,6 +347,15 @@ done:
     return result;
 }
 
+/* Whether no other thread runs a predictor; an exception is set else. */
+static bool is_idle(const struct holder *predictor)
+{
+    if (!llmz_threads_reserve(predictor->needs[1]))
+        return false;
+    llmz_threads_release(predictor->needs[1]);
+    return true;
+}
+
 /* predictor_states(predictor, rows): normalised states of the last call's rows, int8 */
 static PyObject *predictor_states(PyObject *module, PyObject *arguments)
 {
@@ -359,6 +373,8 @@ static PyObject *predictor_states(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "there are not so many rows");
         return NULL;
     }
+    if (!is_idle(h))
+        return NULL;
     const struct llmz_shape *shape = llmz_network_shape(held(h->needs[0], NETWORK)->content);
     return PyBytes_FromStringAndSize((const char *)llmz_predictor_states(h->content), (Py_ssize_t)rows * shape->width);
 }
@@ -377,6 +393,8 @@ static PyObject *predictor_copy_lane(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_ValueError, "the predictors are not two of one network");
         return NULL;
     }
+    if (!is_idle(to) || !is_idle(from))
+        return NULL;
     llmz_predictor_copy_lane(to->content, from->content);
     Py_RETURN_NONE;
 }

@@ -109,14 +109,15 @@ uint32_t llmz_claim_slot(uint16_t *counters, uint32_t bucket_mask, uint64_t hash
 
 void *llmz_aligned_zeros(size_t bytes, void **allocation)
 {
-    enum { LINE = 64, LARGE_PAGE = 1 << 21 };
-    size_t alignment = bytes >= 2 * LARGE_PAGE ? LARGE_PAGE : LINE;
+    /* Large pages are dear to get, and a short text reads little of each. */
+    enum { LINE = 64, LARGE_PAGE = 1 << 21, LARGE_TABLE = 1 << 25 };
+    size_t alignment = bytes >= LARGE_TABLE ? LARGE_PAGE : LINE;
     *allocation = calloc(bytes + alignment, 1);
     if (!*allocation)
         return NULL;
     void *start = (void *)(((uintptr_t)*allocation + alignment - 1) & ~(uintptr_t)(alignment - 1));
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment == LARGE_PAGE) /* places are looked up at random: small pages would cost more than the cache's misses */
+    if (alignment == LARGE_PAGE) /* look-ups at random places of many small pages would each miss the processor's list of them */
         madvise(start, bytes, MADV_HUGEPAGE);
 #endif
     return start;

@@ -14,7 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__aarch64__) && defined(__linux__) && !defined(__AARCH64EB__)
+#define ARM 1
 #include <sys/auxv.h>
 #endif
 
@@ -60,13 +61,14 @@ static bool has_amx(void)
 #endif
 #endif
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(ARM)
 static bool has_dot_products(void)
 {
     enum { DOT_PRODUCTS = 1 << 20 };
     return getauxval(AT_HWCAP) & DOT_PRODUCTS;
 }
 #elif defined(__aarch64__) && defined(__APPLE__)
+#define ARM 1
 #define has_dot_products always
 #endif
 
@@ -79,9 +81,7 @@ const struct llmz_kernel_choice llmz_kernels[] = {
     {&llmz_kernel_avxvnni, has_avxvnni},
     {&llmz_kernel_avx2, has_avx2},
 #endif
-#ifdef has_dot_products
-    {&llmz_kernel_neon, has_dot_products},
-#elif defined(__aarch64__) && defined(__linux__)
+#ifdef ARM
     {&llmz_kernel_neon, has_dot_products},
 #endif
     {&llmz_kernel_portable, always},

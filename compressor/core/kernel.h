@@ -55,12 +55,21 @@ struct llmz_convolution {
     size_t width, first, after, steps, tap_count;
 };
 
+/* What an RMS norm multiplies by: values are shifted right by `shift`, then multiplied by `factor` of LLMZ_NORM_BITS fraction bits. */
+struct llmz_scale {
+    int32_t factor;
+    unsigned shift;
+};
+
+enum { LLMZ_NORM_BITS = 20 };
+
 struct llmz_kernel {
     const char *name;
     void (*multiply_weights)(const struct llmz_product *);
     void (*multiply_bytes)(const struct llmz_product *); /* any bytes */
     void (*multiply_digits)(const struct llmz_product *); /* inputs from 0 to 127 */
-    void (*normalise)(const int32_t *values, size_t size, int32_t steps, int8_t *out);
+    uint64_t (*add_squares)(const int32_t *values, size_t count);
+    void (*scale_down)(const int32_t *values, size_t count, struct llmz_scale scale, int8_t *out);
     void (*add_to_residual)(const int32_t *sums, const int32_t *multiplier, size_t count, int32_t *residual);
     void (*square_relu)(const int32_t *multiplier, size_t count, int32_t *sums);
     void (*convolve)(const struct llmz_convolution *);

@@ -127,6 +127,8 @@ struct llmz_kernel llmz_kernel_amx; /* made by llmz_make_amx_kernel */
 
 void llmz_make_amx_kernel(void)
 {
+    if (llmz_kernel_amx.name)
+        return;
     llmz_kernel_amx = llmz_kernel_avx512;
     llmz_kernel_amx.name = "amx";
     llmz_kernel_amx.multiply_weights = multiply_weights;

@@ -1,6 +1,6 @@
 /* The kernel for 64-bit ARM with dot products. */
 
-#if defined(__aarch64__) && defined(__GNUC__)
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__)
 
 #include <arm_neon.h>
 

@@ -13,7 +13,8 @@ enum {
     GATE_STEPS_PER_RMS = 8, /* of inputs with heavy tails: gate products and squares */
     OFFSET = 128, /* keys and values are unsigned in the cache: moved up by this */
     FREQUENCY_BITS = 24,
-    FEW_ROWS = 16, /* up to here one thread normalises all rows while the others wait */
+    FEW_ROWS = 16, /* up to here threads share channels, beyond it rows */
+    SHARES = 4, /* chunks of a product for each thread */
     ROW_BLOCK = 64, /* rows of a chunk: their inputs stay in the nearer caches */
     NORM_BLOCK = 8,
     QUERIES = 8, /* of attention at once */
@@ -21,6 +22,7 @@ enum {
     PADDING = 16384, /* after weights: kernels ask for what they will not use */
     ZERO_NATS = 10647, /* so far below the best score a weight of 14 bits is 0 */
     SCORE_BITS = 15,
+    LARGEST_EMBEDDING_MULTIPLIER = (1 << 30) - 1, /* so that embeddings and side information are less than 2^23: see normalise */
     ALIGNMENT = 64,
 };
 
@@ -91,10 +93,10 @@ static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multi
         size_t layer = at / tiles, t = at % tiles;
         for (size_t o = 0; o < LLMZ_TILE; o++) {
             size_t output = t * LLMZ_TILE + o;
-            const int8_t *row = rows + (layer * outputs + output) * inputs;
+            const int8_t *row = output < outputs ? rows + (layer * outputs + output) * inputs : NULL;
             bool in_range = true;
             for (size_t i = 0; i < inputs; i++) {
-                int weight = output < outputs ? row[i] : 0;
+                int weight = row ? row[i] : 0;
                 in_range &= weight >= -LLMZ_WEIGHT_MAX && weight <= LLMZ_WEIGHT_MAX;
                 tile[(i / LLMZ_GROUP * LLMZ_TILE + o) * LLMZ_GROUP + i % LLMZ_GROUP] = (uint8_t)(weight + LLMZ_WEIGHT_OFFSET) & 63;
             }
@@ -121,10 +123,12 @@ static bool all_within(const int32_t *values, size_t count, int32_t low, int32_t
 static const char *problem_of(const struct llmz_shape *s, const struct llmz_weights *w)
 {
     size_t layers = s->layers, d = s->width;
+    const struct llmz_embedding *tables[] = {&w->tokens, &w->pairs, &w->triples};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (!all_within(tables[i]->multiplier, tables[i]->rows, 0, LARGEST_EMBEDDING_MULTIPLIER))
+            return "an embedding's multiplier is out of range";
     if (!all_within(w->in_multiplier, layers * 3 * d, 0, INT32_MAX) || !all_within(w->out_multiplier, layers * d, 0, INT32_MAX)
         || !all_within(w->up_multiplier, layers * s->hidden, 0, INT32_MAX) || !all_within(w->down_multiplier, layers * d, 0, INT32_MAX)
-        || !all_within(w->tokens.multiplier, w->tokens.rows, 0, INT32_MAX) || !all_within(w->pairs.multiplier, w->pairs.rows, 0, INT32_MAX)
-        || !all_within(w->triples.multiplier, w->triples.rows, 0, INT32_MAX)
         || (w->head && !all_within(w->head_multiplier, s->vocabulary, 0, INT32_MAX)))
         return "a multiplier is out of range";
     if (w->head && !all_within(w->head_bias, s->vocabulary, -(1 << 22), 1 << 22))
@@ -251,6 +255,8 @@ struct llmz_predictor {
     struct attention_scratch *scratch; /* one for each thread */
     struct llmz_operation *operations;
     size_t operation_count;
+    uint64_t *square_sums; /* [chunks][FEW_ROWS], of the operation under way */
+    struct llmz_scale scales[FEW_ROWS];
     uint32_t planned_steps; /* that operations are for; 0: none */
     bool planned_head;
 };
@@ -317,74 +323,100 @@ static void embed(void *context, size_t index, size_t part, size_t thread)
     embed_hashed(&p->network->triples, pair + before * BEFORE_THAT_FACTOR, row);
 }
 
-static void normalise_rows(const int32_t *values, size_t size, int32_t steps, int8_t *out, size_t first, size_t after)
-{
-    for (size_t r = first; r < after; r++)
-        llmz_kernel->normalise(values + r * size, size, steps, out + r * size);
-}
-
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static void normalise_residual_rows(struct llmz_predictor *p, size_t first, size_t after)
+/* The scale that gives `size` values whose squares add up to `square_sum` a root mean square of `steps`, and a bit less. */
+static struct llmz_scale scale_of(uint64_t square_sum, size_t size, int32_t steps)
 {
-    normalise_rows(p->residual, p->network->shape.width, STEPS_PER_RMS, p->inputs, first, after);
+    enum { ROOT_BITS = 3 /* fraction bits */, ROOT_LARGEST_BITS = 16 };
+    uint32_t root = (uint32_t)llmz_square_root((square_sum << 2 * ROOT_BITS) / size) + 1;
+    struct llmz_scale scale = {.shift = 0};
+    while (root >> scale.shift >= (uint32_t)1 << ROOT_LARGEST_BITS)
+        scale.shift++;
+    scale.factor = (int32_t)(((uint32_t)steps << (LLMZ_NORM_BITS + ROOT_BITS)) / (root >> scale.shift));
+    return scale;
 }
 
-static void normalise_inner_rows(struct llmz_predictor *p, size_t layer, size_t first, size_t after)
+static void normalise(const int32_t *values, size_t size, int32_t steps, int8_t *out)
 {
-    int32_t steps = p->network->shape.attends[layer] ? STEPS_PER_RMS : GATE_STEPS_PER_RMS;
-    normalise_rows(p->inner, p->network->shape.width, steps, p->inputs, first, after);
+    llmz_kernel->scale_down(values, size, scale_of(llmz_kernel->add_squares(values, size), size, steps), out);
 }
 
-static void normalise_tall_rows(struct llmz_predictor *p, size_t first, size_t after)
+/* What a norm works on. */
+enum norm { OF_RESIDUAL, OF_GATED, OF_ATTENDED, OF_TALL };
+
+struct normed {
+    const int32_t *values;
+    int8_t *out;
+    size_t size;
+    int32_t steps;
+};
+
+static struct normed normed(const struct llmz_predictor *p, size_t norm)
 {
-    normalise_rows(p->tall, p->network->shape.hidden, GATE_STEPS_PER_RMS, p->tall_inputs, first, after);
+    size_t width = p->network->shape.width;
+    switch ((enum norm)norm) {
+    case OF_TALL:
+        return (struct normed){p->tall, p->tall_inputs, p->network->shape.hidden, GATE_STEPS_PER_RMS};
+    case OF_GATED:
+        return (struct normed){p->inner, p->inputs, width, GATE_STEPS_PER_RMS};
+    case OF_ATTENDED:
+        return (struct normed){p->inner, p->inputs, width, STEPS_PER_RMS};
+    case OF_RESIDUAL:
+        break;
+    }
+    return (struct normed){p->residual, p->inputs, width, STEPS_PER_RMS};
 }
 
-static void normalise_residual(void *context, size_t index, size_t part, size_t thread)
+/* Many rows: each chunk has some. */
+static void normalise_rows(void *context, size_t norm, size_t part, size_t thread)
 {
     struct llmz_predictor *p = context;
-    (void)index;
+    struct normed n = normed(p, norm);
     (void)thread;
-    normalise_residual_rows(p, part * NORM_BLOCK, least(p->rows, (part + 1) * NORM_BLOCK));
+    for (size_t r = part * NORM_BLOCK; r < least(p->rows, (part + 1) * NORM_BLOCK); r++)
+        normalise(n.values + r * n.size, n.size, n.steps, n.out + r * n.size);
 }
 
-static void normalise_inner(void *context, size_t index, size_t part, size_t thread)
+static size_t channel_blocks(const struct llmz_predictor *p, size_t size)
+{
+    return least(size / LLMZ_TILE, 2 * llmz_threads_count(p->threads));
+}
+
+/* Few rows: each chunk has some channels of all, those that its thread has written, and knows the scales. */
+static void normalise_channels(void *context, size_t norm, size_t part, size_t thread)
 {
     struct llmz_predictor *p = context;
+    struct normed n = normed(p, norm);
+    size_t blocks = channel_blocks(p, n.size), tiles = n.size / LLMZ_TILE;
+    size_t first = tiles * part / blocks * LLMZ_TILE, after = tiles * (part + 1) / blocks * LLMZ_TILE;
     (void)thread;
-    normalise_inner_rows(p, index, part * NORM_BLOCK, least(p->rows, (part + 1) * NORM_BLOCK));
+    for (size_t r = 0; r < p->rows; r++)
+        llmz_kernel->scale_down(n.values + r * n.size + first, after - first, p->scales[r], n.out + r * n.size + first);
 }
 
-static void normalise_tall(void *context, size_t index, size_t part, size_t thread)
+/* Add up what the chunks of the operation before left in square_sums. */
+static void find_scales(struct llmz_predictor *p, size_t norm, size_t chunks)
 {
-    struct llmz_predictor *p = context;
-    (void)index;
-    (void)thread;
-    normalise_tall_rows(p, part * NORM_BLOCK, least(p->rows, (part + 1) * NORM_BLOCK));
+    struct normed n = normed(p, norm);
+    for (size_t r = 0; r < p->rows; r++) {
+        uint64_t sum = 0;
+        for (size_t chunk = 0; chunk < chunks; chunk++)
+            sum += p->square_sums[chunk * FEW_ROWS + r];
+        p->scales[r] = scale_of(sum, n.size, n.steps);
+    }
 }
 
-static void after_residual(void *context, size_t index)
+/* Leave the sums of squares of some channels of all rows. */
+static void leave_squares(struct llmz_predictor *p, size_t norm, size_t chunk, size_t first, size_t count)
 {
-    struct llmz_predictor *p = context;
-    (void)index;
-    normalise_residual_rows(p, 0, p->rows);
-}
-
-static void after_inner(void *context, size_t index)
-{
-    struct llmz_predictor *p = context;
-    normalise_inner_rows(p, index, 0, p->rows);
-}
-
-static void after_tall(void *context, size_t index)
-{
-    struct llmz_predictor *p = context;
-    (void)index;
-    normalise_tall_rows(p, 0, p->rows);
+    struct normed n = normed(p, norm);
+    if (p->rows <= FEW_ROWS)
+        for (size_t r = 0; r < p->rows; r++)
+            p->square_sums[chunk * FEW_ROWS + r] = llmz_kernel->add_squares(n.values + r * n.size + first, count);
 }
 
 /* What a chunk of a product has: some rows and some tiles. */
@@ -400,7 +432,7 @@ static size_t row_blocks(const struct llmz_predictor *p)
 static size_t tiles_per_chunk(const struct llmz_predictor *p, size_t tiles)
 {
     size_t threads = llmz_threads_count(p->threads);
-    size_t chunks = threads == 1 ? 1 : 4 * threads;
+    size_t chunks = threads == 1 ? 1 : SHARES * threads;
     size_t per_chunk = (tiles + chunks - 1) / chunks;
     return p->rows > FEW_ROWS ? least(per_chunk, 16) : per_chunk;
 }
@@ -471,6 +503,20 @@ static void convolve(void *context, size_t layer, size_t part, size_t thread)
     convolve_channels(p, layer, part / channel_tiles, tile * LLMZ_TILE, (tile + 1) * LLMZ_TILE);
 }
 
+/* Few rows: queries, keys and values of some channels, so that the thread that attends has written them. */
+static void project_channels(void *context, size_t layer, size_t part, size_t thread)
+{
+    struct llmz_predictor *p = context;
+    size_t width = p->network->shape.width;
+    struct share s = share_of(p, width / LLMZ_TILE, part);
+    (void)thread;
+    for (size_t third = 0; third < 3; third++) {
+        struct share of_third = s;
+        of_third.tile += third * width / LLMZ_TILE;
+        multiply(&p->network->in, layer, p->inputs, of_third, p->wide, 3 * width);
+    }
+}
+
 /* Few rows: product and convolution of some channels in one go. */
 static void project_and_convolve(void *context, size_t layer, size_t part, size_t thread)
 {
@@ -478,14 +524,10 @@ static void project_and_convolve(void *context, size_t layer, size_t part, size_
     size_t width = p->network->shape.width;
     struct share s = share_of(p, width / LLMZ_TILE, part);
     size_t first = s.tile * LLMZ_TILE, after = first + s.tiles * LLMZ_TILE;
-    (void)thread;
-    for (size_t third = 0; third < 3; third++) {
-        struct share of_third = s;
-        of_third.tile += third * width / LLMZ_TILE;
-        multiply(&p->network->in, layer, p->inputs, of_third, p->wide, 3 * width);
-    }
+    project_channels(p, layer, part, thread);
     for (size_t lane = 0; lane < p->lanes; lane++)
         convolve_channels(p, layer, lane, first, after);
+    leave_squares(p, OF_GATED, part, first, after - first);
 }
 
 /* Store the keys and values of a lane's head for all steps. */
@@ -500,7 +542,7 @@ static void remember(struct llmz_predictor *p, size_t layer, size_t lane, size_t
         size_t here = p->length + t;
         int8_t *key = scratch->queries;
         llmz_kernel->rescale_head(sums + width, multiplier + width, hw, scratch->scaled);
-        llmz_kernel->normalise(scratch->scaled, hw, STEPS_PER_RMS, key);
+        normalise(scratch->scaled, hw, STEPS_PER_RMS, key);
         uint8_t *of_tile = keys + here / LLMZ_TILE * hw * LLMZ_TILE + here % LLMZ_TILE * LLMZ_GROUP;
         for (size_t i = 0; i < hw; i++)
             of_tile[i / LLMZ_GROUP * LLMZ_TILE_BYTES + i % LLMZ_GROUP] = (uint8_t)(key[i] + OFFSET);
@@ -567,7 +609,7 @@ static void attend(void *context, size_t layer, size_t part, size_t thread)
             const int32_t *sums = p->wide + (lane * p->steps + begin + q) * 3 * width + head * hw;
             int8_t *query = scratch->queries + q * hw;
             llmz_kernel->rescale_head(sums, n->in.multiplier + layer * 3 * width + head * hw, hw, scratch->scaled);
-            llmz_kernel->normalise(scratch->scaled, hw, STEPS_PER_RMS, query);
+            normalise(scratch->scaled, hw, STEPS_PER_RMS, query);
             offsets[q] = 0;
             for (size_t i = 0; i < hw; i++)
                 offsets[q] += OFFSET * query[i];
@@ -612,9 +654,14 @@ static void attend(void *context, size_t layer, size_t part, size_t thread)
             .out_stride = padded,
         };
         llmz_kernel->multiply_digits(&product);
-        for (size_t q = 0; q < rows; q++)
+        for (size_t q = 0; q < rows; q++) {
+            size_t row = lane * p->steps + begin + q;
+            int32_t *out = p->inner + row * width + head * hw;
             llmz_kernel->mean_values(scratch->sums + 2 * q * padded, scratch->sums + (2 * q + 1) * padded, hw,
-                (int64_t)OFFSET * totals[q], (int32_t)(((uint64_t)1 << 44) / totals[q]), p->inner + (lane * p->steps + begin + q) * width + head * hw);
+                (int64_t)OFFSET * totals[q], (int32_t)(((uint64_t)1 << 44) / totals[q]), out);
+            if (p->rows <= FEW_ROWS)
+                p->square_sums[head * FEW_ROWS + row] = llmz_kernel->add_squares(out, hw);
+        }
     }
 }
 
@@ -626,6 +673,7 @@ static void add_product(struct llmz_predictor *p, const struct matrices *m, size
     for (size_t r = s.row; r < s.row + s.rows; r++)
         llmz_kernel->add_to_residual(p->narrow + r * width + s.tile * LLMZ_TILE, m->multiplier + layer * width + s.tile * LLMZ_TILE,
             s.tiles * LLMZ_TILE, p->residual + r * width + s.tile * LLMZ_TILE);
+    leave_squares(p, OF_RESIDUAL, part, s.tile * LLMZ_TILE, s.tiles * LLMZ_TILE);
 }
 
 static void mix_back(void *context, size_t layer, size_t part, size_t thread)
@@ -646,6 +694,7 @@ static void widen(void *context, size_t layer, size_t part, size_t thread)
     for (size_t r = s.row; r < s.row + s.rows; r++)
         llmz_kernel->square_relu(m->multiplier + layer * hidden + s.tile * LLMZ_TILE, s.tiles * LLMZ_TILE,
             p->tall + r * hidden + s.tile * LLMZ_TILE);
+    leave_squares(p, OF_TALL, part, s.tile * LLMZ_TILE, s.tiles * LLMZ_TILE);
 }
 
 static void narrow_back(void *context, size_t layer, size_t part, size_t thread)
@@ -688,39 +737,81 @@ static void plan_one(struct llmz_predictor *p, void (*chunk)(void *, size_t, siz
     p->operations[p->operation_count++] = (struct llmz_operation){chunk, NULL, index, (uint32_t)chunks};
 }
 
-/* Normalise rows: within the operation before where they are few, else in parallel. */
-static void plan_norm(struct llmz_predictor *p, void (*chunk)(void *, size_t, size_t, size_t), void (*after)(void *, size_t), size_t index)
+/* After an operation whose chunks left sums of squares: their number depends on what was computed. */
+static void after_embedding(void *context, size_t index)
 {
-    if (p->rows <= FEW_ROWS)
-        p->operations[p->operation_count - 1].after = after;
-    else
-        plan_one(p, chunk, index, (p->rows + NORM_BLOCK - 1) / NORM_BLOCK);
+    struct llmz_predictor *p = context;
+    (void)index;
+    for (size_t r = 0; r < p->rows; r++)
+        p->square_sums[r] = llmz_kernel->add_squares(p->residual + r * p->network->shape.width, p->network->shape.width);
+    find_scales(p, OF_RESIDUAL, 1);
+}
+
+static void after_convolution(void *context, size_t layer)
+{
+    struct llmz_predictor *p = context;
+    (void)layer;
+    find_scales(p, OF_GATED, product_chunks(p, p->network->shape.width / LLMZ_TILE));
+}
+
+static void after_attention(void *context, size_t layer)
+{
+    struct llmz_predictor *p = context;
+    (void)layer;
+    find_scales(p, OF_ATTENDED, p->network->shape.heads);
+}
+
+static void after_residual(void *context, size_t layer)
+{
+    struct llmz_predictor *p = context;
+    (void)layer;
+    find_scales(p, OF_RESIDUAL, product_chunks(p, p->network->shape.width / LLMZ_TILE));
+}
+
+static void after_widening(void *context, size_t layer)
+{
+    struct llmz_predictor *p = context;
+    (void)layer;
+    find_scales(p, OF_TALL, product_chunks(p, p->network->shape.hidden / LLMZ_TILE));
+}
+
+static void plan_norm(struct llmz_predictor *p, enum norm norm, void (*find)(void *, size_t))
+{
+    if (p->rows <= FEW_ROWS) {
+        p->operations[p->operation_count - 1].after = find;
+        plan_one(p, normalise_channels, norm, channel_blocks(p, normed(p, norm).size));
+    } else {
+        plan_one(p, normalise_rows, norm, (p->rows + NORM_BLOCK - 1) / NORM_BLOCK);
+    }
 }
 
 static void plan(struct llmz_predictor *p)
 {
     const struct llmz_shape *shape = &p->network->shape;
     size_t channel_tiles = shape->width / LLMZ_TILE;
+    bool few = p->rows <= FEW_ROWS;
     p->operation_count = 0;
     plan_one(p, embed, 0, p->rows);
-    plan_norm(p, normalise_residual, after_residual, 0);
+    plan_norm(p, OF_RESIDUAL, after_embedding);
     for (size_t layer = 0; layer < shape->layers; layer++) {
         if (shape->attends[layer]) {
-            plan_one(p, project, layer, product_chunks(p, 3 * channel_tiles));
+            plan_one(p, few ? project_channels : project, layer, product_chunks(p, few ? channel_tiles : 3 * channel_tiles));
             plan_one(p, attend, layer, (size_t)p->lanes * shape->heads);
-        } else if (p->rows <= FEW_ROWS) {
+            plan_norm(p, OF_ATTENDED, after_attention);
+        } else if (few) {
             plan_one(p, project_and_convolve, layer, product_chunks(p, channel_tiles));
+            plan_norm(p, OF_GATED, after_convolution);
         } else {
             plan_one(p, project, layer, product_chunks(p, 3 * channel_tiles));
             plan_one(p, convolve, layer, p->lanes * channel_tiles);
+            plan_norm(p, OF_GATED, after_convolution);
         }
-        plan_norm(p, normalise_inner, after_inner, layer);
         plan_one(p, mix_back, layer, product_chunks(p, channel_tiles));
-        plan_norm(p, normalise_residual, after_residual, layer);
+        plan_norm(p, OF_RESIDUAL, after_residual);
         plan_one(p, widen, layer, product_chunks(p, shape->hidden / LLMZ_TILE));
-        plan_norm(p, normalise_tall, after_tall, layer);
+        plan_norm(p, OF_TALL, after_widening);
         plan_one(p, narrow_back, layer, product_chunks(p, channel_tiles));
-        plan_norm(p, normalise_residual, after_residual, layer);
+        plan_norm(p, OF_RESIDUAL, after_residual);
     }
     if (p->cumulative) {
         plan_one(p, project_to_tokens, 0, product_chunks(p, tiles_of(shape->vocabulary)));
@@ -760,8 +851,9 @@ struct llmz_predictor *llmz_predictor_new(
     p->values = aligned_zeros(heads * head_value_bytes(p) + PADDING);
     p->scratch = aligned_zeros(count * sizeof *p->scratch);
     p->operations = aligned((10 * (size_t)shape->layers + 8) * sizeof *p->operations);
+    p->square_sums = aligned((SHARES * count + shape->heads + 1) * FEW_ROWS * sizeof *p->square_sums);
     bool whole = p->side && p->tokens && p->last_tokens && p->residual && p->inputs && p->tall_inputs && p->wide && p->inner && p->narrow
-        && p->tall && p->logits && p->tails && p->keys && p->values && p->scratch && p->operations;
+        && p->tall && p->logits && p->tails && p->keys && p->values && p->scratch && p->operations && p->square_sums;
     for (size_t i = 0; whole && i < count; i++) {
         struct attention_scratch *s = &p->scratch[i];
         s->scaled = aligned(n->head_width * sizeof *s->scaled);
@@ -790,7 +882,7 @@ void llmz_predictor_free(struct llmz_predictor *p)
         free(p->scratch[i].sums);
     }
     void *all[] = {p->side, p->tokens, p->last_tokens, p->residual, p->inputs, p->tall_inputs, p->wide, p->inner, p->narrow, p->tall,
-        p->logits, p->tails, p->keys, p->values, p->scratch, p->operations};
+        p->logits, p->tails, p->keys, p->values, p->scratch, p->operations, p->square_sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     free(p);

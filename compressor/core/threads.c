@@ -28,17 +28,24 @@ enum {
     TURNS_TO_YIELD = 1 << 10, /* of a waiting loop, before it offers its core to others */
     TURNS_TO_SLEEP = 1 << 19, /* some ten milliseconds without a program */
     CACHE_LINE = 64,
+    CHUNK_BITS = 20,
+};
+
+/* What is left of a thread's share: number of the operation << CHUNK_BITS | chunks taken. Of an earlier operation: nothing taken. */
+struct claim {
+    _Alignas(CACHE_LINE) _Atomic uint64_t taken;
 };
 
 struct llmz_threads {
-    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* operation << 32 | next chunk */
+    _Alignas(CACHE_LINE) _Atomic uint64_t turn; /* number of the operation under way, counted since the pool was made */
     _Alignas(CACHE_LINE) _Atomic uint32_t done; /* chunks of the operation */
+    struct claim claims[MOST_THREADS];
     _Alignas(CACHE_LINE) _Atomic uint32_t program; /* grows by one with each */
     _Atomic uint32_t inside; /* threads that read the program's fields */
     _Atomic bool open; /* the program's fields may be read */
     _Atomic bool stop, rest;
     const struct llmz_operation *operations;
-    size_t count;
+    uint64_t first, after; /* numbers of the program's operations */
     void *context;
     unsigned threads;
 #ifndef ONE_THREAD
@@ -51,7 +58,7 @@ struct llmz_threads {
 
 struct worker {
     struct llmz_threads *pool;
-    size_t number;
+    unsigned number;
 };
 
 static void yield(uint32_t turns)
@@ -65,35 +72,50 @@ static void yield(uint32_t turns)
 #endif
 }
 
-/* Take chunks until the program's last operation is done. */
-static void take_part(struct llmz_threads *pool, size_t thread)
+/* Where a thread's share of the chunks begins. */
+static uint32_t share_start(uint32_t chunks, unsigned thread, unsigned threads)
 {
-    uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
-    while (ticket >> 32 < pool->count) {
-        const struct llmz_operation *operation = &pool->operations[ticket >> 32];
-        if ((uint32_t)ticket >= operation->chunks) {
-            uint64_t next;
-            uint32_t turns = 0;
-            while ((next = atomic_load_explicit(&pool->ticket, memory_order_acquire)) >> 32 == ticket >> 32)
-                yield(++turns);
-            ticket = next;
-            continue;
+    return (uint32_t)((uint64_t)chunks * thread / threads);
+}
+
+/* Take a chunk of `owner`'s share of operation number `turn`; false where none is left. */
+static bool take_chunk(struct llmz_threads *pool, unsigned owner, uint64_t turn, uint32_t chunks, uint32_t *chunk)
+{
+    uint32_t start = share_start(chunks, owner, pool->threads), share = share_start(chunks, owner + 1, pool->threads) - start;
+    _Atomic uint64_t *claim = &pool->claims[owner].taken;
+    uint64_t seen = atomic_load_explicit(claim, memory_order_relaxed), next;
+    do {
+        uint64_t taken = seen >> CHUNK_BITS == turn ? seen & (((uint64_t)1 << CHUNK_BITS) - 1) : 0;
+        if (seen >> CHUNK_BITS > turn || taken >= share)
+            return false;
+        *chunk = start + (uint32_t)taken;
+        next = turn << CHUNK_BITS | (taken + 1);
+    } while (!atomic_compare_exchange_weak_explicit(claim, &seen, next, memory_order_acq_rel, memory_order_relaxed));
+    return true;
+}
+
+/* Take chunks until the program's last operation is done. */
+static void take_part(struct llmz_threads *pool, unsigned thread)
+{
+    uint64_t turn;
+    while ((turn = atomic_load_explicit(&pool->turn, memory_order_acquire)) < pool->after) {
+        const struct llmz_operation *operation = &pool->operations[turn - pool->first];
+        bool ended = false;
+        uint32_t chunk, turns = 0;
+        for (unsigned i = 0; i < pool->threads; i++) {
+            while (take_chunk(pool, (thread + i) % pool->threads, turn, operation->chunks, &chunk)) {
+                operation->chunk(pool->context, operation->index, chunk, thread);
+                ended = atomic_fetch_add_explicit(&pool->done, 1, memory_order_acq_rel) + 1 == operation->chunks;
+            }
         }
-        ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acq_rel);
-        if (ticket >> 32 >= pool->count)
-            break;
-        operation = &pool->operations[ticket >> 32];
-        if ((uint32_t)ticket >= operation->chunks)
-            continue;
-        operation->chunk(pool->context, operation->index, (uint32_t)ticket, thread);
-        if (atomic_fetch_add_explicit(&pool->done, 1, memory_order_acq_rel) + 1 == operation->chunks) {
+        if (ended) {
             if (operation->after)
                 operation->after(pool->context, operation->index);
             atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-            ticket = ((ticket >> 32) + 1) << 32;
-            atomic_store_explicit(&pool->ticket, ticket, memory_order_release);
+            atomic_store_explicit(&pool->turn, turn + 1, memory_order_release);
         } else {
-            ticket++;
+            while (atomic_load_explicit(&pool->turn, memory_order_acquire) == turn)
+                yield(++turns);
         }
     }
 }
@@ -198,11 +220,11 @@ void llmz_threads_start(struct llmz_threads *pool, const struct llmz_operation *
     while (atomic_load_explicit(&pool->inside, memory_order_seq_cst) != 0)
         yield(++turns);
     pool->operations = operations;
-    pool->count = count;
+    pool->first = atomic_load_explicit(&pool->turn, memory_order_relaxed);
+    pool->after = pool->first + count;
     pool->context = context;
     atomic_store_explicit(&pool->rest, false, memory_order_relaxed);
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->ticket, 0, memory_order_release);
     atomic_fetch_add_explicit(&pool->program, 1, memory_order_seq_cst);
     atomic_store_explicit(&pool->open, true, memory_order_seq_cst);
 #ifndef ONE_THREAD

@@ -1,7 +1,8 @@
-/* Threads that share the work of a program: a list of operations, each cut into chunks that whoever is free takes.
+/* Threads that share the work of a program: a list of operations, each cut into chunks.
  *
- * An operation begins when all chunks of the one before are done. A ticket (number of the operation, next chunk) is all that the
- * threads share, so it does not matter how many of them there are, when they come, or which of them does what. */
+ * An operation begins when all chunks of the one before are done. Each thread has chunks of its own, the same share of every
+ * operation, so that what it wrote lies in its own cache when it reads it again; a thread that has none left takes those of others. So
+ * it does not matter how many threads there are, when they come, or how fast each of them is. */
 #ifndef LLMZ_THREADS_H
 #define LLMZ_THREADS_H
 
@@ -11,7 +12,7 @@
 struct llmz_threads;
 
 struct llmz_operation {
-    void (*chunk)(void *context, size_t index, size_t part, size_t thread); /* one of `chunks` parts; thread numbers working memory */
+    void (*chunk)(void *context, size_t index, size_t part, size_t thread); /* part: of `chunks`; thread: whose working memory */
     void (*after)(void *context, size_t index); /* by whoever ends the last chunk; may be NULL */
     size_t index; /* what the functions are told: a layer */
     uint32_t chunks;

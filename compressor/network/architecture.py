@@ -75,7 +75,7 @@ class StackConfig:
             (self.window, 1, 4096),
         ):
             check_range(value, low, high)
-        if not 1 <= len(self.layers) <= 64 or set(self.layers) - set("ca"):
+        if not isinstance(self.layers, str) or not 1 <= len(self.layers) <= 64 or set(self.layers) - set("ca"):
             raise ValueError("layers make no sense")
         if self.width % CHANNEL_TILE or self.hidden % CHANNEL_TILE or self.width % self.heads:
             raise ValueError("a width does not fit")
@@ -140,6 +140,8 @@ class ModelConfig:
             ValueError, TypeError: it is no configuration, or one that no model can have.
         """
         fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("the configuration is no table")
         decoder, encoder = StackConfig(**fields.pop("decoder")), StackConfig(**fields.pop("encoder"))
         config = cls(decoder=decoder, encoder=encoder, **fields)
         config.check()

@@ -25,6 +25,8 @@ MAX_EXTRA_BYTES = 1 << 24
 EXTRA_PREFIXES = ("mixing.", "context.", "regression.")
 DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<f4")
 MAX_VOCABULARY_BYTES = 1 << 20
+MAX_INFLATION = 8
+"""Huffman codes take at least a bit a byte; an array that inflates to more is none of :func:`pack_model`'s."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class ArrayEntry:
     @property
     def plain_bytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.plain_bytes if self.deflated is None else self.deflated
 
 
 def _stack_arrays(part: str, config: StackConfig, vocabulary: int) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -80,8 +86,9 @@ def expected_arrays(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]
 
 def pack_pairs_of_values(rows: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Values -8 to 7 ``[rows, columns]`` as two in a byte, ``[rows, columns / 2]``: moved up by 8, the even column low."""
-    moved = (rows + 8).astype(np.uint8)
-    return moved[:, 0::2] | moved[:, 1::2] << 4
+    moved: NDArray[np.uint8] = (rows + 8).astype(np.uint8)
+    packed: NDArray[np.uint8] = moved[:, 0::2] | moved[:, 1::2] << np.uint8(4)
+    return packed
 
 
 def pack_model(config: ModelConfig, vocabulary: bytes, arrays: dict[str, NDArray]) -> bytes:
@@ -140,38 +147,48 @@ class ModelFile:
         self.config = ModelConfig.from_json(json.dumps(header["config"]))
         self._body = start + length
         self.entries: dict[str, ArrayEntry] = {}
+        end = 0
         for listed in header["tensors"]:
-            name = str(listed["name"])
-            if name in self.entries:
-                raise ValueError(f"array {name} is there twice")
-            self.entries[name] = self._entry(listed)
+            name = listed["name"]
+            if not isinstance(name, str) or name in self.entries:
+                raise ValueError("an array has no name or that of another one")
+            entry = self._entry(listed)
+            if entry.offset != end:
+                raise ValueError("an array is not where the one before ends")
+            end += entry.stored_bytes + -entry.stored_bytes % ALIGNMENT
+            self.entries[name] = entry
+        if self._body % ALIGNMENT or self._body + end != len(view):
+            raise ValueError("it does not end where its last array does")
         self._check_shapes()
 
     def _entry(self, listed: dict[str, Any]) -> ArrayEntry:
-        if listed["dtype"] not in DTYPES:
+        if not isinstance(listed, dict) or listed["dtype"] not in DTYPES:
             raise ValueError("an array has an unknown type")
         shape = tuple(listed["shape"])
         numbers = (*shape, listed["offset"], listed.get("deflated_bytes", 0))
-        if any(type(n) is not int or not 0 <= n < 1 << 31 for n in numbers) or len(shape) > 4:
+        if any(type(n) is not int or not 0 <= n < 1 << 31 for n in numbers) or 0 in shape or len(shape) > 4:
             raise ValueError("an array's shape or place makes no sense")
         entry = ArrayEntry(np.dtype(listed["dtype"]), shape, listed["offset"], listed.get("deflated_bytes"))
-        stored = entry.plain_bytes if entry.deflated is None else entry.deflated
-        if self._body + entry.offset + stored > len(self._view):
+        if self._body + entry.offset + entry.stored_bytes > len(self._view):
             raise ValueError("an array is cut off")
+        if entry.plain_bytes > MAX_INFLATION * entry.stored_bytes:
+            raise ValueError("an array has more bytes than can be in its deflated ones")
         return entry
 
     def _check_shapes(self) -> None:
         expected = expected_arrays(self.config)
         for name, (dtype, shape) in expected.items():
-            entry = self.entries[name]
+            entry = self.entries.get(name)
+            if entry is None:
+                raise ValueError(f"array {name} is missing")
             if entry.dtype.str != dtype or entry.shape != shape:
                 raise ValueError(f"array {name} does not fit the configuration")
         for name in self.entries.keys() - expected.keys():
             limit = MAX_VOCABULARY_BYTES if name == "vocabulary" else MAX_EXTRA_BYTES
             if (name != "vocabulary" and not name.startswith(EXTRA_PREFIXES)) or self.entries[name].plain_bytes > limit:
                 raise ValueError("there is an array that no model of this configuration has")
-        vocabulary = self.entries["vocabulary"]
-        if vocabulary.dtype.str != "|u1" or len(vocabulary.shape) != 1:
+        vocabulary = self.entries.get("vocabulary")
+        if vocabulary is None or vocabulary.dtype.str != "|u1" or len(vocabulary.shape) != 1:
             raise ValueError("the vocabulary makes no sense")
 
     def read(self, name: str) -> NDArray:
@@ -192,10 +209,10 @@ class ModelFile:
                 plain = inflater.decompress(self._view[start : start + entry.deflated], entry.plain_bytes + 1)
             except zlib.error as error:
                 raise LlmzError(f"the model's array {name} is damaged") from error
-            if len(plain) != entry.plain_bytes:
+            if len(plain) != entry.plain_bytes or not inflater.eof or inflater.unused_data:
                 raise LlmzError(f"the model's array {name} is damaged")
         array = np.frombuffer(plain, entry.dtype).reshape(entry.shape)
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
+        return np.require(array, array.dtype.newbyteorder("="), "A")
 
     def extras(self, prefix: str) -> dict[str, NDArray]:
         """Arrays named ``prefix.name``, by name."""

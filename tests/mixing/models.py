@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.mixing.mixed import LearnedState, new_learned_state
+from llmzip.core import _native
+from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_states
+from llmzip.network.model import Model
 from llmzip.network.tokenizer import Tokenizer
+from llmzip.progress import Progress
 
 _WORDS = (
     b" the| of| and|the|quick|brown| fox|ing|ed|er| th| in| a|, |. |</|<tag|http://|  |    |\n\n|e |tion|qu|ui".split(
@@ -37,8 +41,26 @@ class BigramModel:
         row: NDArray[np.int32] = self._cumulative[token % 61]
         return row
 
-    def primed_mixing(self) -> LearnedState:
-        return new_learned_state()
 
-    def predictor(self, lanes: int, longest_call: int, side: Any, threads: int | None = None) -> Any:
-        return lambda tokens: self._cumulative[tokens.ravel() % 61]
+class BigramCoder(MixedCoder):
+    """Mixed mode with that model in the network's place."""
+
+    def __init__(self, model: BigramModel, table_bits: int, learned: Sequence[LearnedState] | None = None) -> None:
+        super().__init__(cast(Model, model), table_bits, learned or new_learned_states())
+
+    def _run(
+        self, size: int, lane_bytes: list[int], side: Any, after_line: bool, progress: Progress,
+        tokens: NDArray[np.int32], counts: NDArray[np.uint64],
+    ) -> bool:  # fmt: skip
+        starts = np.cumsum(counts) - counts
+        column = np.full(len(lane_bytes), self._model.start_token, np.int32)
+        step = 0
+        while _native.mixed_lanes_left(self._core):
+            frequencies = np.stack([cast(BigramModel, self._model).frequencies(int(token)) for token in column])
+            for lane, (start, count) in enumerate(zip(starts, counts, strict=False)):
+                if step < count:
+                    column[lane] = tokens[int(start) + step]
+            if not _native.mixed_step(self._core, column, frequencies):
+                return False
+            step += 1
+        return True

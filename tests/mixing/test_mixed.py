@@ -13,7 +13,7 @@ from llmzip.core import _native
 from llmzip.errors import LlmzError
 from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_state
 from llmzip.progress import SILENT
-from tests.mixing.models import BigramModel
+from tests.mixing.models import BigramCoder, BigramModel
 
 MODEL = BigramModel()
 PROSE = b"".join(
@@ -22,8 +22,8 @@ PROSE = b"".join(
 )
 
 
-def new_coder(table_bits: int = 12, learned: LearnedState | None = None) -> MixedCoder:
-    return MixedCoder(MODEL, table_bits, learned)  # type: ignore[arg-type]
+def new_coder(table_bits: int = 12, learned: LearnedState | None = None) -> BigramCoder:
+    return BigramCoder(MODEL, table_bits, learned)
 
 
 def encode(text: bytes, lane_bytes: list[int], coder: MixedCoder | None = None) -> bytes:

@@ -1,0 +1,84 @@
+"""What taking out of a text what is no text saves: ``python -m llmzip.benchmarks.transforms FILE...``.
+
+Bytes of each file as a whole block, as it stands and with the transforms that the compressor finds worth while: line
+ends and widths, charsets, encoded data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from llmzip import text
+from llmzip.benchmarks import results
+from llmzip.benchmarks.machine import machine_line
+from llmzip.benchmarks.peers import llmzip_peer
+from llmzip.blocks import transformed
+from llmzip.blocks.choice import BlockEncoder
+from llmzip.format.member import Coded, Method
+from llmzip.network.model import Model, load_model
+from llmzip.settings import Settings, available_cores, table_bits_for
+
+
+@contextmanager
+def without_transforms() -> Iterator[None]:
+    """No transform is tried meanwhile."""
+    kept = dict(text.TRANSFORMS)
+    text.TRANSFORMS.clear()
+    try:
+        yield
+    finally:
+        text.TRANSFORMS.update(kept)
+
+
+def coded_block(model: Model | None, plain: bytes, settings: Settings) -> Coded:
+    return BlockEncoder(table_bits_for(len(plain)), model, settings, available_cores()).encode(plain, alone=True)
+
+
+def transforms_in(coded: Coded) -> list[str]:
+    """Names of the transforms of a block and of its streams, the outermost first."""
+    kinds = [transformed.kind_of(part) for part in transformed.all_coded(coded) if part.method is Method.TRANSFORMED]
+    return [text.TRANSFORMS[kind].__name__.rpartition(".")[2].replace("_", " ") for kind in kinds]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--first", type=click.IntRange(1), help="Only the first so many bytes of each file.")
+@click.option("--level", default=6, show_default=True)
+@click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
+@click.option(
+    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "transforms.json",
+    show_default="benchmarks/results/transforms.json",
+)  # fmt: skip
+def main(files: tuple[Path, ...], first: int | None, level: int, model: str | None, target: Path) -> None:
+    """Show what FILES take as they stand and with transforms."""
+    settings = Settings(level=level, model=model)
+    loaded = load_model(model) if level > 1 else None
+    click.echo(machine_line())
+    result = results.new_result([llmzip_peer(level)])
+    result["head"] = ["file", "bytes", "as it stands", "with transforms", "saved", "which"]
+    result["rows"] = []
+    for path in files:
+        plain = path.read_bytes()[:first]
+        with without_transforms():
+            before = coded_block(loaded, plain, settings)
+        after = coded_block(loaded, plain, settings)
+        names = ", ".join(dict.fromkeys(transforms_in(after))) or "none"
+        saved = 1 - len(after.payload) / max(1, len(before.payload))
+        cells = [
+            f"{len(plain):,}",
+            f"{len(before.payload):,}",
+            f"{len(after.payload):,}",
+            f"{100 * saved:.1f} %",
+            names,
+        ]
+        result["rows"].append([path.name, *cells])
+        click.echo(f"{path.name:28}" + "  ".join(f"{cell:>10}" for cell in cells))
+    results.save(result, target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What lives on from block to block, for the encoder and the decoder alike."""
+
+from __future__ import annotations
+
+from llmzip.errors import DamagedError
+from llmzip.format.member import Method
+from llmzip.mixing.context import ContextCoder
+from llmzip.mixing.mixed import MixedCoder
+from llmzip.network.model import Model
+
+
+class AdaptiveModels:
+    """What the blocks of a member learn from each other: models of mixed and of context mode, and the end of the last
+    block of tokens. An independent block learns within itself.
+
+    Args:
+        table_bits: as the member's header says.
+        model: None where no block may need one.
+        threads: of the network.
+    """
+
+    def __init__(self, table_bits: int, model: Model | None, threads: int) -> None:
+        self._table_bits = table_bits
+        self._model = model
+        self.threads = threads
+        self._mixed: MixedCoder | None = None
+        self._context: ContextCoder | None = None
+        self._text_before = b""
+        self._uses = {Method.TOKENS: 0, Method.MIXED: 0, Method.CONTEXT: 0}
+        self._spoilt: set[Method] = set()
+
+    @property
+    def model(self) -> Model:
+        """Raises: DamagedError: there is none, but a block needs one."""
+        if self._model is None:
+            raise DamagedError("a block needs a model, but the file names none")
+        return self._model
+
+    def mixed(self, fresh: bool) -> MixedCoder:
+        """Mixed mode's models, as they are or ``fresh``."""
+        self._note_use(Method.MIXED)
+        if fresh:
+            self._mixed = None
+        if self._mixed is None:
+            self._mixed = MixedCoder(self.model, self._checked_table_bits(), threads=self.threads)
+        return self._mixed
+
+    def context(self, fresh: bool) -> ContextCoder:
+        """Context mode's models, as they are or ``fresh``."""
+        self._note_use(Method.CONTEXT)
+        if fresh:
+            self._context = None
+        if self._context is None:
+            self._context = ContextCoder(self._checked_table_bits())
+        return self._context
+
+    def text_before(self, fresh: bool) -> bytes:
+        """The end of the last block of tokens; none where the network is to start ``fresh``."""
+        self._note_use(Method.TOKENS)
+        return b"" if fresh else self._text_before
+
+    def keep_text(self, end: bytes) -> None:
+        """Keep the end of a block of tokens for the next."""
+        self._text_before = end
+
+    def is_spoilt(self, method: Method) -> bool:
+        """Whether a method's models have learned from what a reader will not see through them."""
+        return method in self._spoilt
+
+    @property
+    def uses(self) -> dict[Method, int]:
+        """How often the models of each method were used."""
+        return dict(self._uses)
+
+    def spoil_since(self, uses: dict[Method, int], chosen: Method) -> None:
+        """Take it that what was coded since then is stored as ``chosen`` says: other methods' uses were in vain."""
+        for method, before in uses.items():
+            if self._uses[method] > before and chosen not in (method, Method.TRANSFORMED):
+                self._spoilt.add(method)
+
+    def _note_use(self, method: Method) -> None:
+        self._uses[method] += 1
+        self._spoilt.discard(method)
+
+    def _checked_table_bits(self) -> int:
+        if not self._table_bits:
+            raise DamagedError("a block needs tables, but the file names no size for them")
+        return self._table_bits

@@ -1,0 +1,31 @@
+"""Context mode: adaptive context models alone.
+
+Payload: a byte (bits 0 to 5: profile; bit 6: the models start afresh), then arithmetic-coder bytes.
+"""
+
+from __future__ import annotations
+
+from llmzip.blocks.adaptive import AdaptiveModels
+from llmzip.blocks.lanes import FRESH, PROFILE_MASK
+from llmzip.errors import DamagedError
+from llmzip.format.member import Method
+from llmzip.progress import Progress
+
+
+def encode(models: AdaptiveModels, plain: bytes, profile: int, progress: Progress) -> bytes | None:
+    """Code ``plain``; None where it would grow."""
+    fresh = models.is_spoilt(Method.CONTEXT)
+    coded = models.context(fresh).encode(plain, profile, progress)
+    return None if coded is None else bytes([profile | FRESH * fresh]) + coded
+
+
+def decode(models: AdaptiveModels, payload: bytes, plain_length: int, progress: Progress) -> bytes:
+    """Undo :func:`encode`.
+
+    Raises:
+        DamagedError: the payload makes no sense.
+    """
+    start = payload[0] if payload else 0xFF
+    if start & ~(PROFILE_MASK | FRESH):
+        raise DamagedError("a block's contexts make no sense")
+    return models.context(bool(start & FRESH)).decode(payload[1:], plain_length, start & PROFILE_MASK, progress)

@@ -1,0 +1,67 @@
+"""What reading may take: bounds of memory that follow from a header, and of work that follow from a block's length."""
+
+from __future__ import annotations
+
+from llmzip.blocks.repeats import MAX_DISTANCE
+from llmzip.blocks.transformed import most_stream_bytes
+from llmzip.errors import MemoryLimitError
+from llmzip.format.member import Header
+from llmzip.network.model import Model
+
+MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
+"""So many plain bytes at most are coded by models in a payload of none, and so many more for each of its bytes: a short
+file cannot keep a reader busy for long."""
+_BUCKET_BYTES = 32
+_LEARNED_BYTES = 36 << 20
+"""Mixers, maps, match tables and ends of tokens of one mode."""
+_OTHER_BYTES = 64 << 20
+"""The interpreter, its libraries and whatever else is not counted here."""
+
+
+def is_bounded(plain_length: int, payload_length: int) -> bool:
+    """Whether a payload that models coded is long enough for its plain bytes."""
+    return plain_length <= MOST_BYTES_AT_ONCE + MOST_BYTES_PER_BYTE * payload_length
+
+
+def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: int = 1) -> int:
+    """Bytes that reading a member takes at most.
+
+    Args:
+        model: the one that the header names; None where it names none.
+        threads: blocks that are read side by side if they are independent.
+        lanes: of a block.
+    """
+    block = 1 << header.block_bits
+    each = 3 * block + most_stream_bytes(block)  # payload, plain bytes, what a transform works with, streams
+    modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, and mixed mode
+    each += modes * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
+    if model is not None:
+        each += lanes * _lane_bytes(model)
+    weights = _weight_bytes(model) if model is not None else 0
+    history = 0 if header.single else MAX_DISTANCE
+    if header.independent:
+        return _OTHER_BYTES + weights + history + (threads + 1) * each
+    return _OTHER_BYTES + weights + (1 + modes) * history + each
+
+
+def check_memory(header: Header, model: Model | None, limit: int, lanes: int = 1) -> None:
+    """Raises: MemoryLimitError: reading takes more than ``limit`` bytes; arguments as for :func:`memory_needed`."""
+    if (needed := memory_needed(header, model, 1, lanes)) > limit:
+        raise MemoryLimitError(needed, limit)
+
+
+def share_threads(header: Header, model: Model | None, threads: int, limit: int) -> tuple[int, int]:
+    """How many blocks ``threads`` may read side by side in ``limit`` bytes, one at least, and threads for each."""
+    most = threads if header.independent else 1
+    blocks = next((n for n in range(most, 1, -1) if memory_needed(header, model, n) <= limit), 1)
+    return blocks, max(1, threads // blocks)
+
+
+def _weight_bytes(model: Model) -> int:
+    return 2 * sum(entry.plain_bytes for entry in model.file.entries.values())
+
+
+def _lane_bytes(model: Model) -> int:
+    """What the network keeps of a lane: keys and values of a window for each attention layer, and one distribution."""
+    config = model.config.decoder
+    return 4 * config.layers.count("a") * config.window * config.width + 8 * model.config.vocabulary + (1 << 16)

@@ -1,0 +1,190 @@
+"""One member of plain bytes that come piece by piece: cut into blocks, coded, written in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from llmzip.blocks import limits, repeats, stored
+from llmzip.blocks.choice import BlockEncoder, is_repetitive
+from llmzip.blocks.transformed import all_coded
+from llmzip.format.member import (
+    FINGERPRINT_BYTES,
+    LEAST_BLOCK_BITS,
+    LEAST_TABLE_BITS,
+    Coded,
+    Header,
+    MemberWriter,
+    Method,
+    block_bits_for,
+)
+from llmzip.network.model import load_model
+from llmzip.progress import SILENT, Progress
+from llmzip.settings import Settings, table_bits_for
+
+
+class MemberEncoder:
+    """Takes plain bytes, gives a member's.
+
+    Raises:
+        LlmzError: the model file is none.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress = SILENT) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._model = None if settings.method is Method.CONTEXT else load_model(settings.model)
+        self._finder = repeats.RepeatFinder()
+        self._waiting = bytearray()
+        self._blocks: _BlockWriter | None = None
+        self._block_bytes = self._most_block_bytes = 0
+
+    def feed(self, plain: bytes) -> bytes:
+        """Take more plain bytes; return what is ready, whole blocks only.
+
+        Raises:
+            MemoryLimitError: what would be made could not be read within the limit.
+        """
+        self._waiting += plain
+        if self._blocks is None:
+            if len(self._waiting) <= self._settings.whole_bytes:
+                return b""
+            self._begin(is_repetitive(bytes(self._waiting[: self._settings.whole_bytes])))
+        ready = bytearray()
+        while len(self._waiting) >= self._block_bytes:
+            ready += self._code_waiting(self._block_bytes)
+            self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
+        return bytes(ready)
+
+    def flush_block(self) -> bytes:
+        """End a block, so that a reader gets all that was fed; return what is ready. Errors as for :meth:`feed`."""
+        ready = self._code_waiting(len(self._waiting)) if self._waiting else b""
+        return ready + self._blocks.flush() if self._blocks else b""
+
+    def finish(self) -> bytes:
+        """Return the rest of the member. Errors as for :meth:`feed`."""
+        if self._blocks is not None:
+            return self.flush_block() + self._blocks.finish()
+        plain = bytes(self._waiting)
+        if not plain:
+            return MemberWriter(Header(LEAST_BLOCK_BITS)).finish()
+        pieces = self._finder.split(plain)
+        if len(pieces) == 1 or is_repetitive(plain):
+            return self._encode_alone(plain)
+        blocks = self._begin(ends_at=len(plain))
+        return blocks.add(plain, pieces) + blocks.finish()
+
+    def _code_waiting(self, count: int) -> bytes:
+        plain = bytes(self._waiting[:count])
+        del self._waiting[:count]
+        blocks = self._blocks or self._begin()
+        return blocks.add(plain, self._finder.split(plain))
+
+    def _encode_alone(self, plain: bytes) -> bytes:
+        """A member of one block, whose header need not say more than the block wants."""
+        header = self._header(len(plain), len(plain), single=True)
+        coded = self._block_encoder(header, self._settings.thread_count).encode(plain, alone=True)
+        methods = {part.method for part in all_coded(coded)}
+        if not methods & {Method.MIXED, Method.CONTEXT}:
+            header = header._replace(table_bits=0)
+        if not methods & {Method.MIXED, Method.TOKENS}:
+            header = header._replace(fingerprint=None)
+        writer = MemberWriter(header)
+        return writer.add(coded, plain) + writer.finish()
+
+    def _begin(self, repetitive: bool = False, ends_at: int | None = None) -> _BlockWriter:
+        """Settle what the header says and how long blocks are to be, of a member of several."""
+        settings = self._settings
+        self._block_bytes = settings.first_block_bytes(repetitive)
+        self._most_block_bytes = ends_at or settings.most_block_bytes(repetitive)
+        learned_from = self._most_block_bytes if settings.independent else ends_at
+        header = self._header(self._most_block_bytes, learned_from, independent=settings.independent)
+        side_by_side, threads = limits.share_threads(header, self._model, settings.thread_count, settings.memory_bytes)
+        if settings.independent:
+            self._blocks = _BlockWriter(
+                header, lambda plain: self._block_encoder(header, threads).encode(plain), side_by_side, self._progress
+            )
+        else:
+            self._blocks = _BlockWriter(header, self._block_encoder(header, threads).encode, 1, self._progress)
+        return self._blocks
+
+    def _header(
+        self, longest: int, learned_from: int | None, single: bool = False, independent: bool = False
+    ) -> Header:  # fmt: skip
+        """For blocks of at most ``longest`` bytes, with tables that leave reading within the memory limit."""
+        fingerprint = self._model.fingerprint[:FINGERPRINT_BYTES] if self._model else None
+        header = Header(block_bits_for(longest), table_bits_for(learned_from), fingerprint, single, independent)
+        lanes, limit = self._settings.lanes_for(longest), self._settings.memory_bytes
+        while header.table_bits > LEAST_TABLE_BITS and limits.memory_needed(header, self._model, lanes=lanes) > limit:
+            header = header._replace(table_bits=header.table_bits - 1)
+        limits.check_memory(header, self._model, limit, lanes)
+        return header
+
+    def _block_encoder(self, header: Header, threads: int) -> BlockEncoder:
+        return BlockEncoder(header.table_bits, self._model, self._settings, threads, self._progress)
+
+
+class _BlockWriter:
+    """Codes blocks, ``side_by_side`` of them at a time, and writes them in order; joins neighbours that are stored."""
+
+    def __init__(
+        self, header: Header, encode: Callable[[bytes], Coded], side_by_side: int, progress: Progress
+    ) -> None:  # fmt: skip
+        self._longest = 1 << header.block_bits
+        self._writer = MemberWriter(header)
+        self._encode = encode
+        self._pool = ThreadPoolExecutor(side_by_side) if side_by_side > 1 else None
+        self._most_in_work = side_by_side if side_by_side > 1 else 0
+        self._progress = progress
+        self._in_work: deque[tuple[bytes, Callable[[], Coded]]] = deque()
+        self._stored = bytearray()
+
+    def add(self, plain: bytes, pieces: list[repeats.Piece]) -> bytes:
+        """Take a block that consists of ``pieces``; return what is ready."""
+        ready, start = bytearray(), 0
+        for length, distance in pieces:
+            part = plain[start : start + length]
+            self._in_work.append((part, self._begin_coding(part, distance)))
+            ready += self._collect(self._most_in_work)
+            start += length
+        return bytes(ready)
+
+    def flush(self) -> bytes:
+        """Return whatever was added and not returned yet."""
+        return self._collect(0) + self._write_stored()
+
+    def finish(self) -> bytes:
+        """The same, and the end record."""
+        ready = self.flush()
+        if self._pool is not None:
+            self._pool.shutdown()
+        return ready + self._writer.finish()
+
+    def _begin_coding(self, plain: bytes, distance: int) -> Callable[[], Coded]:
+        if not distance and self._pool is not None:
+            return self._pool.submit(self._encode, plain).result
+        if not distance:
+            coded = self._encode(plain)
+        else:
+            coded = Coded(Method.COPY, 0, len(plain), repeats.encode(distance))
+            self._progress.advance(len(plain))
+        return lambda: coded
+
+    def _collect(self, most_in_work: int) -> bytes:
+        ready = bytearray()
+        while len(self._in_work) > most_in_work:
+            plain, result = self._in_work.popleft()
+            coded = result()
+            if coded.method is not Method.STORED or len(self._stored) + len(plain) > self._longest:
+                ready += self._write_stored()
+            if coded.method is Method.STORED:
+                self._stored += plain
+            else:
+                ready += self._writer.add(coded, plain)
+        return bytes(ready)
+
+    def _write_stored(self) -> bytes:
+        plain = bytes(self._stored)
+        self._stored.clear()
+        return self._writer.add(Coded(Method.STORED, 0, len(plain), stored.encode(plain)), plain) if plain else b""
