@@ -10,14 +10,14 @@ import click
 import numpy as np
 import torch
 
-from llmzip.network.architecture import DEFAULT_CONFIG
-from llmzip.network.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.estimators import corpus_estimates
 from llmzip.models.export import export_model, import_model, restore_network
 from llmzip.models.grow import grow
 from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES, needs_estimates
 from llmzip.models.train import TrainingOptions, evaluate, train
+from llmzip.network.architecture import DEFAULT_CONFIG
+from llmzip.network.model import load_model
 from llmzip.network.tokenizer import Tokenizer
 
 
@@ -57,7 +57,7 @@ def main(
     RUN holds log.jsonl and checkpoint.pt; the same command goes on from them. Under torchrun, all workers share the
     batch.
     """
-    packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).vocabulary
+    packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).file.read("vocabulary").tobytes()
     tokenizer = Tokenizer.from_bytes(packed)
     training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
@@ -76,7 +76,7 @@ def main(
     estimates = None
     if needs_estimates(objective):
         estimator = load_model(estimates_from)
-        if estimator.vocabulary != packed:
+        if estimator.file.read("vocabulary").tobytes() != packed:
             raise click.UsageError("--estimates-from names a model with another vocabulary")
         estimates = corpus_estimates(
             restore_network(estimator), estimator.fingerprint.hex(), training, estimator.start_token,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.models.domains import domain_files, domain_weights, read_domain
 from llmzip.network.tokenizer import Tokenizer
 
 DOCUMENT_START_SHARE = 0.2
@@ -36,8 +36,10 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
 
     Raises:
         FileNotFoundError: the folder holds no text.
+        LlmzError: a file of it cannot be read.
     """
     domains = []
+    weights = domain_weights(folder)
     separator = int(tokenizer.encode(b"\0")[0])
     for name, path in domain_files(folder).items():
         cached = cache / f"{folder.name}-{name}.npz" if cache else None
@@ -51,7 +53,7 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
                 cached.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(cached, tokens=tokens, text_bytes=text_bytes)
         separators = np.flatnonzero(tokens == separator).astype(np.int64)
-        domains.append(Domain(name, DOMAIN_WEIGHTS.get(name, 1.0), tokens, text_bytes, separators))
+        domains.append(Domain(name, weights[name], tokens, text_bytes, separators))
     return domains
 
 

@@ -1,8 +1,9 @@
 """Make what context mode ships with: the primer, and mixers and adaptive maps.
 
 ``python -m llmzip.models.prime_context MODEL CORPUS FOLDER`` writes ``primer.txt``, text that MODEL continues from the
-beginnings of passages in CORPUS, and ``context.npz``, mixers trained on other passages behind it. Both belong to the
-format: files made with others are not readable with these.
+beginnings of passages in CORPUS, and ``context.npz``, the mixers of each profile, trained behind it: on other passages,
+on records, on binary data (made, and of this Python's own installation), on made sequences. Both belong to the format:
+files made with others are not readable with these.
 
 A primer that the model writes is better than one of the same size cut from the corpus (docs/experiments.md), and
 quotes nobody.
@@ -10,18 +11,24 @@ quotes nobody.
 
 from __future__ import annotations
 
+import marshal
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 
-from llmzip.mixing import context_coding
-from llmzip.mixing import context_mixing
+from llmzip.core import _native
+from llmzip.mixing import context
+from llmzip.mixing.profiles import Profile
+from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.models.prime import PIECE_BYTES, RECORD_DOMAINS, sample_pieces
+from llmzip.models.synthetic import BINARY, NUMBERS, SEQUENCES, Maker
 from llmzip.network.model import Model, load_model
-from llmzip.models.domains import domain_files, read_domain
-from llmzip.models.prime import sample_pieces
-from llmzip.progress import SILENT
 
+PRIMING_RATES = (6, 2)
+TABLE_BITS = 20
 PASSAGES = {
     "books": 12,
     "enwikitext": 7,
@@ -64,24 +71,79 @@ def write_primer(model: Model, corpus: Path, seed: int = 5) -> bytes:
     return text[: text.rindex(b"\n") + 1]
 
 
+def _machine_code(random: np.random.Generator, size: int) -> bytes:
+    """Part of an extension module of this Python."""
+    modules = sorted(Path(str(sysconfig.get_config_var("DESTSHARED"))).glob("*.so"))
+    data = modules[int(random.integers(len(modules)))].read_bytes()
+    start = int(random.integers(max(1, len(data) - size))) if random.random() < 0.5 else 0
+    return data[start : start + size]
+
+
+def _compiled_code(random: np.random.Generator, size: int) -> bytes:
+    """The beginning of a module of this Python, compiled."""
+    modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    module = modules[int(random.integers(len(modules)))]
+    return marshal.dumps(compile(module.read_text("utf-8", "replace"), module.name, "exec"))[:size]
+
+
+def _made(makers: tuple[Maker, ...], total_bytes: int, seed: int = 2) -> Iterator[bytes]:
+    random = np.random.default_rng(seed)
+    number = size = 0
+    while size < total_bytes:
+        piece = makers[number % len(makers)](random, PIECE_BYTES[number // len(makers) % len(PIECE_BYTES)])
+        yield piece
+        number += 1
+        size += len(piece)
+
+
+def pieces_for(profile: Profile, corpus: Path, total_bytes: int) -> list[bytes]:
+    """What a profile's mixers learn from."""
+    if profile == Profile.PROSE:
+        return sample_pieces(corpus, total_bytes, DOMAIN_WEIGHTS, others=1.0)
+    if profile == Profile.RECORDS:
+        return sample_pieces(corpus, total_bytes, RECORD_DOMAINS, makers=NUMBERS)
+    if profile == Profile.BINARY:
+        return list(_made((_machine_code, _machine_code, *BINARY, _compiled_code), total_bytes))
+    return list(_made(SEQUENCES, total_bytes))
+
+
+def prime_profile(
+    profile: Profile, pieces: list[bytes], primer: bytes, states: list[context.ContextLearnedState]
+) -> float:
+    """Train the state of a profile in place; returns bits per byte."""
+    behind_primer = _native.context_new(TABLE_BITS, PRIMING_RATES, tuple(states))
+    _native.context_begin_encoding(behind_primer, primer, Profile.PROSE, 2 * len(primer))
+    _native.context_code(behind_primer, len(primer))
+    _native.context_finish(behind_primer)
+    coded = 0
+    for piece in pieces:
+        models = _native.context_copy(behind_primer)
+        for number, state in enumerate(states):
+            _native.context_set_learned(models, number, *state)
+        _native.context_begin_encoding(models, piece, profile, 2 * len(piece) + 100)
+        _native.context_code(models, len(piece))
+        coded += len(_native.context_finish(models))
+        _native.context_learned(models, profile, *states[profile])
+    return 8 * coded / sum(map(len, pieces))
+
+
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--megabytes", type=float, default=8.0, show_default=True, help="Text to train the mixers on.")
+@click.option("--megabytes", type=float, default=4.0, show_default=True, help="Text to train each profile's mixers on.")
 @click.option("--keep-primer", is_flag=True, help="Train the mixers behind the primer that is there.")
 def main(model: str, corpus: Path, folder: Path, megabytes: float, keep_primer: bool) -> None:
-    """Write primer.txt and context.npz to FOLDER; the package must be installed in place to use them at once."""
+    """Write primer.txt and context.npz to FOLDER."""
     if not keep_primer:
         (folder / "primer.txt").write_bytes(write_primer(load_model(model), corpus))
-    learned = context_mixing.new_learned_state()
-    plain_bytes = coded_bytes = 0
-    for piece in sample_pieces(corpus, round(megabytes * 1e6)):
-        coded = context_coding.ContextCoder(context_coding.MIN_BUCKET_BITS, learned).encode(piece, SILENT)
-        plain_bytes += len(piece)
-        coded_bytes += len(coded or piece)
-    click.echo(f"{plain_bytes} bytes, {coded_bytes * 8 / plain_bytes:.4f} bits per byte")
-    np.savez_compressed(folder / "context.npz", **learned._asdict())
+    primer = (folder / "primer.txt").read_bytes()
+    states = list(context.new_learned_states())
+    for profile in Profile:
+        rate = prime_profile(profile, pieces_for(profile, corpus, round(megabytes * 1e6)), primer, states)
+        click.echo(f"{profile.name}: {rate:.4f} bits per byte")
+    arrays = {f"{i}.{name}": array for i, state in enumerate(states) for name, array in state._asdict().items()}
+    np.savez_compressed(folder / "context.npz", allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from llmzip.network.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 from llmzip.models.data import BatchSampler, Domain, estimates_at, tokens_at, validation_windows
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import CROSS_ENTROPY, needs_estimates
+from llmzip.network.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 
 LN2 = math.log(2)
 

@@ -21,7 +21,7 @@ def encode(
 ) -> bytes | None:  # fmt: skip
     """Code ``text`` in lanes of so many bytes; None where it would grow."""
     head = LanesHead(lane_bytes, side, profile, models.is_spoilt(Method.MIXED), after_line)
-    coded = models.mixed(head.fresh).encode(text, lane_bytes, profile, side, after_line, progress)
+    coded = models.mixed(head.fresh).encode(text, lane_bytes, profile, side, progress, after_line)
     return None if coded is None else head.to_bytes(models.model) + coded
 
 
@@ -34,4 +34,4 @@ def decode(models: AdaptiveModels, payload: bytes, lanes: int, plain_length: int
     reader = Reader(payload)
     head = read_lanes_head(models.model, reader, lanes, plain_length)
     coder = models.mixed(head.fresh)
-    return coder.decode(reader.rest(), head.lane_bytes, head.profile, head.side, head.after_line, progress)
+    return coder.decode(reader.rest(), head.lane_bytes, head.profile, head.side, progress, head.after_line)

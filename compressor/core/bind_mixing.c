@@ -247,13 +247,22 @@ static PyObject *wrap_mixed(llmz_mixed *models, PyObject *vocabulary)
     return capsule;
 }
 
-static bool mixed_learned_fits(const Py_buffer b[5])
+static bool mixed_learned_fits(const Py_buffer b[5], unsigned profile)
 {
-    return has_bytes(&b[0], LLMZ_MIXED_WEIGHTS * sizeof(int32_t), "weights") &&
-           has_bytes(&b[1], LLMZ_MIXED_FINAL_WEIGHTS * sizeof(int32_t), "final weights") &&
-           has_bytes(&b[2], LLMZ_MIXED_COUNTER_MAPS * sizeof(uint16_t), "counter maps") &&
-           has_bytes(&b[3], LLMZ_MIXED_MATCH_MAPS * sizeof(uint16_t), "match maps") &&
-           has_bytes(&b[4], LLMZ_MIXED_NETWORK_MAP * sizeof(uint16_t), "network map");
+    const llmz_profile_shape shape = llmz_mixed_shapes[profile];
+    const size_t maps = 2 * (size_t)LLMZ_COUNTER_MAP * sizeof(uint16_t), matches = 2 * LLMZ_MATCH_BUCKETS * 2 * sizeof(uint16_t);
+    return has_bytes(&b[0], LLMZ_MIXED_SETS * shape.inputs * sizeof(int32_t), "weights") &&
+           has_bytes(&b[1], 256 * LLMZ_MIXED_MIXERS * sizeof(int32_t), "final weights") &&
+           has_bytes(&b[2], shape.contexts * maps, "counter maps") &&
+           has_bytes(&b[3], shape.guesses * matches, "match maps") &&
+           has_bytes(&b[4], 256 * LLMZ_STAGE_BUCKETS * sizeof(uint16_t), "network map");
+}
+
+static bool is_profile(unsigned profile, unsigned profiles)
+{
+    if (profile >= profiles)
+        PyErr_SetString(PyExc_ValueError, "no such profile");
+    return profile < profiles;
 }
 
 static bool are_weights(const Py_buffer *weights, const Py_buffer *final_weights)
@@ -275,22 +284,53 @@ static bool are_numbers(unsigned table_bits, const unsigned *rates, int count)
     return fit;
 }
 
+/* Buffers of the learned states of all profiles: a tuple of tuples of `arrays` each. Returns how many were taken up, which is
+ * profiles * arrays or less with an exception. */
+static int take_learned(PyObject *states, int profiles, int arrays, Py_buffer *buffers)
+{
+    int count = 0;
+    if (!PyTuple_Check(states) || PyTuple_Size(states) != profiles) {
+        PyErr_Format(PyExc_ValueError, "learned states: not a tuple of %d", profiles);
+        return 0;
+    }
+    for (int i = 0; i < profiles; i++) {
+        PyObject *state = PyTuple_GetItem(states, i);
+        if (!PyTuple_Check(state) || PyTuple_Size(state) != arrays) {
+            PyErr_Format(PyExc_ValueError, "a learned state: not a tuple of %d arrays", arrays);
+            return count;
+        }
+        for (int j = 0; j < arrays; j++, count++)
+            if (PyObject_GetBuffer(PyTuple_GetItem(state, j), &buffers[count], PyBUF_SIMPLE) < 0)
+                return count;
+    }
+    return count;
+}
+
 static PyObject *mixed_new(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    PyObject *capsule, *result = NULL;
+    enum { ARRAYS = 5, ALL = ARRAYS * LLMZ_MIXED_PROFILES };
+    PyObject *capsule, *states, *result = NULL;
     unsigned table_bits, r[3];
-    Py_buffer b[5];
-    if (!PyArg_ParseTuple(arguments, "OI(III)y*y*y*y*y*:mixed_new", &capsule, &table_bits, &r[0], &r[1], &r[2], &b[0], &b[1],
-                          &b[2], &b[3], &b[4]))
+    Py_buffer b[ALL];
+    if (!PyArg_ParseTuple(arguments, "OI(III)O:mixed_new", &capsule, &table_bits, &r[0], &r[1], &r[2], &states))
         return NULL;
     const llmz_vocabulary *v = llmz_vocabulary_in(capsule);
-    if (v && are_numbers(table_bits, r, 3) && mixed_learned_fits(b) && are_weights(&b[0], &b[1])) {
-        const llmz_mixed_learned learned = {b[0].buf, b[1].buf, b[2].buf, b[3].buf, b[4].buf};
-        const uint32_t rates[3] = {r[0], r[1], r[2]};
-        result = wrap_mixed(llmz_mixed_new(v, table_bits, &learned, rates), capsule);
+    if (!v)
+        return NULL;
+    const int count = take_learned(states, LLMZ_MIXED_PROFILES, ARRAYS, b);
+    bool fit = count == ALL && are_numbers(table_bits, r, 3);
+    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES];
+    for (unsigned i = 0; fit && i < LLMZ_MIXED_PROFILES; i++) {
+        const Py_buffer *own = b + i * ARRAYS;
+        fit = mixed_learned_fits(own, i) && are_weights(&own[0], &own[1]);
+        learned[i] = (llmz_mixed_learned){own[0].buf, own[1].buf, own[2].buf, own[3].buf, own[4].buf};
     }
-    release_all(b, 5);
+    if (fit) {
+        const uint32_t rates[3] = {r[0], r[1], r[2]};
+        result = wrap_mixed(llmz_mixed_new(v, table_bits, learned, rates), capsule);
+    }
+    release_all(b, count);
     return result;
 }
 
@@ -312,13 +352,14 @@ static PyObject *mixed_learned(PyObject *module, PyObject *arguments)
 {
     (void)module;
     PyObject *capsule, *result = NULL;
+    unsigned profile;
     Py_buffer b[5];
-    if (!PyArg_ParseTuple(arguments, "Ow*w*w*w*w*:mixed_learned", &capsule, &b[0], &b[1], &b[2], &b[3], &b[4]))
+    if (!PyArg_ParseTuple(arguments, "OIw*w*w*w*w*:mixed_learned", &capsule, &profile, &b[0], &b[1], &b[2], &b[3], &b[4]))
         return NULL;
     mixed *m = mixed_in(capsule);
-    if (m && mixed_learned_fits(b) && reserve(&m->block)) {
+    if (m && is_profile(profile, LLMZ_MIXED_PROFILES) && mixed_learned_fits(b, profile) && reserve(&m->block)) {
         llmz_mixed_learned learned = {b[0].buf, b[1].buf, b[2].buf, b[3].buf, b[4].buf};
-        llmz_mixed_copy_learned(m->models, &learned);
+        llmz_mixed_copy_learned(m->models, profile, &learned);
         m->block.busy = false;
         result = Py_NewRef(Py_None);
     }
@@ -505,28 +546,37 @@ static PyObject *wrap_context(llmz_context *models)
     return capsule;
 }
 
-static bool plain_learned_fits(const Py_buffer b[4])
+static bool plain_learned_fits(const Py_buffer b[4], unsigned profile)
 {
-    return has_bytes(&b[0], LLMZ_PLAIN_WEIGHTS * sizeof(int32_t), "weights") &&
-           has_bytes(&b[1], LLMZ_PLAIN_FINAL_WEIGHTS * sizeof(int32_t), "final weights") &&
-           has_bytes(&b[2], LLMZ_PLAIN_COUNTER_MAPS * sizeof(uint16_t), "counter maps") &&
-           has_bytes(&b[3], LLMZ_PLAIN_MATCH_MAPS * sizeof(uint16_t), "match map");
+    const llmz_profile_shape shape = llmz_plain_shapes[profile];
+    return has_bytes(&b[0], LLMZ_PLAIN_SETS * shape.inputs * sizeof(int32_t), "weights") &&
+           has_bytes(&b[1], 256 * LLMZ_PLAIN_MIXERS * sizeof(int32_t), "final weights") &&
+           has_bytes(&b[2], shape.contexts * (size_t)LLMZ_COUNTER_MAP * sizeof(uint16_t), "counter maps") &&
+           has_bytes(&b[3], shape.guesses * (size_t)LLMZ_MATCH_BUCKETS * 2 * sizeof(uint16_t), "match maps");
 }
 
 static PyObject *context_new(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    PyObject *result = NULL;
+    enum { ARRAYS = 4, ALL = ARRAYS * LLMZ_PLAIN_PROFILES };
+    PyObject *states, *result = NULL;
     unsigned table_bits, r[2];
-    Py_buffer b[4];
-    if (!PyArg_ParseTuple(arguments, "I(II)y*y*y*y*:context_new", &table_bits, &r[0], &r[1], &b[0], &b[1], &b[2], &b[3]))
+    Py_buffer b[ALL];
+    if (!PyArg_ParseTuple(arguments, "I(II)O:context_new", &table_bits, &r[0], &r[1], &states))
         return NULL;
-    if (are_numbers(table_bits, r, 2) && plain_learned_fits(b) && are_weights(&b[0], &b[1])) {
-        const llmz_plain_learned learned = {b[0].buf, b[1].buf, b[2].buf, b[3].buf};
-        const uint32_t rates[2] = {r[0], r[1]};
-        result = wrap_context(llmz_context_new(table_bits, &learned, rates));
+    const int count = take_learned(states, LLMZ_PLAIN_PROFILES, ARRAYS, b);
+    bool fit = count == ALL && are_numbers(table_bits, r, 2);
+    llmz_plain_learned learned[LLMZ_PLAIN_PROFILES];
+    for (unsigned i = 0; fit && i < LLMZ_PLAIN_PROFILES; i++) {
+        const Py_buffer *own = b + i * ARRAYS;
+        fit = plain_learned_fits(own, i) && are_weights(&own[0], &own[1]);
+        learned[i] = (llmz_plain_learned){own[0].buf, own[1].buf, own[2].buf, own[3].buf};
     }
-    release_all(b, 4);
+    if (fit) {
+        const uint32_t rates[2] = {r[0], r[1]};
+        result = wrap_context(llmz_context_new(table_bits, learned, rates));
+    }
+    release_all(b, count);
     return result;
 }
 
@@ -548,13 +598,14 @@ static PyObject *context_learned(PyObject *module, PyObject *arguments)
 {
     (void)module;
     PyObject *capsule, *result = NULL;
+    unsigned profile;
     Py_buffer b[4];
-    if (!PyArg_ParseTuple(arguments, "Ow*w*w*w*:context_learned", &capsule, &b[0], &b[1], &b[2], &b[3]))
+    if (!PyArg_ParseTuple(arguments, "OIw*w*w*w*:context_learned", &capsule, &profile, &b[0], &b[1], &b[2], &b[3]))
         return NULL;
     context *c = context_in(capsule);
-    if (c && plain_learned_fits(b) && reserve(&c->block)) {
+    if (c && is_profile(profile, LLMZ_PLAIN_PROFILES) && plain_learned_fits(b, profile) && reserve(&c->block)) {
         llmz_plain_learned learned = {b[0].buf, b[1].buf, b[2].buf, b[3].buf};
-        llmz_context_copy_learned(c->models, &learned);
+        llmz_context_copy_learned(c->models, profile, &learned);
         c->block.busy = false;
         result = Py_NewRef(Py_None);
     }
@@ -566,13 +617,14 @@ static PyObject *context_set_learned(PyObject *module, PyObject *arguments)
 {
     (void)module;
     PyObject *capsule, *result = NULL;
+    unsigned profile;
     Py_buffer b[4];
-    if (!PyArg_ParseTuple(arguments, "Oy*y*y*y*:context_set_learned", &capsule, &b[0], &b[1], &b[2], &b[3]))
+    if (!PyArg_ParseTuple(arguments, "OIy*y*y*y*:context_set_learned", &capsule, &profile, &b[0], &b[1], &b[2], &b[3]))
         return NULL;
     context *c = context_in(capsule);
-    if (c && plain_learned_fits(b) && are_weights(&b[0], &b[1]) && reserve(&c->block)) {
+    if (c && is_profile(profile, LLMZ_PLAIN_PROFILES) && plain_learned_fits(b, profile) && are_weights(&b[0], &b[1]) && reserve(&c->block)) {
         const llmz_plain_learned learned = {b[0].buf, b[1].buf, b[2].buf, b[3].buf};
-        llmz_context_set_learned(c->models, &learned);
+        llmz_context_set_learned(c->models, profile, &learned);
         c->block.busy = false;
         result = Py_NewRef(Py_None);
     }
@@ -692,6 +744,31 @@ static PyObject *squash_table(PyObject *module, PyObject *arguments)
     return result;
 }
 
+static PyObject *shapes_of(const llmz_profile_shape *shapes, int profiles)
+{
+    PyObject *result = PyTuple_New(profiles);
+    for (int i = 0; result && i < profiles; i++) {
+        PyObject *shape = Py_BuildValue("(III)", shapes[i].contexts, shapes[i].guesses, shapes[i].inputs);
+        if (!shape || PyTuple_SetItem(result, i, shape) < 0)
+            Py_CLEAR(result);
+    }
+    return result;
+}
+
+static PyObject *mixed_shapes(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return shapes_of(llmz_mixed_shapes, LLMZ_MIXED_PROFILES);
+}
+
+static PyObject *context_shapes(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return shapes_of(llmz_plain_shapes, LLMZ_PLAIN_PROFILES);
+}
+
 static PyObject *decision_kernel(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -716,10 +793,11 @@ static PyMethodDef functions[] = {
     {"tokenize", tokenize, METH_VARARGS, "tokenize(vocabulary, text, tokens int32 [len(text)]) -> number of tokens written"},
     {"join_tokens", join_tokens, METH_VARARGS, "join_tokens(vocabulary, tokens int32) -> bytes"},
     {"mixed_new", mixed_new, METH_VARARGS,
-     "mixed_new(vocabulary, table_bits, rates, weights, final_weights, counter_maps, match_maps, network_map) -> models"},
+     "mixed_new(vocabulary, table_bits, rates, states) -> models; states: by profile (weights, final_weights, counter_maps, "
+     "match_maps, network_map)"},
     {"mixed_copy", mixed_copy, METH_O, "mixed_copy(models) -> models"},
     {"mixed_learned", mixed_learned, METH_VARARGS,
-     "mixed_learned(models, weights, final_weights, counter_maps, match_maps, network_map): write them"},
+     "mixed_learned(models, profile, weights, final_weights, counter_maps, match_maps, network_map): write them"},
     {"mixed_begin_encoding", mixed_begin_encoding, METH_VARARGS,
      "mixed_begin_encoding(models, lane_bytes uint64, profile, capacity)"},
     {"mixed_begin_decoding", mixed_begin_decoding, METH_VARARGS,
@@ -730,12 +808,12 @@ static PyMethodDef functions[] = {
     {"mixed_lanes_left", mixed_lanes_left, METH_O, "mixed_lanes_left(models) -> lanes that are not done"},
     {"mixed_finish", mixed_finish, METH_O, "mixed_finish(models) -> coded or plain bytes; None where output or data do not fit"},
     {"context_new", context_new, METH_VARARGS,
-     "context_new(table_bits, rates, weights, final_weights, counter_maps, match_maps) -> models"},
+     "context_new(table_bits, rates, states) -> models; states: by profile (weights, final_weights, counter_maps, match_maps)"},
     {"context_copy", context_copy, METH_O, "context_copy(models) -> models"},
     {"context_learned", context_learned, METH_VARARGS,
-     "context_learned(models, weights, final_weights, counter_maps, match_maps): write them"},
+     "context_learned(models, profile, weights, final_weights, counter_maps, match_maps): write them"},
     {"context_set_learned", context_set_learned, METH_VARARGS,
-     "context_set_learned(models, weights, final_weights, counter_maps, match_maps)"},
+     "context_set_learned(models, profile, weights, final_weights, counter_maps, match_maps)"},
     {"context_begin_encoding", context_begin_encoding, METH_VARARGS,
      "context_begin_encoding(models, text, profile, capacity)"},
     {"context_begin_decoding", context_begin_decoding, METH_VARARGS,
@@ -745,6 +823,8 @@ static PyMethodDef functions[] = {
     {"context_finish", context_finish, METH_O,
      "context_finish(models) -> coded or plain bytes; None where output or data do not fit"},
     {"squash_table", squash_table, METH_VARARGS, "squash_table(uint16 [5633]): write probabilities of stretched values"},
+    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, guesses, inputs)"},
+    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, guesses, inputs)"},
     {"decision_kernel", decision_kernel, METH_NOARGS, "decision_kernel() -> name of the one that is used"},
     {"force_decision_kernel", force_decision_kernel, METH_VARARGS,
      "force_decision_kernel(name) -> whether it is here; new models use it"},

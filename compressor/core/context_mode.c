@@ -13,8 +13,6 @@ enum {
     MATCH_MINIMUM = 6,
     STAGE_ROWS = 65536,
 
-    MATCH_INPUT = 2 * LLMZ_PLAIN_CONTEXTS,
-    BIAS_INPUT = MATCH_INPUT + 3,
     BIAS = 256,
 
     /* The weights of each mixer are chosen by: length of the match and expected bit, last byte, partial byte. */
@@ -28,35 +26,67 @@ enum {
 };
 
 _Static_assert((int)ALL_SETS == (int)LLMZ_PLAIN_SETS, "core.h says how many there are");
-_Static_assert(LLMZ_PLAIN_WEIGHTS == LLMZ_PLAIN_SETS * LLMZ_PLAIN_INPUTS, "core.h says how many there are");
-_Static_assert(LLMZ_PLAIN_COUNTER_MAPS == LLMZ_PLAIN_CONTEXTS * LLMZ_COUNTER_MAP, "core.h says how many there are");
-
 static const uint32_t usual_rates[2] = {6, 2};
 
 /* Tables that a copy of the models copies whole. */
-enum { COUNTERS, MATCH_PLACES, STAGE_1, STAGE_2, MAPS, WEIGHTS, FOLLOWERS, TABLES };
+enum {
+    COUNTERS,
+    MATCH_PLACES,
+    STAGE_1,
+    STAGE_2,
+    FOLLOWERS,
+    MAPS,
+    WEIGHTS = MAPS + LLMZ_PLAIN_PROFILES,
+    TABLES = WEIGHTS + LLMZ_PLAIN_PROFILES
+};
+
+enum { PROSE, RECORDS, BINARY, SEQUENCES };
 
 typedef struct table {
     void *data, *allocation;
     size_t bytes;
 } table;
 
+/* What a profile has learned beside its weights and counter maps. */
+typedef struct learned {
+    int32_t final_weights[256][LLMZ_PLAIN_MIXERS];
+    uint16_t match_maps[LLMZ_GUESSES_MAX][LLMZ_MATCH_BUCKETS][2];
+} learned;
+
 struct llmz_context {
     table tables[TABLES];
     uint32_t bucket_mask;
-    int32_t final_weights[256][LLMZ_PLAIN_MIXERS];
-    uint16_t match_map[LLMZ_MATCH_BUCKETS][2];
+    learned learned[LLMZ_PLAIN_PROFILES];
 
     llmz_history history;
     llmz_text text;
     llmz_match match;
+    llmz_special *special; /* NULL in profiles that remember nothing of their own */
     uint32_t block_start, position;
-    llmz_plain_contexts *set_contexts;
+    unsigned profile;
     llmz_coder coder;
 
     const llmz_decision_kernel *kernel;
+    const llmz_decision_steps *steps; /* the profile's, as the next two */
+    llmz_profile_shape shape;
+    learned *own;
     llmz_decision decision;
 };
+
+static size_t map_cells(unsigned profile)
+{
+    return (size_t)llmz_plain_shapes[profile].contexts * LLMZ_COUNTER_MAP;
+}
+
+static size_t weight_count(unsigned profile)
+{
+    return (size_t)LLMZ_PLAIN_SETS * llmz_plain_shapes[profile].inputs;
+}
+
+static size_t match_cells(unsigned profile)
+{
+    return (size_t)llmz_plain_shapes[profile].guesses * LLMZ_MATCH_BUCKETS * 2;
+}
 
 static bool new_tables(llmz_context *c, unsigned table_bits)
 {
@@ -64,13 +94,13 @@ static bool new_tables(llmz_context *c, unsigned table_bits)
     const size_t sizes[TABLES] = {
         [COUNTERS] = ((size_t)LLMZ_SLOT << table_bits) * sizeof(uint16_t),
         [MATCH_PLACES] = ((size_t)1 << MATCH_TABLE_BITS) * sizeof(uint32_t),
-        [MAPS] = LLMZ_PLAIN_COUNTER_MAPS * sizeof(uint32_t),
-        [WEIGHTS] = LLMZ_PLAIN_WEIGHTS * sizeof(int32_t),
         [FOLLOWERS] = sizeof(llmz_followers),
     };
     for (int i = 0; i < TABLES; i++) {
         table *t = &c->tables[i];
-        t->bytes = sizes[i];
+        t->bytes = i < MAPS      ? sizes[i]
+                   : i < WEIGHTS ? map_cells(i - MAPS) * sizeof(uint32_t)
+                                 : weight_count(i - WEIGHTS) * sizeof(int32_t);
         if (i == STAGE_1 || i == STAGE_2) {
             t->bytes = (size_t)STAGE_ROWS * LLMZ_STAGE_ROW * sizeof(uint16_t);
             t->data = llmz_new_stage(STAGE_ROWS, &t->allocation);
@@ -83,27 +113,29 @@ static bool new_tables(llmz_context *c, unsigned table_bits)
     return true;
 }
 
-bool llmz_context_set_learned(llmz_context *c, const llmz_plain_learned *learned)
+bool llmz_context_set_learned(llmz_context *c, unsigned profile, const llmz_plain_learned *from)
 {
-    if (!llmz_weights_in_range(learned->weights, LLMZ_PLAIN_WEIGHTS) ||
-        !llmz_weights_in_range(learned->final_weights, LLMZ_PLAIN_FINAL_WEIGHTS))
+    if (profile >= LLMZ_PLAIN_PROFILES || !llmz_weights_in_range(from->weights, weight_count(profile)) ||
+        !llmz_weights_in_range(from->final_weights, (size_t)256 * LLMZ_PLAIN_MIXERS))
         return false;
-    memcpy(c->tables[WEIGHTS].data, learned->weights, c->tables[WEIGHTS].bytes);
-    memcpy(c->final_weights, learned->final_weights, sizeof c->final_weights);
-    memcpy(c->match_map, learned->match_maps, sizeof c->match_map);
-    uint32_t *maps = c->tables[MAPS].data;
-    for (size_t i = 0; i < LLMZ_PLAIN_COUNTER_MAPS; i++)
-        maps[i] = llmz_packed_cell(learned->counter_maps[i]);
+    learned *own = &c->learned[profile];
+    memcpy(c->tables[WEIGHTS + profile].data, from->weights, c->tables[WEIGHTS + profile].bytes);
+    memcpy(own->final_weights, from->final_weights, sizeof own->final_weights);
+    memcpy(own->match_maps, from->match_maps, match_cells(profile) * sizeof(uint16_t));
+    uint32_t *maps = c->tables[MAPS + profile].data;
+    for (size_t i = 0; i < map_cells(profile); i++)
+        maps[i] = llmz_packed_cell(from->counter_maps[i]);
     return true;
 }
 
-void llmz_context_copy_learned(const llmz_context *c, llmz_plain_learned *out)
+void llmz_context_copy_learned(const llmz_context *c, unsigned profile, llmz_plain_learned *out)
 {
-    memcpy(out->weights, c->tables[WEIGHTS].data, c->tables[WEIGHTS].bytes);
-    memcpy(out->final_weights, c->final_weights, sizeof c->final_weights);
-    memcpy(out->match_maps, c->match_map, sizeof c->match_map);
-    const uint32_t *maps = c->tables[MAPS].data;
-    for (size_t i = 0; i < LLMZ_PLAIN_COUNTER_MAPS; i++)
+    const learned *own = &c->learned[profile];
+    memcpy(out->weights, c->tables[WEIGHTS + profile].data, c->tables[WEIGHTS + profile].bytes);
+    memcpy(out->final_weights, own->final_weights, sizeof own->final_weights);
+    memcpy(out->match_maps, own->match_maps, match_cells(profile) * sizeof(uint16_t));
+    const uint32_t *maps = c->tables[MAPS + profile].data;
+    for (size_t i = 0; i < map_cells(profile); i++)
         out->counter_maps[i] = (uint16_t)maps[i];
 }
 
@@ -113,11 +145,10 @@ static void connect(llmz_context *c)
     c->history.places = c->tables[MATCH_PLACES].data;
     c->history.place_count = (size_t)1 << MATCH_TABLE_BITS;
     c->decision.counters = c->tables[COUNTERS].data;
-    c->decision.weights = c->tables[WEIGHTS].data;
-    c->decision.maps = c->tables[MAPS].data;
 }
 
-llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned *learned, const uint32_t rates[2])
+llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned learned[LLMZ_PLAIN_PROFILES],
+                               const uint32_t rates[2])
 {
     if (!rates)
         rates = usual_rates;
@@ -125,14 +156,16 @@ llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned *le
         rates[1] > LLMZ_RATE_MAX)
         return NULL;
     llmz_context *c = calloc(1, sizeof *c);
-    if (!c || !new_tables(c, table_bits) || !llmz_context_set_learned(c, learned)) {
+    bool complete = c && new_tables(c, table_bits);
+    for (unsigned profile = 0; complete && profile < LLMZ_PLAIN_PROFILES; profile++)
+        complete = llmz_context_set_learned(c, profile, &learned[profile]);
+    if (!complete) {
         llmz_context_free(c);
         return NULL;
     }
     connect(c);
     c->kernel = llmz_decision_chosen;
     c->decision.rates = (llmz_rates){rates[0], rates[1], 0};
-    c->decision.inputs[BIAS_INPUT] = BIAS;
     return c;
 }
 
@@ -142,6 +175,7 @@ llmz_context *llmz_context_copy(const llmz_context *c)
     if (!copy)
         return NULL;
     *copy = *c;
+    copy->special = NULL;
     copy->history.capacity = c->history.size;
     copy->history.bytes = malloc((size_t)c->history.size + 1);
     bool complete = copy->history.bytes != NULL;
@@ -169,17 +203,35 @@ void llmz_context_free(llmz_context *c)
     for (int i = 0; i < TABLES; i++)
         free(c->tables[i].allocation);
     free(c->history.bytes);
+    free(c->special);
     free(c);
 }
 
 /* ---- Blocks ---- */
 
+static void choose_profile(llmz_context *c, unsigned profile)
+{
+    llmz_decision *d = &c->decision;
+    c->profile = profile;
+    c->shape = llmz_plain_shapes[profile];
+    c->steps = &c->kernel->plain[profile];
+    c->own = &c->learned[profile];
+    d->weights = c->tables[WEIGHTS + profile].data;
+    d->maps = c->tables[MAPS + profile].data;
+    memset(d->inputs, 0, sizeof d->inputs);
+    d->inputs[2 * (c->shape.contexts + c->shape.guesses) + 1] = BIAS;
+}
+
 static bool begin_block(llmz_context *c, size_t text_size, unsigned profile)
 {
     uint32_t moved;
-    c->set_contexts = llmz_plain_profile(profile);
-    if (!c->set_contexts || text_size > LLMZ_BLOCK_BYTES_MAX || !llmz_extend_history(&c->history, (uint32_t)text_size, &moved))
+    if (profile >= LLMZ_PLAIN_PROFILES || text_size > LLMZ_BLOCK_BYTES_MAX)
         return false;
+    if (profile != PROSE && !c->special && !(c->special = malloc(sizeof *c->special)))
+        return false;
+    if (!llmz_extend_history(&c->history, (uint32_t)text_size, &moved))
+        return false;
+    choose_profile(c, profile);
     c->text.line_start -= moved;
     c->text.previous_line -= moved;
     if (c->match.pointer < moved)
@@ -187,6 +239,8 @@ static bool begin_block(llmz_context *c, size_t text_size, unsigned profile)
     else
         c->match.pointer -= moved;
     c->block_start = c->position = c->history.size - (uint32_t)text_size;
+    if (profile != PROSE)
+        llmz_special_begin(c->special, c->position);
     return true;
 }
 
@@ -246,62 +300,102 @@ static void ask_for_rows(const llmz_context *c, uint64_t hash_of_pair, uint32_t 
     LLMZ_PREFETCH(row.by_2);
 }
 
-static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t bucket, int guess, rows row)
+/* What models that expect a byte say of the next one: what they expect, with 256 added, or 0; the row of their maps; and their
+ * bit of the decision at hand, -1 for none. */
+typedef struct guess {
+    uint32_t byte, bucket;
+    int bit;
+} guess;
+
+static guess other_guess(const llmz_context *c, uint32_t number)
+{
+    const llmz_special *special = c->special;
+    if (c->profile == SEQUENCES)
+        return (guess){llmz_sequence_expects(&special->sequence, number, c->history.bytes, c->position),
+                       llmz_sequence_bucket(&special->sequence, number), -1};
+    const llmz_prediction *p = &special->records.predictions[number];
+    return (guess){llmz_predicted_byte(p), llmz_prediction_bucket(&special->records, p), -1};
+}
+
+static void set_guesses(const llmz_context *c, guess *guesses)
+{
+    guesses[0].byte = llmz_expected_byte(&c->match, &c->history);
+    guesses[0].bucket = llmz_match_bucket(c->match.length, c->match.missed);
+    for (uint32_t i = 1; i < c->shape.guesses; i++)
+        guesses[i] = other_guess(c, i - 1);
+    for (uint32_t i = 0; i < c->shape.guesses; i++)
+        guesses[i].byte = guesses[i].byte == LLMZ_NO_BYTE ? 0 : guesses[i].byte | 256;
+}
+
+static uint32_t course_set(const llmz_context *c)
+{
+    const llmz_records *r = &c->special->records;
+    return (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + (r->offset < 7 ? r->offset : 7);
+}
+
+static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t index, const guess *guesses, rows row)
 {
     llmz_decision *d = &c->decision;
-    const uint32_t c1 = c->text.last_bytes & 0xFF;
-    uint16_t *match_cell = NULL;
-    int32_t *inputs = d->inputs + MATCH_INPUT;
-    inputs[0] = inputs[1] = 0;
+    const uint32_t c1 = c->text.last_bytes & 0xFF, count = c->shape.guesses;
+    uint16_t *cells[LLMZ_GUESSES_MAX];
     d->sets[0] = MATCH_SETS;
-    if (guess >= 0) {
-        match_cell = &c->match_map[bucket][guess];
-        inputs[0] = llmz_stretch(*match_cell);
-        inputs[1] = llmz_shift_right_32(*match_cell - LLMZ_ONE / 2, 5);
-        d->sets[0] = MATCH_SETS + (1 + bucket % 32 / 2) * 2 + (uint32_t)guess;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t *inputs = d->inputs + 2 * (c->shape.contexts + i);
+        const guess *g = &guesses[i];
+        cells[i] = NULL;
+        inputs[0] = inputs[1] = 0;
+        if (g->bit >= 0) {
+            cells[i] = &c->own->match_maps[i][g->bucket][g->bit];
+            inputs[0] = llmz_stretch(*cells[i]);
+            inputs[1] = llmz_shift_right_32(*cells[i] - LLMZ_ONE / 2, 5);
+            if (c->profile == SEQUENCES && i == 1)
+                d->sets[0] = MATCH_SETS + (1 + g->bucket / 4) * 2 + (uint32_t)g->bit;
+            else if (i == 0)
+                d->sets[0] = MATCH_SETS + (1 + g->bucket % 32 / 2) * 2 + (uint32_t)g->bit;
+        }
     }
-    d->sets[1] = BYTE_SETS + c1;
+    d->sets[1] = BYTE_SETS + (c->profile == RECORDS ? course_set(c) : c->profile == SEQUENCES ? index : c1);
     d->sets[2] = PARTIAL_SETS + partial;
-    d->final_weights = c->final_weights[partial];
+    d->final_weights = c->own->final_weights[partial];
 
-    c->kernel->predict_plain(d);
+    c->steps->predict(d);
     llmz_stage_reading by_1 = llmz_read_stage(row.by_1, d->stretched), by_2 = llmz_read_stage(row.by_2, d->stretched);
     uint32_t probability = (2 * (uint32_t)llmz_squash(d->stretched) + by_1.probability + by_2.probability + 2) >> 2;
     probability = probability < 1 ? 1 : probability < LLMZ_ONE ? probability : LLMZ_ONE - 1;
     bit = llmz_code_bit(&c->coder, bit, probability);
-    c->kernel->learn_plain(d, bit);
+    c->steps->learn(d, bit);
     llmz_adapt(by_1, bit, STAGE_RATE);
     llmz_adapt(by_2, bit, STAGE_RATE);
-    if (match_cell)
-        *match_cell = llmz_adapted(*match_cell, bit, MATCH_RATE);
+    for (uint32_t i = 0; i < count; i++)
+        if (cells[i])
+            *cells[i] = llmz_adapted(*cells[i], bit, MATCH_RATE);
     return bit;
 }
 
 static void ask_for_slots(const llmz_context *c, const uint64_t *contexts, uint32_t partial, uint64_t *hashes)
 {
-    for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++) {
-        hashes[i] = llmz_hash(contexts[i] + i, partial);
+    c->steps->hash(contexts, partial, hashes);
+    for (uint32_t i = 0; i < c->shape.contexts; i++)
         LLMZ_PREFETCH(c->decision.counters + llmz_first_slot(c->bucket_mask, hashes[i]));
-    }
 }
 
 static unsigned code_byte(llmz_context *c, unsigned byte)
 {
-    uint64_t contexts[LLMZ_PLAIN_CONTEXTS];
-    uint64_t hashes[2][LLMZ_PLAIN_CONTEXTS]; /* of the next half of the byte, by the bit before it */
-    uint32_t slots[LLMZ_PLAIN_CONTEXTS];
-    c->set_contexts(&c->text, c->position, &c->history, c->tables[FOLLOWERS].data, contexts);
+    uint64_t contexts[LLMZ_PLAIN_CONTEXTS_MAX];
+    uint64_t hashes[2][LLMZ_PLAIN_CONTEXTS_MAX]; /* of the next half of the byte, by the bit before it */
+    uint32_t slots[LLMZ_PLAIN_CONTEXTS_MAX];
+    llmz_plain_profiles[c->profile](&c->text, c->position, &c->history, c->tables[FOLLOWERS].data, c->special, contexts);
     ask_for_slots(c, contexts, 1, hashes[0]);
     const uint64_t pair = llmz_hash(77, c->text.last_bytes & 0xFFFF);
     ask_for_rows(c, pair, 1);
-    const uint32_t expected = c->match.length > 0 ? llmz_expected_byte(&c->match, &c->history) | 256 : 0;
-    const uint32_t bucket = llmz_match_bucket(c->match.length, c->match.missed);
+    guess guesses[LLMZ_GUESSES_MAX];
+    set_guesses(c, guesses);
     uint32_t partial = 1, within = 1;
     for (uint32_t index = 0; index < 8; index++) {
         const uint32_t shift = 7 - index;
         if (index == 0 || index == 4) {
             const uint64_t *own = hashes[index == 4 ? partial & 1 : 0];
-            for (uint32_t i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
+            for (uint32_t i = 0; i < c->shape.contexts; i++)
                 slots[i] = llmz_find_slot(c->decision.counters, c->bucket_mask, own[i]);
             within = 1;
         } else if (index == 3) {
@@ -312,14 +406,26 @@ static unsigned code_byte(llmz_context *c, unsigned byte)
             ask_for_rows(c, pair, partial << 1);
             ask_for_rows(c, pair, partial << 1 | 1);
         }
-        for (int i = 0; i < LLMZ_PLAIN_CONTEXTS; i++)
+        for (uint32_t i = 0; i < c->shape.contexts; i++)
             c->decision.places[i] = slots[i] + within;
-        int guess = expected >> (shift + 1) == partial ? (int)(expected >> shift & 1) : -1;
-        unsigned bit = decide(c, byte >> shift & 1, partial, bucket, guess, rows_for(c, pair, partial));
+        for (uint32_t i = 0; i < c->shape.guesses; i++)
+            guesses[i].bit = guesses[i].byte >> (shift + 1) == partial ? (int)(guesses[i].byte >> shift & 1) : -1;
+        unsigned bit = decide(c, byte >> shift & 1, partial, index, guesses, rows_for(c, pair, partial));
         partial = partial << 1 | bit;
         within = within << 1 | bit;
     }
     return partial & 0xFF;
+}
+
+static void append(llmz_context *c, unsigned byte)
+{
+    uint8_t *bytes = c->history.bytes;
+    bytes[c->position++] = (uint8_t)byte;
+    llmz_text_append(&c->text, c->tables[FOLLOWERS].data, byte, c->position);
+    llmz_follow_match(&c->match, &c->history, c->history.places, MATCH_TABLE_BITS,
+                      llmz_hash(1, c->text.last_bytes & 0xFFFFFFFFFFFF), MATCH_MINIMUM, 0, c->position);
+    if (c->profile != PROSE)
+        llmz_special_append(c->special, c->profile, bytes, c->position);
 }
 
 size_t llmz_context_code(llmz_context *c, size_t most)
@@ -329,10 +435,7 @@ size_t llmz_context_code(llmz_context *c, size_t most)
         unsigned byte = code_byte(c, c->history.bytes[c->position]);
         if (c->coder.failed)
             return SIZE_MAX;
-        c->history.bytes[c->position++] = (uint8_t)byte;
-        llmz_text_append(&c->text, c->tables[FOLLOWERS].data, byte, c->position);
-        llmz_follow_match(&c->match, &c->history, c->history.places, MATCH_TABLE_BITS,
-                          llmz_hash(1, c->text.last_bytes & 0xFFFFFFFFFFFF), MATCH_MINIMUM, 0, c->position);
+        append(c, byte);
     }
     return c->history.size - c->position;
 }

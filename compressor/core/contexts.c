@@ -110,6 +110,15 @@ typedef struct view {
     const llmz_text *text;
     uint64_t c8, c1, c2, boundary, column, above, above_next, follow_1, follow_2;
     uint64_t expected, match_length, node, token_1, token_2, token_3;
+
+    const llmz_records *records;
+    uint64_t above_1, above_1_next, above_2; /* bytes at the references of records */
+    uint64_t kin_1, kin_1_next, kin_2;
+    uint64_t column_above_2, line_length;
+
+    const llmz_special *special;
+    uint64_t letter_1, letter_2; /* what matches of sequences expect */
+    uint64_t row, row_2, corner, cell; /* binary data: bytes a period, two, and one and a byte before; place in the period */
 } view;
 
 static view look(const llmz_text *text, uint32_t position, const llmz_history *history, const llmz_followers *followers)
@@ -127,6 +136,41 @@ static view look(const llmz_text *text, uint32_t position, const llmz_history *h
     v.follow_1 = followers->of_one[v.c1];
     v.follow_2 = followers->of_two[v.c8 & 0xFFFF];
     return v;
+}
+
+static void look_at_records(view *v, const llmz_records *r, uint32_t position, const uint8_t *bytes)
+{
+    v->records = r;
+    v->above_1 = llmz_byte_at(r->above[0], position, bytes);
+    v->above_1_next = r->above[0] < position ? llmz_byte_at(r->above[0] + 1, position, bytes) : 0;
+    v->above_2 = llmz_byte_at(r->above[1], position, bytes);
+    v->kin_1 = llmz_byte_at(r->kin[0], position, bytes);
+    v->kin_1_next = r->kin[0] < position ? llmz_byte_at(r->kin[0] + 1, position, bytes) : 0;
+    v->kin_2 = llmz_byte_at(r->kin[1], position, bytes);
+    if (r->line[1] != LLMZ_NOWHERE)
+        v->line_length = r->line[0] - r->line[1] < 255 ? r->line[0] - r->line[1] : 255;
+    if (r->line_2 != LLMZ_NOWHERE) {
+        uint64_t place = (uint64_t)r->line_2 + (position - r->line[0]);
+        v->column_above_2 = place < r->line[1] ? bytes[place] : 0;
+    }
+}
+
+static void look_at_period(view *v, const llmz_special *special, uint32_t position, uint32_t start, const uint8_t *bytes)
+{
+    const uint32_t done = position - start, period = special->period;
+    v->special = special;
+    v->row = done >= period ? bytes[position - period] : 0;
+    v->row_2 = done >= 2 * period ? bytes[position - 2 * period] : 0;
+    v->corner = done > period ? bytes[position - period - 1] : 0;
+    v->cell = done % period;
+}
+
+/* Digits of a prediction: what it expects, how the number compares with it so far, how much is to come. */
+static uint64_t of_prediction(const llmz_prediction *p)
+{
+    uint64_t next = p->at < p->length ? p->text[p->at] : 0, after = p->at + 1 < p->length ? p->text[p->at + 1] : 0;
+    uint64_t left = p->length > p->at ? p->length - p->at : 0;
+    return p->course == LLMZ_UNKNOWN ? 0 : next << 24 | after << 16 | left << 8 | (uint64_t)p->course << 4 | 1;
 }
 
 #define BYTES(n) (v->c8 & (~(uint64_t)0 >> (64 - 8 * (n))))
@@ -180,26 +224,126 @@ CONTEXT(plain_tag, 10, llmz_hash(v->text->tag, v->text->in_tag * 256 + v->c1) + 
 CONTEXT(plain_followers, 11, v->follow_2 << 8 | v->c1)
 CONTEXT(plain_format, 12, v->text->format & 0xFFFFFFFFFF)
 
-/* The profiles: which contexts each uses, in the order of the learned state's counter maps. The first LLMZ_KNOWN_ORDERS of
- * mixed mode are orders from low to high: how many of them know the text selects weights. */
-#define MIXED_PROSE(USE)                                                                                                       \
+/* Numbers and records, in both modes. */
+#define R v->records
+CONTEXT(token_and_byte, 40, llmz_hash(R->token, v->c1))
+CONTEXT(two_texts, 41, llmz_hash(R->token, R->tokens[0]) + v->c1)
+CONTEXT(texts_apart, 42, llmz_hash(R->token, R->tokens[1]) + v->c1)
+CONTEXT(three_texts, 43, llmz_hash(llmz_hash(R->token, R->tokens[0]), R->tokens[1]) + v->c1)
+CONTEXT(field_above, 44, v->above_1 << 24 | v->above_1_next << 16 | v->c1 << 8 | R->equal_above)
+CONTEXT(fields_above, 45, v->above_1 << 24 | v->above_2 << 16 | v->c1 << 8 | R->equal_above)
+CONTEXT(value_above, 46, llmz_hash(R->whole_above, R->field_text) + v->c1)
+CONTEXT(field_of_kin, 47, v->kin_1 << 24 | v->kin_1_next << 16 | v->c1 << 8 | R->equal_kin)
+CONTEXT(fields_of_kin, 48, llmz_hash(v->kin_1 << 16 | v->kin_2 << 8 | v->c1, R->token))
+CONTEXT(value_of_kin, 49, llmz_hash(R->whole_kin, R->field_text) + v->c1)
+CONTEXT(number_above, 50, of_prediction(&R->predictions[0]))
+CONTEXT(number_of_kin, 51, llmz_hash(of_prediction(&R->predictions[1]), v->above_1))
+CONTEXT(number_in_series, 52, of_prediction(&R->predictions[2]))
+CONTEXT(field_and_text, 53, llmz_hash(R->field, R->field_text) + v->c1)
+CONTEXT(field_and_place, 54, (uint64_t)R->field << 24 | (uint64_t)(R->offset < 255 ? R->offset : 255) << 16 | v->above_1)
+CONTEXT(value_and_text_before, 55, llmz_hash(llmz_hash(R->whole_above, R->tokens[0]), R->field_text) + v->c1)
+CONTEXT(two_rows_above, 56, llmz_hash(v->above << 24 | v->column_above_2 << 16 | v->c1 << 8 | v->c2, v->above_next))
+CONTEXT(number_shape, 57, (uint64_t)R->digits << 24 | v->line_length << 16 | v->column << 8 | v->above_1)
+
+CONTEXT(cell_before_and_text, 58, llmz_hash(R->cell_before, R->cell_text))
+CONTEXT(key_and_text, 59, llmz_hash(llmz_hash(R->cell_key, R->cell_before * (R->cell_key == 0)), R->cell_text) + R->cell)
+
+/* Binary data. */
+#define S v->special
+CONTEXT(phase_and_byte, 60, (v->cell & 3) << 8 | v->c1)
+CONTEXT(byte_2, 61, v->c8 & 0xFF00)
+CONTEXT(byte_3, 62, v->c8 & 0xFF0000)
+CONTEXT(byte_4, 63, v->c8 & 0xFF000000)
+CONTEXT(bytes_4_8, 64, v->c8 & 0xFF000000FF000000)
+CONTEXT(bytes_1_4, 65, v->c8 & 0xFF0000FF)
+CONTEXT(bytes_2_4, 66, v->c8 & 0xFF00FF00)
+CONTEXT(row_above, 67, v->row << 16 | S->period)
+CONTEXT(row_and_byte, 68, v->row << 8 | v->c1)
+CONTEXT(row_and_two, 69, v->row << 16 | v->c1 << 8 | v->c2)
+CONTEXT(two_rows, 70, v->row << 8 | v->row_2)
+CONTEXT(cell, 71, v->cell << 16 | S->period)
+CONTEXT(cell_and_byte, 72, v->cell << 16 | v->c1 << 8)
+CONTEXT(cell_and_row, 73, v->cell << 16 | v->row << 8)
+CONTEXT(gradient, 74, (v->row + v->c1 - v->corner) & 0xFF)
+CONTEXT(cell_row_and_byte, 75, v->cell << 24 | v->row << 8 | v->c1 << 16)
+
+/* Genomes and proteins. */
+#define ACIDS(n) (S->sequence.acids & (((uint64_t)1 << 5 * (n)) - 1))
+#define BASES(n) (S->sequence.bases & (~(uint64_t)0 >> (64 - 2 * (n))))
+/* What may stand at a place: letters, a line end, a header. */
+#define PLACE ((uint64_t)(v->c1 == '\n') << 1 | S->sequence.in_header)
+CONTEXT(acids_1, 80, ACIDS(1) << 2 | PLACE)
+CONTEXT(acids_2, 81, ACIDS(2) << 2 | PLACE)
+CONTEXT(acids_3, 82, ACIDS(3) << 2 | PLACE)
+CONTEXT(acids_4, 83, ACIDS(4) << 2 | PLACE)
+CONTEXT(acids_6, 84, ACIDS(6) << 2 | PLACE)
+CONTEXT(acids_8, 85, ACIDS(8) << 2 | PLACE)
+CONTEXT(acids_11, 87, ACIDS(11) << 2 | PLACE)
+CONTEXT(acids_12, 88, ACIDS(12) << 2 | PLACE)
+CONTEXT(bases_14, 89, BASES(14) << 2 | PLACE)
+CONTEXT(bases_16, 90, BASES(16) << 2 | PLACE)
+CONTEXT(bases_18, 91, BASES(18) << 2 | PLACE)
+CONTEXT(bases_20, 92, BASES(20) << 2 | PLACE)
+CONTEXT(bases_24, 94, BASES(24) << 2 | PLACE)
+CONTEXT(acids_5, 97, ACIDS(5) << 2 | PLACE)
+CONTEXT(acids_2_3, 98, (ACIDS(3) >> 5) << 2 | PLACE)
+CONTEXT(acids_2_4, 99, (ACIDS(4) >> 5) << 2 | PLACE)
+CONTEXT(acids_1_3, 100, (S->sequence.acids & 0x7C1F) << 2 | PLACE)
+CONTEXT(expected_letter, 101, v->letter_1 << 32 | v->letter_2 << 16 | llmz_sequence_bucket(&S->sequence, 1) << 8 | v->c1)
+CONTEXT(expected_and_acids, 102, llmz_hash(v->letter_2 << 16 | v->letter_1, ACIDS(2)))
+CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 8 | PLACE)
+
+/* The profiles: which contexts each uses, in the order of the learned state's counter maps. */
+#define MIXED_0(USE)                                                                                                           \
     USE(order_1) USE(order_2) USE(order_3) USE(order_4) USE(order_5) USE(order_6) USE(order_8)                                 \
     USE(word_and_byte) USE(two_words) USE(words_apart) USE(three_words) USE(bytes_2_3) USE(bytes_1_3) USE(bytes_2_3_4)         \
     USE(followers_of_one) USE(followers_of_two) USE(column_and_above) USE(above_and_next) USE(head_of_line) USE(tag)           \
     USE(format) USE(format_and_field) USE(one_token) USE(two_tokens) USE(three_tokens) USE(expected) USE(folded_5) USE(indent)
 
-#define PLAIN_PROSE(USE)                                                                                                       \
+#define MIXED_1(USE)                                                                                                           \
+    USE(order_1) USE(order_2) USE(order_3) USE(order_4) USE(order_5) USE(order_6) USE(order_8)                                 \
+    USE(word_and_byte) USE(two_words) USE(words_apart) USE(cell_before_and_text) USE(bytes_2_3) USE(bytes_1_3)                 \
+    USE(key_and_text)                                                                                                          \
+    USE(followers_of_one) USE(followers_of_two) USE(column_and_above) USE(above_and_next) USE(head_of_line) USE(tag)           \
+    USE(format) USE(format_and_field) USE(one_token) USE(two_tokens) USE(three_tokens) USE(expected) USE(folded_5)             \
+    USE(indent) USE(token_and_byte) USE(two_texts) USE(texts_apart) USE(three_texts) USE(field_above) USE(fields_above)        \
+    USE(value_above) USE(field_of_kin) USE(fields_of_kin) USE(value_of_kin) USE(number_above) USE(number_of_kin)               \
+    USE(number_in_series) USE(field_and_text) USE(field_and_place) USE(value_and_text_before) USE(two_rows_above)              \
+    USE(number_shape)
+
+#define PLAIN_0(USE)                                                                                                           \
     USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_5) USE(plain_order_6)          \
     USE(plain_word_and_byte) USE(plain_two_words) USE(plain_column_and_above) USE(plain_tag) USE(plain_followers)              \
     USE(plain_format)
 
+#define PLAIN_1(USE)                                                                                                           \
+    USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_6) USE(plain_word_and_byte)    \
+    USE(plain_two_words) USE(plain_column_and_above) USE(plain_followers) USE(plain_format) USE(token_and_byte)                \
+    USE(two_texts) USE(texts_apart) USE(field_above) USE(fields_above) USE(value_above) USE(field_of_kin) USE(fields_of_kin)   \
+    USE(value_of_kin) USE(number_above) USE(number_of_kin) USE(number_in_series) USE(field_and_text) USE(two_rows_above)
+
+#define PLAIN_2(USE)                                                                                                           \
+    USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_6) USE(plain_followers)        \
+    USE(phase_and_byte) USE(byte_2) USE(byte_3) USE(byte_4) USE(bytes_4_8) USE(bytes_1_4) USE(bytes_2_4) USE(row_above)        \
+    USE(row_and_byte) USE(row_and_two) USE(two_rows) USE(cell) USE(cell_and_byte) USE(cell_and_row) USE(gradient)              \
+    USE(cell_row_and_byte)
+
+/* Those that are counted come first. */
+#define PLAIN_3(USE)                                                                                                           \
+    USE(acids_1) USE(acids_2) USE(acids_3) USE(acids_4) USE(acids_5) USE(acids_6) USE(acids_8) USE(acids_11) USE(acids_12)     \
+    USE(bases_14) USE(bases_16) USE(bases_18) USE(bases_20) USE(bases_24) USE(acids_2_3) USE(acids_2_4) USE(acids_1_3)         \
+    USE(expected_letter) USE(expected_and_acids) USE(column_and_place) USE(plain_order_2) USE(plain_order_3)                   \
+    USE(plain_order_4) USE(plain_order_6) USE(plain_word_and_byte) USE(plain_two_words) USE(plain_column_and_above)
+
 #define SET(name) *contexts++ = name(&v);
 #define COUNT(name) +1
 
-#define MIXED_PROFILE(function, LIST)                                                                                          \
-    _Static_assert(LIST(COUNT) == LLMZ_MIXED_CONTEXTS, "every profile has as many contexts");                                  \
-    static void function(const llmz_lane *lane, uint32_t node, const llmz_history *history, const llmz_followers *followers,   \
-                         uint64_t *contexts)                                                                                   \
+#define MIXED_PROFILE(profile, count, guesses, inputs, known)                                                                  \
+    _Static_assert(MIXED_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
+    _Static_assert((count) <= LLMZ_MIXED_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
+    _Static_assert((count) + 2 * (guesses) + 7 <= (inputs) && (inputs) <= 64, "all inputs have a place");                      \
+    static void mixed_##profile(const llmz_lane *lane, uint32_t node, const llmz_history *history,                             \
+                                const llmz_followers *followers, uint64_t *contexts)                                           \
     {                                                                                                                          \
         view v = look(&lane->text, lane->position, history, followers);                                                        \
         const llmz_match *match = &lane->matches[0];                                                                           \
@@ -210,30 +354,76 @@ CONTEXT(plain_format, 12, v->text->format & 0xFFFFFFFFFF)
         v.token_1 = lane->tokens[0];                                                                                           \
         v.token_2 = lane->tokens[1];                                                                                           \
         v.token_3 = lane->tokens[2];                                                                                           \
-        LIST(SET)                                                                                                              \
+        if (profile == 1)                                                                                                      \
+            look_at_records(&v, lane->records, lane->position, history->bytes);                                                \
+        MIXED_##profile(SET)                                                                                                   \
     }
 
-#define PLAIN_PROFILE(function, LIST)                                                                                          \
-    _Static_assert(LIST(COUNT) == LLMZ_PLAIN_CONTEXTS, "every profile has as many contexts");                                  \
-    static void function(const llmz_text *text, uint32_t position, const llmz_history *history,                                \
-                         const llmz_followers *followers, uint64_t *contexts)                                                  \
+#define PLAIN_PROFILE(profile, count, guesses, inputs, known)                                                                  \
+    _Static_assert(PLAIN_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
+    _Static_assert((count) <= LLMZ_PLAIN_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
+    _Static_assert(2 * (count) + 2 * (guesses) + 2 <= (inputs) && (inputs) <= 64, "all inputs have a place");                  \
+    static void plain_##profile(const llmz_text *text, uint32_t position, const llmz_history *history,                         \
+                                const llmz_followers *followers, const llmz_special *special, uint64_t *contexts)              \
     {                                                                                                                          \
         view v = look(text, position, history, followers);                                                                     \
-        LIST(SET)                                                                                                              \
+        if (profile == 1)                                                                                                      \
+            look_at_records(&v, &special->records, position, history->bytes);                                                  \
+        if (profile == 2)                                                                                                      \
+            look_at_period(&v, special, position, special->start, history->bytes);                                             \
+        if (profile == 3) {                                                                                                    \
+            v.special = special;                                                                                               \
+            v.letter_1 = llmz_sequence_expects(&special->sequence, 0, history->bytes, position);                               \
+            v.letter_2 = llmz_sequence_expects(&special->sequence, 1, history->bytes, position);                               \
+        }                                                                                                                      \
+        PLAIN_##profile(SET)                                                                                                   \
     }
 
-MIXED_PROFILE(mixed_prose, MIXED_PROSE)
-PLAIN_PROFILE(plain_prose, PLAIN_PROSE)
+LLMZ_MIXED_SHAPES(MIXED_PROFILE)
+LLMZ_PLAIN_SHAPES(PLAIN_PROFILE)
 
-static llmz_mixed_contexts *const mixed_profiles[] = {mixed_prose};
-static llmz_plain_contexts *const plain_profiles[] = {plain_prose};
+#define MIXED_NAME(profile, count, guesses, inputs, known) mixed_##profile,
+#define PLAIN_NAME(profile, count, guesses, inputs, known) plain_##profile,
+llmz_mixed_contexts *const llmz_mixed_profiles[LLMZ_MIXED_PROFILES] = {LLMZ_MIXED_SHAPES(MIXED_NAME)};
+llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES] = {LLMZ_PLAIN_SHAPES(PLAIN_NAME)};
 
-llmz_mixed_contexts *llmz_mixed_profile(unsigned profile)
+/* ---- What single profiles remember ---- */
+
+void llmz_special_begin(llmz_special *special, uint32_t position)
 {
-    return profile < sizeof mixed_profiles / sizeof *mixed_profiles ? mixed_profiles[profile] : NULL;
+    memset(special, 0, sizeof *special);
+    special->start = position;
+    special->period = 4;
+    llmz_records_begin(&special->records, position);
+    llmz_sequence_begin(&special->sequence, position);
 }
 
-llmz_plain_contexts *llmz_plain_profile(unsigned profile)
+/* The commonest distance between equal triples of bytes, of the last ones. */
+static void follow_period(llmz_special *s, const uint8_t *bytes, uint32_t position)
 {
-    return profile < sizeof plain_profiles / sizeof *plain_profiles ? plain_profiles[profile] : NULL;
+    enum { ENOUGH = 8, MOST = 2048, LONGEST = 255 };
+    if (position - s->start < 3)
+        return;
+    uint64_t triple = (uint64_t)bytes[position - 3] << 16 | (uint64_t)bytes[position - 2] << 8 | bytes[position - 1];
+    uint32_t *place = &s->last_place[llmz_hash(triple, 0) >> 20 & 4095];
+    uint32_t distance = position - *place;
+    if (*place > 0 && distance > 1 && distance <= LONGEST && ++s->counts[distance] > s->counts[s->period] &&
+        s->counts[distance] >= ENOUGH)
+        s->period = distance;
+    *place = position;
+    if (++s->counted == MOST) {
+        s->counted = 0;
+        for (uint32_t i = 0; i <= LONGEST; i++)
+            s->counts[i] /= 2;
+    }
+}
+
+void llmz_special_append(llmz_special *special, unsigned profile, const uint8_t *bytes, uint32_t position)
+{
+    if (profile == 1)
+        llmz_records_append(&special->records, bytes, position);
+    else if (profile == 2)
+        follow_period(special, bytes, position);
+    else if (profile == 3)
+        llmz_sequence_append(&special->sequence, bytes, position);
 }

@@ -4,8 +4,21 @@
 
 #include "bit_models.h"
 #include "core.h"
+#include "records.h"
+#include "sequences.h"
 
-enum { LLMZ_MIXED_CONTEXTS = 28, LLMZ_PLAIN_CONTEXTS = 12, LLMZ_MATCH_MODELS = 2, LLMZ_KNOWN_ORDERS = 7, LLMZ_NO_BYTE = 256 };
+/* Shapes of the profiles: contexts, models that expect one byte, inputs of a mixer (a multiple of 16), and how many of the
+ * first contexts are counted that know the text. */
+#define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 2, 48, 7) USE(1, 46, 5, 64, 7)
+#define LLMZ_PLAIN_SHAPES(USE) USE(0, 12, 1, 32, 0) USE(1, 24, 4, 64, 0) USE(2, 22, 1, 48, 0) USE(3, 27, 3, 64, 14)
+
+enum {
+    LLMZ_MIXED_CONTEXTS_MAX = 46,
+    LLMZ_PLAIN_CONTEXTS_MAX = 27,
+    LLMZ_GUESSES_MAX = 5,
+    LLMZ_MATCH_MODELS = 2,
+    LLMZ_NO_BYTE = 256
+};
 
 /* Positions are places in the history; those of lines may lie before it and are negative then. */
 typedef struct llmz_text {
@@ -57,7 +70,7 @@ void llmz_text_append(llmz_text *text, llmz_followers *followers, unsigned byte,
 static inline void llmz_follow_match(llmz_match *match, llmz_history *history, uint32_t *table, unsigned table_bits,
                                      uint64_t hash, uint32_t minimum, uint32_t start, uint32_t position)
 {
-    enum { LONGEST = 65535, LONGEST_VERIFIED = 32, MISSES_REMEMBERED = 8, RECOVERY = 16 };
+    enum { LONGEST = 65535, LONGEST_VERIFIED = 32, MISSES_REMEMBERED = 8, MOST_MISSES = 16, RECOVERY = 16 };
     const uint8_t *bytes = history->bytes;
     if (match->length > 0) {
         if (bytes[match->pointer] == bytes[position - 1]) {
@@ -66,8 +79,10 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
             if (match->missed > 0 && match->length >= RECOVERY)
                 match->missed--;
         } else {
-            match->length = 0;
-            match->missed = MISSES_REMEMBERED;
+            match->missed += MISSES_REMEMBERED;
+            match->length = ++match->pointer < history->size && match->missed <= MOST_MISSES ? 1 : 0;
+            if (match->length == 0)
+                match->missed = MISSES_REMEMBERED;
         }
     }
     if (position - start < minimum)
@@ -75,7 +90,7 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
     uint32_t *place = table + ((hash >> 20) & (((uint32_t)1 << table_bits) - 1));
     uint32_t check = (uint32_t)(hash >> 52) << LLMZ_PLACE_BITS, candidate = *place & LLMZ_PLACE_MASK;
     /* Where the checks differ, the texts do, and the history need not be looked at. */
-    if (match->length == 0 && (*place ^ check) <= LLMZ_PLACE_MASK && candidate > 0 && candidate < history->size) {
+    if (match->length < minimum && (*place ^ check) <= LLMZ_PLACE_MASK && candidate > 0 && candidate < history->size) {
         uint32_t most = position - start < candidate ? position - start : candidate, length = 0;
         if (most > LONGEST_VERIFIED)
             most = LONGEST_VERIFIED;
@@ -89,6 +104,17 @@ static inline void llmz_follow_match(llmz_match *match, llmz_history *history, u
     *place = check | position;
 }
 
+/* What a profile remembers of its own. */
+typedef struct llmz_special {
+    llmz_records records;
+    llmz_sequence sequence;
+    uint32_t start;  /* of the block */
+    uint32_t period; /* bytes after which binary data repeat; at least 1 */
+    uint32_t counted;
+    uint16_t counts[256];      /* of distances between equal triples of bytes */
+    uint32_t last_place[4096]; /* of hashes of three bytes */
+} llmz_special;
+
 /* A lane of mixed mode. */
 typedef struct llmz_lane {
     llmz_text text;
@@ -96,18 +122,37 @@ typedef struct llmz_lane {
     uint32_t tokens[3];            /* the latest first, each plus 1; 0 before the first one */
     uint32_t last_node;            /* of the trie: the latest token */
     llmz_match matches[LLMZ_MATCH_MODELS];
+    llmz_records *records; /* NULL in profiles that do not use them */
 } llmz_lane;
 
 /* Hashes of all contexts of mixed mode at a byte's start; `node` is the trie's for the token's bytes so far. */
 typedef void llmz_mixed_contexts(const llmz_lane *lane, uint32_t node, const llmz_history *history,
-                                 const llmz_followers *followers, uint64_t contexts[LLMZ_MIXED_CONTEXTS]);
+                                 const llmz_followers *followers, uint64_t contexts[LLMZ_MIXED_CONTEXTS_MAX]);
 
 /* The same of context mode, for the byte at `position`. */
 typedef void llmz_plain_contexts(const llmz_text *text, uint32_t position, const llmz_history *history,
-                                 const llmz_followers *followers, uint64_t contexts[LLMZ_PLAIN_CONTEXTS]);
+                                 const llmz_followers *followers, const llmz_special *special,
+                                 uint64_t contexts[LLMZ_PLAIN_CONTEXTS_MAX]);
 
-/* The contexts of a profile, or NULL where there is no such profile. */
-llmz_mixed_contexts *llmz_mixed_profile(unsigned profile);
-llmz_plain_contexts *llmz_plain_profile(unsigned profile);
+/* The contexts of each profile. */
+extern llmz_mixed_contexts *const llmz_mixed_profiles[LLMZ_MIXED_PROFILES];
+extern llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES];
+
+/* What profiles of context mode other than prose remember. */
+void llmz_special_begin(llmz_special *special, uint32_t position);
+void llmz_special_append(llmz_special *special, unsigned profile, const uint8_t *bytes, uint32_t position);
+
+/* The byte above the present place, 0 where there is none. */
+static inline unsigned llmz_byte_above(const llmz_text *text, uint32_t position, const uint8_t *bytes)
+{
+    int64_t above = text->previous_line + ((int64_t)position - text->line_start);
+    return above >= 0 && above < text->line_start ? bytes[above] : 0;
+}
+
+/* The byte at a place in earlier text, 0 where there is none. */
+static inline unsigned llmz_byte_at(uint32_t place, uint32_t position, const uint8_t *bytes)
+{
+    return place < position ? bytes[place] : 0;
+}
 
 #endif

@@ -224,26 +224,28 @@ enum {
     LLMZ_HISTORY_BYTES = 1 << 26, /* before a block; what matches can reach back to */
     LLMZ_BLOCK_BYTES_MAX = 1 << 26,
 
-    LLMZ_MIXED_SETS = 1608,
-    LLMZ_MIXED_WEIGHTS = LLMZ_MIXED_SETS * 48,
-    LLMZ_MIXED_FINAL_WEIGHTS = 256 * 6,
-    LLMZ_MIXED_COUNTER_MAPS = 2 * 28 * 16 * 32,
-    LLMZ_MIXED_MATCH_MAPS = 4 * 64 * 2,
-    LLMZ_MIXED_NETWORK_MAP = 256 * 24,
+    LLMZ_MIXED_PROFILES = 2, /* sets of contexts: prose, markup and code; numbers and records */
+    LLMZ_PLAIN_PROFILES = 4, /* these, binary data, genomes */
 
+    LLMZ_MIXED_SETS = 1608,
+    LLMZ_MIXED_MIXERS = 6,
     LLMZ_PLAIN_SETS = 560,
-    LLMZ_PLAIN_WEIGHTS = LLMZ_PLAIN_SETS * 32,
-    LLMZ_PLAIN_FINAL_WEIGHTS = 256 * 3,
-    LLMZ_PLAIN_COUNTER_MAPS = 12 * 16 * 32,
-    LLMZ_PLAIN_MATCH_MAPS = 64 * 2,
+    LLMZ_PLAIN_MIXERS = 3,
 };
 
-/* What ships primed, and learns on: weights with 16 fraction bits, within +-8; probabilities in 1/65536. */
+/* Of a profile. A model that expects a byte has two inputs. */
+typedef struct llmz_profile_shape {
+    uint32_t contexts, guesses, inputs;
+} llmz_profile_shape;
+
+extern const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_plain_shapes[LLMZ_PLAIN_PROFILES];
+
+/* What ships primed for a profile, and learns on: weights with 16 fraction bits, within +-8; probabilities in 1/65536. */
 typedef struct llmz_mixed_learned {
-    int32_t *weights;       /* [LLMZ_MIXED_SETS][48] */
-    int32_t *final_weights; /* [256][6] */
-    uint16_t *counter_maps; /* [2 * 28][16][32]: by count and stretched counter; bits, then ends of tokens */
-    uint16_t *match_maps;   /* [4][64][2]: by length bucket, and expected bit */
+    int32_t *weights;       /* [LLMZ_MIXED_SETS][inputs] */
+    int32_t *final_weights; /* [256][LLMZ_MIXED_MIXERS] */
+    uint16_t *counter_maps; /* [2 * contexts][16][32]: by count and stretched counter; bits, then ends of tokens */
+    uint16_t *match_maps;   /* [2 * guesses][64][2]: by length bucket, and expected bit */
     uint16_t *network_map;  /* [256][24]: by partial byte */
 } llmz_mixed_learned;
 
@@ -252,12 +254,12 @@ typedef struct llmz_mixed llmz_mixed;
 /* Models that know nothing of a text yet, with 2^table_bits buckets of counters. `rates`: learning rates of mixers and of the
  * last one, and what the mixers' has extra at the start, each at most 64; NULL for the usual ones. The arrays are copied, the
  * vocabulary must stay. NULL where memory lacks or a number is out of range. */
-llmz_mixed *llmz_mixed_new(const llmz_vocabulary *, unsigned table_bits, const llmz_mixed_learned *learned,
-                           const uint32_t rates[3]);
+llmz_mixed *llmz_mixed_new(const llmz_vocabulary *, unsigned table_bits,
+                           const llmz_mixed_learned learned[LLMZ_MIXED_PROFILES], const uint32_t rates[3]);
 /* The same models with the same history, which learn on their own; NULL where memory lacks. Not while a block is coded. */
 llmz_mixed *llmz_mixed_copy(const llmz_mixed *);
 void llmz_mixed_free(llmz_mixed *);
-void llmz_mixed_copy_learned(const llmz_mixed *, llmz_mixed_learned *out);
+void llmz_mixed_copy_learned(const llmz_mixed *, unsigned profile, llmz_mixed_learned *out);
 
 /* Begin a block of `lanes` lanes with these plain lengths. False where memory lacks, there is no such profile, there are no
  * lanes, or their lengths add up to more than LLMZ_BLOCK_BYTES_MAX. Data and output must stay until the block's finish. */
@@ -292,21 +294,22 @@ const uint8_t *llmz_mixed_text(const llmz_mixed *);
 /* ---- Context mode: bytes as bits, predicted by models that learn from the text alone. ---- */
 
 typedef struct llmz_plain_learned {
-    int32_t *weights;       /* [LLMZ_PLAIN_SETS][32] */
-    int32_t *final_weights; /* [256][3] */
-    uint16_t *counter_maps; /* [12][16][32] */
-    uint16_t *match_maps;   /* [64][2] */
+    int32_t *weights;       /* [LLMZ_PLAIN_SETS][inputs] */
+    int32_t *final_weights; /* [256][LLMZ_PLAIN_MIXERS] */
+    uint16_t *counter_maps; /* [contexts][16][32] */
+    uint16_t *match_maps;   /* [guesses][64][2] */
 } llmz_plain_learned;
 
 typedef struct llmz_context llmz_context;
 
 /* As llmz_mixed_new and its sisters; `rates` are two. */
-llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned *learned, const uint32_t rates[2]);
+llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned learned[LLMZ_PLAIN_PROFILES],
+                               const uint32_t rates[2]);
 llmz_context *llmz_context_copy(const llmz_context *);
 void llmz_context_free(llmz_context *);
-void llmz_context_copy_learned(const llmz_context *, llmz_plain_learned *out);
+void llmz_context_copy_learned(const llmz_context *, unsigned profile, llmz_plain_learned *out);
 /* False where a number is out of range; nothing has changed then. */
-bool llmz_context_set_learned(llmz_context *, const llmz_plain_learned *learned);
+bool llmz_context_set_learned(llmz_context *, unsigned profile, const llmz_plain_learned *learned);
 
 /* Begin a block. When encoding, the text is copied. */
 bool llmz_context_begin_encoding(llmz_context *, const uint8_t *text, size_t text_size, unsigned profile, uint8_t *output,

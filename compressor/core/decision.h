@@ -10,13 +10,10 @@
 #include "contexts.h"
 
 enum {
-    LLMZ_MIXED_MIXERS = 6,
-    LLMZ_MIXED_INPUTS = 48, /* counters, match models, network, bias; the rest stays 0 and fills vectors */
-    LLMZ_MIXED_KNOWN = 4,   /* the mixer whose weights depend on how many of the first orders know their context */
-    LLMZ_MIXED_KNOWN_SETS = 9,
-
-    LLMZ_PLAIN_MIXERS = 3,
-    LLMZ_PLAIN_INPUTS = 32,
+    LLMZ_INPUTS_MAX = 64,
+    LLMZ_MIXED_KNOWN = 4, /* the mixer whose weights depend on how many of the first contexts know the text */
+    LLMZ_PLAIN_KNOWN = 1,
+    LLMZ_KNOWN_SETS = 9,
 
     LLMZ_RATE_HALF_LIFE = 1 << 16, /* decisions after which half of the extra learning rate is left */
     LLMZ_RATE_MAX = 64,            /* keeps all products within 32 bits */
@@ -28,9 +25,9 @@ typedef struct llmz_rates {
 } llmz_rates;
 
 typedef struct llmz_decision {
-    int32_t inputs[LLMZ_MIXED_INPUTS]; /* the counters' come from the kernel, the others from outside */
-    uint32_t places[32];               /* each context's counter */
-    uint32_t cells[32];                /* and cell of its counter map */
+    int32_t inputs[LLMZ_INPUTS_MAX]; /* the counters' come from the kernel, the others from outside */
+    uint32_t places[LLMZ_MIXED_CONTEXTS_MAX]; /* each context's counter */
+    uint32_t cells[LLMZ_MIXED_CONTEXTS_MAX];  /* and cell of its counter map */
     uint32_t sets[8];                  /* each mixer's row of weights */
     int32_t outputs[8];                /* stretched */
     int32_t stretched;                 /* what the last mixer says */
@@ -42,18 +39,21 @@ typedef struct llmz_decision {
     uint32_t age; /* decisions learned from */
 } llmz_decision;
 
+/* What is done for a decision, by a profile's shape. */
+typedef struct llmz_decision_steps {
+    /* Read counters into inputs, mix: sets outputs and stretched. */
+    void (*predict)(llmz_decision *d);
+    /* Teach mixers, counter maps and counters the bit. */
+    void (*learn)(llmz_decision *d, unsigned bit);
+    /* Teach counters alone a bit that was certain. */
+    void (*count)(llmz_decision *d, unsigned bit);
+    /* hashes[i] = llmz_hash(contexts[i] + i, part). */
+    void (*hash)(const uint64_t *contexts, uint64_t part, uint64_t *hashes);
+} llmz_decision_steps;
+
 typedef struct llmz_decision_kernel {
     const char *name;
-    /* Read counters into inputs, mix: sets outputs and stretched. */
-    void (*predict_mixed)(llmz_decision *d);
-    void (*predict_plain)(llmz_decision *d);
-    /* Teach mixers, counter maps and counters the bit. */
-    void (*learn_mixed)(llmz_decision *d, unsigned bit);
-    void (*learn_plain)(llmz_decision *d, unsigned bit);
-    /* Teach counters alone a bit that was certain. */
-    void (*count_mixed)(llmz_decision *d, unsigned bit);
-    /* hashes[i] = llmz_hash(contexts[i] + i, part); their buckets are asked for. */
-    void (*hash_mixed)(const uint64_t *contexts, uint64_t part, uint64_t *hashes);
+    llmz_decision_steps mixed[LLMZ_MIXED_PROFILES], plain[LLMZ_PLAIN_PROFILES];
 } llmz_decision_kernel;
 
 extern const llmz_decision_kernel llmz_decision_portable;

@@ -13,10 +13,9 @@ enum {
     END_BITS_MIN = 12, /* of counters of "the token ends here", per context */
     END_BITS_MAX = 18,
     NETWORK_ROWS = 65536,
+    FINAL_ROWS = 16384,
 
-    FIRST_MATCH_INPUT = LLMZ_MIXED_CONTEXTS,
-    FIRST_NETWORK_INPUT = FIRST_MATCH_INPUT + 2 * LLMZ_MATCH_MODELS,
-    BIAS_INPUT = FIRST_NETWORK_INPUT + 6,
+    NETWORK_INPUTS = 6,
     BIAS = 256,
 
     END_OF_TOKEN = 0, /* stands where the partial byte of a bit decision does, which starts at 1 */
@@ -38,50 +37,83 @@ enum {
     MATCH_RATE = 6,
     NETWORK_MAP_RATE = 6,
     NETWORK_STAGE_RATE = 4,
+    FINAL_RATE = 6,
 };
 
 _Static_assert((int)ALL_SETS == (int)LLMZ_MIXED_SETS, "core.h says how many there are");
-_Static_assert(LLMZ_MIXED_WEIGHTS == LLMZ_MIXED_SETS * LLMZ_MIXED_INPUTS, "core.h says how many there are");
-_Static_assert(LLMZ_MIXED_COUNTER_MAPS == 2 * LLMZ_MIXED_CONTEXTS * LLMZ_COUNTER_MAP, "core.h says how many there are");
-_Static_assert((int)BIAS_INPUT < (int)LLMZ_MIXED_INPUTS, "all inputs have a place");
-
 static const uint32_t usual_rates[3] = {6, 2, 16};
 static const uint32_t match_minimum[LLMZ_MATCH_MODELS] = {6, 16};
 
 /* Tables that a copy of the models copies whole. */
-enum { COUNTERS, MATCH_PLACES, STAGE_1, STAGE_2, STAGE_WORD, MAPS, WEIGHTS, FOLLOWERS, TABLES };
+enum {
+    COUNTERS,
+    MATCH_PLACES,
+    STAGE_1,
+    STAGE_2,
+    STAGE_WORD,
+    FINAL_1,
+    FINAL_2,
+    FOLLOWERS,
+    MAPS,
+    WEIGHTS = MAPS + LLMZ_MIXED_PROFILES,
+    TABLES = WEIGHTS + LLMZ_MIXED_PROFILES
+};
 
 typedef struct table {
     void *data, *allocation;
     size_t bytes;
 } table;
 
+/* What a profile has learned beside its weights and counter maps. */
+typedef struct learned {
+    int32_t final_weights[256][LLMZ_MIXED_MIXERS];
+    uint16_t match_maps[2 * LLMZ_GUESSES_MAX][LLMZ_MATCH_BUCKETS][2];
+    uint16_t network_map[256][LLMZ_STAGE_ROW];
+} learned;
+
 struct llmz_mixed {
     const llmz_vocabulary *vocabulary;
     table tables[TABLES];
     uint32_t bucket_mask, end_start, end_bits;
-    int32_t final_weights[256][LLMZ_MIXED_MIXERS];
-    uint16_t match_maps[2 * LLMZ_MATCH_MODELS][LLMZ_MATCH_BUCKETS][2];
-    uint16_t network_map[256][LLMZ_STAGE_ROW];
+    learned learned[LLMZ_MIXED_PROFILES];
 
     llmz_history history;
     uint32_t block_start;
 
     uint32_t lanes;
     llmz_lane *lane;
-    llmz_mixed_contexts *set_contexts;
+    llmz_records *records; /* [lanes] in profiles that use them */
+    unsigned profile;
     llmz_coder coder;
 
     /* Of the decision at hand. */
     const llmz_decision_kernel *kernel;
+    const llmz_decision_steps *steps; /* the profile's, as the next two */
+    llmz_profile_shape shape;
+    learned *own;
     llmz_decision decision;
-    uint64_t contexts[LLMZ_MIXED_CONTEXTS];
-    uint64_t hashes[2][LLMZ_MIXED_CONTEXTS]; /* of the next half of a byte, by the bit before it */
+    uint64_t contexts[LLMZ_MIXED_CONTEXTS_MAX];
+    uint64_t hashes[2][LLMZ_MIXED_CONTEXTS_MAX]; /* of the next half of a byte, by the bit before it */
     uint64_t hash_of_pair, hash_of_word;
     uint32_t last_byte;
-    uint32_t slots[LLMZ_MIXED_CONTEXTS];
+    uint32_t slots[LLMZ_MIXED_CONTEXTS_MAX];
     uint32_t excluded[257];
 };
+
+static size_t map_cells(unsigned profile)
+{
+    return (size_t)2 * llmz_mixed_shapes[profile].contexts * LLMZ_COUNTER_MAP;
+}
+
+static size_t weight_count(unsigned profile)
+{
+    return (size_t)LLMZ_MIXED_SETS * llmz_mixed_shapes[profile].inputs;
+}
+
+static size_t match_cells(unsigned profile)
+{
+    return (size_t)2 * llmz_mixed_shapes[profile].guesses * LLMZ_MATCH_BUCKETS * 2;
+}
 
 static bool new_tables(llmz_mixed *m, unsigned table_bits)
 {
@@ -89,20 +121,21 @@ static bool new_tables(llmz_mixed *m, unsigned table_bits)
     m->end_bits = end_bits < END_BITS_MAX ? end_bits : END_BITS_MAX;
     m->bucket_mask = ((uint32_t)1 << table_bits) - 1;
     m->end_start = (uint32_t)LLMZ_SLOT << table_bits;
-    const size_t ends = (size_t)LLMZ_MIXED_CONTEXTS << m->end_bits;
+    const size_t ends = (size_t)LLMZ_MIXED_CONTEXTS_MAX << m->end_bits;
     const size_t sizes[TABLES] = {
         [COUNTERS] = (m->end_start + ends) * sizeof(uint16_t),
         [MATCH_PLACES] = ((size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS) * sizeof(uint32_t),
-        [MAPS] = LLMZ_MIXED_COUNTER_MAPS * sizeof(uint32_t),
-        [WEIGHTS] = LLMZ_MIXED_WEIGHTS * sizeof(int32_t),
         [FOLLOWERS] = sizeof(llmz_followers),
     };
     for (int i = 0; i < TABLES; i++) {
         table *t = &m->tables[i];
-        t->bytes = sizes[i];
-        if (i == STAGE_1 || i == STAGE_2 || i == STAGE_WORD) {
-            t->bytes = (size_t)NETWORK_ROWS * LLMZ_STAGE_ROW * sizeof(uint16_t);
-            t->data = llmz_new_stage(NETWORK_ROWS, &t->allocation);
+        t->bytes = i < MAPS      ? sizes[i]
+                   : i < WEIGHTS ? map_cells(i - MAPS) * sizeof(uint32_t)
+                                 : weight_count(i - WEIGHTS) * sizeof(int32_t);
+        if (i >= STAGE_1 && i <= FINAL_2) {
+            const size_t rows = i < FINAL_1 ? NETWORK_ROWS : FINAL_ROWS;
+            t->bytes = rows * LLMZ_STAGE_ROW * sizeof(uint16_t);
+            t->data = llmz_new_stage(rows, &t->allocation);
         } else {
             t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
         }
@@ -115,40 +148,44 @@ static bool new_tables(llmz_mixed *m, unsigned table_bits)
     return true;
 }
 
-static void set_learned(llmz_mixed *m, const llmz_mixed_learned *learned)
+static void set_learned(llmz_mixed *m, unsigned profile, const llmz_mixed_learned *from)
 {
-    memcpy(m->tables[WEIGHTS].data, learned->weights, m->tables[WEIGHTS].bytes);
-    memcpy(m->final_weights, learned->final_weights, sizeof m->final_weights);
-    memcpy(m->match_maps, learned->match_maps, sizeof m->match_maps);
-    uint32_t *maps = m->tables[MAPS].data;
-    for (size_t i = 0; i < LLMZ_MIXED_COUNTER_MAPS; i++)
-        maps[i] = llmz_packed_cell(learned->counter_maps[i]);
+    learned *own = &m->learned[profile];
+    memcpy(m->tables[WEIGHTS + profile].data, from->weights, m->tables[WEIGHTS + profile].bytes);
+    memcpy(own->final_weights, from->final_weights, sizeof own->final_weights);
+    memcpy(own->match_maps, from->match_maps, match_cells(profile) * sizeof(uint16_t));
+    uint32_t *maps = m->tables[MAPS + profile].data;
+    for (size_t i = 0; i < map_cells(profile); i++)
+        maps[i] = llmz_packed_cell(from->counter_maps[i]);
     for (size_t i = 0; i < 256; i++)
-        memcpy(m->network_map[i], learned->network_map + i * LLMZ_STAGE_BUCKETS, LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
+        memcpy(own->network_map[i], from->network_map + i * LLMZ_STAGE_BUCKETS, LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
 }
 
-void llmz_mixed_copy_learned(const llmz_mixed *m, llmz_mixed_learned *out)
+void llmz_mixed_copy_learned(const llmz_mixed *m, unsigned profile, llmz_mixed_learned *out)
 {
-    memcpy(out->weights, m->tables[WEIGHTS].data, m->tables[WEIGHTS].bytes);
-    memcpy(out->final_weights, m->final_weights, sizeof m->final_weights);
-    memcpy(out->match_maps, m->match_maps, sizeof m->match_maps);
-    const uint32_t *maps = m->tables[MAPS].data;
-    for (size_t i = 0; i < LLMZ_MIXED_COUNTER_MAPS; i++)
+    const learned *own = &m->learned[profile];
+    memcpy(out->weights, m->tables[WEIGHTS + profile].data, m->tables[WEIGHTS + profile].bytes);
+    memcpy(out->final_weights, own->final_weights, sizeof own->final_weights);
+    memcpy(out->match_maps, own->match_maps, match_cells(profile) * sizeof(uint16_t));
+    const uint32_t *maps = m->tables[MAPS + profile].data;
+    for (size_t i = 0; i < map_cells(profile); i++)
         out->counter_maps[i] = (uint16_t)maps[i];
     for (size_t i = 0; i < 256; i++)
-        memcpy(out->network_map + i * LLMZ_STAGE_BUCKETS, m->network_map[i], LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
+        memcpy(out->network_map + i * LLMZ_STAGE_BUCKETS, own->network_map[i], LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
 }
 
-llmz_mixed *llmz_mixed_new(const llmz_vocabulary *vocabulary, unsigned table_bits, const llmz_mixed_learned *learned,
-                           const uint32_t rates[3])
+llmz_mixed *llmz_mixed_new(const llmz_vocabulary *vocabulary, unsigned table_bits,
+                           const llmz_mixed_learned learned[LLMZ_MIXED_PROFILES], const uint32_t rates[3])
 {
     if (!rates)
         rates = usual_rates;
     if (table_bits < LLMZ_TABLE_BITS_MIN || table_bits > LLMZ_TABLE_BITS_MAX || rates[0] > LLMZ_RATE_MAX ||
-        rates[1] > LLMZ_RATE_MAX || rates[2] > LLMZ_RATE_MAX ||
-        !llmz_weights_in_range(learned->weights, LLMZ_MIXED_WEIGHTS) ||
-        !llmz_weights_in_range(learned->final_weights, LLMZ_MIXED_FINAL_WEIGHTS))
+        rates[1] > LLMZ_RATE_MAX || rates[2] > LLMZ_RATE_MAX)
         return NULL;
+    for (unsigned profile = 0; profile < LLMZ_MIXED_PROFILES; profile++)
+        if (!llmz_weights_in_range(learned[profile].weights, weight_count(profile)) ||
+            !llmz_weights_in_range(learned[profile].final_weights, (size_t)256 * LLMZ_MIXED_MIXERS))
+            return NULL;
     llmz_mixed *m = calloc(1, sizeof *m);
     if (!m || !new_tables(m, table_bits)) {
         llmz_mixed_free(m);
@@ -159,10 +196,9 @@ llmz_mixed *llmz_mixed_new(const llmz_vocabulary *vocabulary, unsigned table_bit
     m->history.place_count = (size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS;
     m->kernel = llmz_decision_chosen;
     m->decision.rates = (llmz_rates){rates[0], rates[1], rates[2]};
-    m->decision.inputs[BIAS_INPUT] = BIAS;
     m->decision.counters = m->tables[COUNTERS].data;
-    m->decision.weights = m->tables[WEIGHTS].data;
-    set_learned(m, learned);
+    for (unsigned profile = 0; profile < LLMZ_MIXED_PROFILES; profile++)
+        set_learned(m, profile, &learned[profile]);
     return m;
 }
 
@@ -174,6 +210,7 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
     *copy = *m;
     copy->lanes = 0;
     copy->lane = NULL;
+    copy->records = NULL;
     copy->history.capacity = m->history.size;
     copy->history.bytes = malloc((size_t)m->history.size + 1);
     bool complete = copy->history.bytes != NULL;
@@ -192,7 +229,6 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
     }
     copy->history.places = copy->tables[MATCH_PLACES].data;
     copy->decision.counters = copy->tables[COUNTERS].data;
-    copy->decision.weights = copy->tables[WEIGHTS].data;
     return copy;
 }
 
@@ -204,10 +240,25 @@ void llmz_mixed_free(llmz_mixed *m)
         free(m->tables[i].allocation);
     free(m->history.bytes);
     free(m->lane);
+    free(m->records);
     free(m);
 }
 
 /* ---- Blocks ---- */
+
+enum { PROSE, RECORDS };
+
+static void choose_profile(llmz_mixed *m, unsigned profile)
+{
+    llmz_decision *d = &m->decision;
+    m->profile = profile;
+    m->shape = llmz_mixed_shapes[profile];
+    m->steps = &m->kernel->mixed[profile];
+    m->own = &m->learned[profile];
+    d->weights = m->tables[WEIGHTS + profile].data;
+    memset(d->inputs, 0, sizeof d->inputs);
+    d->inputs[m->shape.contexts + 2 * m->shape.guesses + NETWORK_INPUTS] = BIAS;
+}
 
 static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile)
 {
@@ -219,16 +270,21 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
         if (total > LLMZ_BLOCK_BYTES_MAX)
             return false;
     }
-    m->set_contexts = llmz_mixed_profile(profile);
-    if (lanes == 0 || !m->set_contexts)
+    if (lanes == 0 || profile >= LLMZ_MIXED_PROFILES)
         return false;
     uint32_t moved;
+    const bool has_records = profile == RECORDS;
     llmz_lane *lane = calloc(lanes, sizeof *lane);
-    if (!lane || !llmz_extend_history(&m->history, (uint32_t)total, &moved)) {
+    llmz_records *records = has_records ? calloc(lanes, sizeof *records) : NULL;
+    if (!lane || (has_records && !records) || !llmz_extend_history(&m->history, (uint32_t)total, &moved)) {
         free(lane);
+        free(records);
         return false;
     }
     free(m->lane);
+    free(m->records);
+    m->records = records;
+    choose_profile(m, profile);
     m->lane = lane;
     m->lanes = lanes;
     m->block_start = m->history.size - (uint32_t)total;
@@ -238,6 +294,10 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
         lane[i].start = lane[i].position = start;
         lane[i].text.line_start = lane[i].text.previous_line = start;
         lane[i].end = start = end;
+        if (records) {
+            lane[i].records = &records[i];
+            llmz_records_begin(&records[i], lane[i].start);
+        }
     }
     return true;
 }
@@ -290,7 +350,7 @@ const uint8_t *llmz_mixed_text(const llmz_mixed *m)
 
 static void ask_for_slots(const llmz_mixed *m, const uint64_t *hashes)
 {
-    for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+    for (uint32_t i = 0; i < m->shape.contexts; i++)
         LLMZ_PREFETCH(m->decision.counters + llmz_first_slot(m->bucket_mask, hashes[i]));
 }
 
@@ -324,8 +384,8 @@ static void ask_for_rows(const llmz_mixed *m, uint32_t partial)
 
 static void begin_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t node)
 {
-    m->set_contexts(lane, node, &m->history, m->tables[FOLLOWERS].data, m->contexts);
-    m->kernel->hash_mixed(m->contexts, 1, m->hashes[0]);
+    llmz_mixed_profiles[m->profile](lane, node, &m->history, m->tables[FOLLOWERS].data, m->contexts);
+    m->steps->hash(m->contexts, 1, m->hashes[0]);
     ask_for_slots(m, m->hashes[0]);
     m->hash_of_pair = llmz_hash(77, lane->text.last_bytes & 0xFFFF);
     m->hash_of_word = llmz_hash(79, lane->text.word);
@@ -335,15 +395,15 @@ static void begin_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t node)
 
 void llmz_mixed_prefetch(const llmz_mixed *m, uint32_t lane)
 {
-    uint64_t contexts[LLMZ_MIXED_CONTEXTS], hashes[LLMZ_MIXED_CONTEXTS];
-    m->set_contexts(&m->lane[lane], 0, &m->history, m->tables[FOLLOWERS].data, contexts);
-    m->kernel->hash_mixed(contexts, 1, hashes);
+    uint64_t contexts[LLMZ_MIXED_CONTEXTS_MAX], hashes[LLMZ_MIXED_CONTEXTS_MAX];
+    llmz_mixed_profiles[m->profile](&m->lane[lane], 0, &m->history, m->tables[FOLLOWERS].data, contexts);
+    m->steps->hash(contexts, 1, hashes);
     ask_for_slots(m, hashes);
 }
 
 static void find_slots(llmz_mixed *m, const uint64_t *hashes)
 {
-    for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+    for (uint32_t i = 0; i < m->shape.contexts; i++)
         m->slots[i] = llmz_find_slot(m->decision.counters, m->bucket_mask, hashes[i]);
 }
 
@@ -366,6 +426,8 @@ static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
         llmz_follow_match(&lane->matches[i], &m->history, m->history.places + ((size_t)i << MATCH_TABLE_BITS), MATCH_TABLE_BITS,
                           hash, match_minimum[i], lane->start, lane->position);
     }
+    if (lane->records)
+        llmz_records_append(lane->records, bytes, lane->position);
 }
 
 /* ---- Decisions ---- */
@@ -377,12 +439,41 @@ typedef struct question {
     uint32_t partial; /* the byte's bits so far after a leading 1, or END_OF_TOKEN */
     uint32_t index;   /* of the bit, or END_INDEX */
     uint32_t depth;   /* bytes of the token so far, at most DEEPEST */
-    int guesses[LLMZ_MATCH_MODELS]; /* the bits that the matches expect, -1 for none */
+    int guesses[LLMZ_GUESSES_MAX]; /* the bits that matches and predictions expect, -1 for none */
 } question;
 
 static int32_t linear(uint32_t probability)
 {
     return llmz_shift_right_32((int32_t)probability - LLMZ_ONE / 2, 5);
+}
+
+/* The byte that a match or a prediction expects, and its row of the map. */
+static unsigned guessed_byte(const llmz_mixed *m, const llmz_lane *lane, uint32_t guess)
+{
+    if (guess < LLMZ_MATCH_MODELS)
+        return llmz_expected_byte(&lane->matches[guess], &m->history);
+    return llmz_predicted_byte(&lane->records->predictions[guess - LLMZ_MATCH_MODELS]);
+}
+
+static uint32_t guess_bucket(const llmz_lane *lane, uint32_t guess)
+{
+    if (guess < LLMZ_MATCH_MODELS)
+        return llmz_match_bucket(lane->matches[guess].length, lane->matches[guess].missed);
+    return llmz_prediction_bucket(lane->records, &lane->records->predictions[guess - LLMZ_MATCH_MODELS]);
+}
+
+/* A last look at records: adaptive maps of what the mixers say. */
+static llmz_stage_reading final_reading(const llmz_mixed *m, int stage, uint64_t context, uint32_t partial)
+{
+    size_t row = (llmz_hash(context, partial) >> 30) & (FINAL_ROWS - 1);
+    return llmz_read_stage(stage_row(m, stage, row), m->decision.stretched);
+}
+
+static uint32_t expected_above(const llmz_mixed *m, const llmz_lane *lane)
+{
+    const llmz_records *r = lane->records;
+    uint32_t byte = llmz_byte_at(r->above[0], lane->position, m->history.bytes);
+    return byte << 8 | llmz_number_shape(r);
 }
 
 static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
@@ -393,26 +484,27 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     const uint32_t c1 = last_bytes & 0xFF, c2 = last_bytes >> 8 & 0xFF;
     const rows row = rows_for(m, partial);
 
-    uint16_t *match_cells[LLMZ_MATCH_MODELS];
-    uint32_t buckets[LLMZ_MATCH_MODELS];
-    for (uint32_t i = 0; i < LLMZ_MATCH_MODELS; i++) {
-        int32_t *inputs = d->inputs + FIRST_MATCH_INPUT + 2 * i;
-        buckets[i] = llmz_match_bucket(lane->matches[i].length, lane->matches[i].missed);
-        match_cells[i] = NULL;
+    uint16_t *guess_cells[LLMZ_GUESSES_MAX];
+    uint32_t buckets[LLMZ_GUESSES_MAX];
+    const uint32_t guesses = m->shape.guesses;
+    for (uint32_t i = 0; i < guesses; i++) {
+        int32_t *inputs = d->inputs + m->shape.contexts + 2 * i;
+        buckets[i] = guess_bucket(lane, i);
+        guess_cells[i] = NULL;
         inputs[0] = inputs[1] = 0;
         if (q->guesses[i] >= 0) {
-            match_cells[i] = &m->match_maps[end * LLMZ_MATCH_MODELS + i][buckets[i]][q->guesses[i]];
-            inputs[0] = llmz_stretch(*match_cells[i]);
-            inputs[1] = linear(*match_cells[i]);
+            guess_cells[i] = &m->own->match_maps[end * guesses + i][buckets[i]][q->guesses[i]];
+            inputs[0] = llmz_stretch(*guess_cells[i]);
+            inputs[1] = linear(*guess_cells[i]);
         }
     }
 
     const int32_t network = llmz_stretch(q->network);
-    llmz_stage_reading calibrated = llmz_read_stage(m->network_map[partial], network);
+    llmz_stage_reading calibrated = llmz_read_stage(m->own->network_map[partial], network);
     llmz_stage_reading by_1 = llmz_read_stage(row.by_1, network);
     llmz_stage_reading by_2 = llmz_read_stage(row.by_2, network);
     llmz_stage_reading by_word = llmz_read_stage(row.by_word, network);
-    int32_t *inputs = d->inputs + FIRST_NETWORK_INPUT;
+    int32_t *inputs = d->inputs + m->shape.contexts + 2 * guesses;
     inputs[0] = network;
     inputs[1] = llmz_stretch(calibrated.probability);
     inputs[2] = linear(q->network);
@@ -435,19 +527,38 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     d->sets[3] = NETWORK_SETS + (end * CONFIDENCES + confidence) * 4 + q->depth;
     d->sets[LLMZ_MIXED_KNOWN] = KNOWN_SETS + q->index;
     d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(c2);
-    d->maps = (uint32_t *)m->tables[MAPS].data + end * LLMZ_MIXED_CONTEXTS * LLMZ_COUNTER_MAP;
-    d->final_weights = m->final_weights[partial];
+    if (m->profile == RECORDS) {
+        const llmz_records *r = lane->records;
+        const uint32_t above = llmz_byte_at(r->above[0], lane->position, m->history.bytes);
+        const uint32_t offset = r->offset < 7 ? r->offset : 7;
+        d->sets[2] = BYTE_SETS + end * 256 + (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + offset;
+        d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(above);
+        d->sets[3] = NETWORK_SETS + llmz_number_shape(r) * 9 + q->index;
+    }
+    d->maps = (uint32_t *)m->tables[MAPS + m->profile].data + end * m->shape.contexts * LLMZ_COUNTER_MAP;
+    d->final_weights = m->own->final_weights[partial];
 
-    m->kernel->predict_mixed(d);
-    unsigned bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
-    m->kernel->learn_mixed(d, bit);
+    m->steps->predict(d);
+    unsigned bit;
+    if (m->profile == RECORDS) {
+        llmz_stage_reading by_last = final_reading(m, FINAL_1, c1, partial);
+        llmz_stage_reading by_above = final_reading(m, FINAL_2, expected_above(m, lane), partial);
+        uint32_t sum = 2 * (uint32_t)llmz_squash(d->stretched) + by_last.probability + by_above.probability;
+        uint32_t probability = (sum + 2) >> 2;
+        bit = llmz_code_bit(&m->coder, q->bit, probability < LLMZ_ONE ? probability : LLMZ_ONE - 1);
+        llmz_adapt(by_last, bit, FINAL_RATE);
+        llmz_adapt(by_above, bit, FINAL_RATE);
+    } else {
+        bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
+    }
+    m->steps->learn(d, bit);
     llmz_adapt(calibrated, bit, NETWORK_MAP_RATE);
     llmz_adapt(by_1, bit, NETWORK_STAGE_RATE);
     llmz_adapt(by_2, bit, NETWORK_STAGE_RATE);
     llmz_adapt(by_word, bit, NETWORK_STAGE_RATE);
-    for (uint32_t i = 0; i < LLMZ_MATCH_MODELS; i++)
-        if (match_cells[i])
-            *match_cells[i] = llmz_adapted(*match_cells[i], bit, MATCH_RATE);
+    for (uint32_t i = 0; i < guesses; i++)
+        if (guess_cells[i])
+            *guess_cells[i] = llmz_adapted(*guess_cells[i], bit, MATCH_RATE);
     return bit;
 }
 
@@ -505,9 +616,11 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
     const llmz_vocabulary *v = m->vocabulary;
     llmz_decision *d = &m->decision;
     const uint32_t to_code = v->bytes[(size_t)depth * v->size + token];
-    uint32_t expected[LLMZ_MATCH_MODELS];
-    for (int i = 0; i < LLMZ_MATCH_MODELS; i++)
-        expected[i] = lane->matches[i].length > 0 ? llmz_expected_byte(&lane->matches[i], &m->history) | 256 : 0;
+    uint32_t expected[LLMZ_GUESSES_MAX];
+    for (uint32_t i = 0; i < m->shape.guesses; i++) {
+        unsigned guess = guessed_byte(m, lane, i);
+        expected[i] = guess == LLMZ_NO_BYTE ? 0 : guess | 256;
+    }
     question q = {.depth = depth < DEEPEST ? depth : DEEPEST, .partial = 1};
     uint32_t within = 1;
     for (q.index = 0; q.index < 8; q.index++) {
@@ -517,7 +630,7 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
             within = 1;
         } else if (q.index == 3) {
             for (uint32_t next = 0; next < 2; next++) {
-                m->kernel->hash_mixed(m->contexts, q.partial << 1 | next, m->hashes[next]);
+                m->steps->hash(m->contexts, q.partial << 1 | next, m->hashes[next]);
                 ask_for_slots(m, m->hashes[next]);
             }
         }
@@ -525,7 +638,7 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
             ask_for_rows(m, q.partial << 1);
             ask_for_rows(m, q.partial << 1 | 1);
         }
-        for (int i = 0; i < LLMZ_MIXED_CONTEXTS; i++)
+        for (uint32_t i = 0; i < m->shape.contexts; i++)
             d->places[i] = m->slots[i] + within;
         /* The network: tokens that go on with a 1 bit, of those that are left. */
         const uint32_t upper = (q.partial << 1 | 1) << shift & 0xFF;
@@ -543,10 +656,10 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
             bit = ones == total;
             if (!m->coder.decoding && bit != q.bit)
                 return -1;
-            m->kernel->count_mixed(d, bit);
+            m->steps->count(d, bit);
         } else {
             q.network = share(ones, total);
-            for (int i = 0; i < LLMZ_MATCH_MODELS; i++)
+            for (uint32_t i = 0; i < m->shape.guesses; i++)
                 q.guesses[i] = expected[i] >> (shift + 1) == q.partial ? (int)(expected[i] >> shift & 1) : -1;
             bit = decide(m, lane, &q);
         }
@@ -566,9 +679,9 @@ static bool code_end(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
 {
     const uint16_t *children = m->vocabulary->children[node];
     const uint32_t end_mask = ((uint32_t)1 << m->end_bits) - 1;
-    uint64_t hashes[LLMZ_MIXED_CONTEXTS];
-    m->kernel->hash_mixed(m->contexts, node, hashes);
-    for (uint32_t i = 0; i < LLMZ_MIXED_CONTEXTS; i++) {
+    uint64_t hashes[LLMZ_MIXED_CONTEXTS_MAX];
+    m->steps->hash(m->contexts, node, hashes);
+    for (uint32_t i = 0; i < m->shape.contexts; i++) {
         m->decision.places[i] = m->end_start + (i << m->end_bits) + ((uint32_t)(hashes[i] >> 24) & end_mask);
         LLMZ_PREFETCH(m->decision.counters + m->decision.places[i]);
     }
@@ -582,9 +695,9 @@ static bool code_end(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
         .index = END_INDEX,
         .depth = depth < DEEPEST ? depth : DEEPEST,
     };
-    for (int i = 0; i < LLMZ_MATCH_MODELS; i++) {
-        const llmz_match *match = &lane->matches[i];
-        q.guesses[i] = match->length > 0 ? children[llmz_expected_byte(match, &m->history)] == 0 : -1;
+    for (uint32_t i = 0; i < m->shape.guesses; i++) {
+        unsigned guess = guessed_byte(m, lane, i);
+        q.guesses[i] = guess == LLMZ_NO_BYTE ? -1 : children[guess] == 0;
     }
     return decide(m, lane, &q);
 }

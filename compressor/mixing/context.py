@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -15,12 +16,11 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import WEIGHT_ONE, untrained_counter_maps, untrained_match_map
+from llmzip.mixing.logistic import WEIGHT_ONE, Shape, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
-CONTEXTS = 12
 MIXERS = 3
-SETS, INPUTS = 560, 32
+SETS = 560
 RATES = (6, 2)
 """Learning rates of the mixers and of the last one."""
 
@@ -31,46 +31,59 @@ _LARGEST_KEPT_TABLE = 20
 """Models that have read the primer are kept for the next file up to this size: 32 MB."""
 
 
+SHAPES = tuple(Shape(*numbers) for numbers in _native.context_shapes())
+"""Of the profiles: prose, markup and code; numbers and records; binary data; genomes and proteins."""
+
+
 class ContextLearnedState(NamedTuple):
-    """Mixers and maps: what ships primed."""
+    """Mixers and maps: what ships primed for a profile."""
 
     weights: NDArray[np.int32]
-    """``[SETS, INPUTS]``, 16 fraction bits, within +-8."""
+    """``[SETS, inputs]``, 16 fraction bits, within +-8."""
     final_weights: NDArray[np.int32]
     """``[256, MIXERS]``, by partial byte."""
     counter_maps: NDArray[np.uint16]
-    """``[CONTEXTS, 16, 32]``: probability by count and stretched counter."""
-    match_map: NDArray[np.uint16]
-    """``[64, 2]``: by length bucket and recent misses, and expected bit."""
+    """``[contexts, 16, 32]``: probability by count and stretched counter."""
+    match_maps: NDArray[np.uint16]
+    """``[guesses, 64, 2]``: by length bucket and recent misses, and expected bit."""
 
 
-def new_learned_state() -> ContextLearnedState:
+def new_learned_state(profile: int = 0) -> ContextLearnedState:
     """Untrained mixers and maps."""
-    weights = np.zeros((SETS, INPUTS), np.int32)
-    weights[:, : 2 * CONTEXTS] = WEIGHT_ONE // 8
-    weights[:, 2 * CONTEXTS : 2 * CONTEXTS + 3] = WEIGHT_ONE // 4
+    contexts, guesses, inputs = SHAPES[profile]
+    weights = np.zeros((SETS, inputs), np.int32)
+    weights[:, : 2 * contexts] = WEIGHT_ONE * 12 // 8 // contexts
+    weights[:, 2 * contexts : 2 * (contexts + guesses)] = WEIGHT_ONE // 4
     return ContextLearnedState(
         weights,
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
-        untrained_counter_maps(CONTEXTS),
-        untrained_match_map(),
+        untrained_counter_maps(contexts),
+        untrained_match_maps(guesses),
     )
 
 
+def new_learned_states() -> tuple[ContextLearnedState, ...]:
+    """Of all profiles."""
+    return tuple(new_learned_state(profile) for profile in range(len(SHAPES)))
+
+
 @functools.cache
-def shipped_state() -> ContextLearnedState:
+def shipped_states() -> tuple[ContextLearnedState, ...]:
     with resources.files("llmzip").joinpath("data/context.npz").open("rb") as file, np.load(file) as arrays:
-        return ContextLearnedState(*(arrays[name] for name in ContextLearnedState._fields))
+        return tuple(
+            ContextLearnedState(*(arrays[f"{profile}.{name}"] for name in ContextLearnedState._fields))
+            for profile in range(len(SHAPES))
+        )
 
 
 def _read_primer(table_bits: int) -> Any:
     """Models of the core that have read the primer, with the mixers and maps that ship."""
     text = resources.files("llmzip").joinpath("data/primer.txt").read_bytes()
-    models = _native.context_new(table_bits, RATES, *shipped_state())
+    models = _native.context_new(table_bits, RATES, shipped_states())
     _native.context_begin_encoding(models, text, 0, 2 * len(text))
     _native.context_code(models, len(text))
     _native.context_finish(models)
-    _native.context_set_learned(models, *shipped_state())
+    _native.context_set_learned(models, 0, *shipped_states()[0])
     return models
 
 
@@ -84,26 +97,26 @@ class ContextCoder:
 
     Args:
         table_bits: logarithm of the buckets of counters (32 bytes each), 10 to 25.
-        learned: mixers and maps to start from; None takes those that ship.
+        learned: mixers and maps to start from, by profile; None takes those that ship.
 
     Raises:
         ValueError: an array or number is out of range.
     """
 
-    def __init__(self, table_bits: int, learned: ContextLearnedState | None = None) -> None:
+    def __init__(self, table_bits: int, learned: Sequence[ContextLearnedState] | None = None) -> None:
         self.table_bits = table_bits
         if table_bits <= _LARGEST_KEPT_TABLE:
             with _COPYING:
                 self._core = _native.context_copy(_kept_models(table_bits))
         else:
             self._core = _read_primer(table_bits)
-        if learned is not None:
-            _native.context_set_learned(self._core, *learned)
+        for profile, state in enumerate(learned or ()):
+            _native.context_set_learned(self._core, profile, *state)
 
-    def learned(self) -> ContextLearnedState:
-        """A copy of the mixers and maps as they are now."""
-        state = new_learned_state()
-        _native.context_learned(self._core, *state)
+    def learned(self, profile: int = 0) -> ContextLearnedState:
+        """A copy of a profile's mixers and maps as they are now."""
+        state = new_learned_state(profile)
+        _native.context_learned(self._core, profile, *state)
         return state
 
     def encode(self, plain: bytes, profile: int, progress: Progress) -> bytes | None:

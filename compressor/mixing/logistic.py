@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,16 @@ MATCH_BUCKETS = 64
 _STAGE_STEP = 2 * STRETCH_MAX // (STAGE_BUCKETS - 1) + 1
 
 
+class Shape(NamedTuple):
+    """Of a profile's models."""
+
+    contexts: int
+    guesses: int
+    """Models that expect one byte: matches, and predictions of numbers."""
+    inputs: int
+    """Of a mixer; the last ones are unused."""
+
+
 def identity_row() -> NDArray[np.uint16]:
     """An adaptive map over stretched probabilities that changes nothing yet, uint16 ``[STAGE_BUCKETS]``."""
     return SQUASH[np.clip(np.arange(STAGE_BUCKETS) * _STAGE_STEP, 0, 2 * STRETCH_MAX)]
@@ -34,6 +46,7 @@ def untrained_counter_maps(contexts: int) -> NDArray[np.uint16]:
     return np.tile(row, (contexts, 16, 1))
 
 
-def untrained_match_map() -> NDArray[np.uint16]:
-    """Probabilities of 1 by length bucket and expected bit, which comes 7 times of 8, uint16 ``[MATCH_BUCKETS, 2]``."""
-    return np.tile(np.array([ONE // 8, ONE - ONE // 8], np.uint16), (MATCH_BUCKETS, 1))
+def untrained_match_maps(guesses: int) -> NDArray[np.uint16]:
+    """Probabilities of 1 by length bucket and expected bit, which comes 7 times of 8, uint16
+    ``[guesses, MATCH_BUCKETS, 2]``."""
+    return np.tile(np.array([ONE // 8, ONE - ONE // 8], np.uint16), (guesses, MATCH_BUCKETS, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,16 +10,14 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native, available_cores
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import WEIGHT_ONE, identity_row, untrained_counter_maps, untrained_match_map
+from llmzip.mixing.logistic import WEIGHT_ONE, Shape, identity_row, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
 if TYPE_CHECKING:
     from llmzip.network.model import Model
 
-CONTEXTS = 28
-MATCH_MODELS = 2
 MIXERS = 6
-SETS, INPUTS = 1608, 48
+SETS = 1608
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the last one, and what the mixers' has extra at a file's start."""
 
@@ -30,52 +29,66 @@ _BYTES_PER_TOKEN = 2.8
 _MORE, _DONE = 0, 1
 
 
+SHAPES = tuple(Shape(*numbers) for numbers in _native.mixed_shapes())
+"""Of the profiles: prose, markup and code; numbers and records."""
+
+
 class LearnedState(NamedTuple):
-    """What ships primed: mixer weights and adaptive maps."""
+    """What ships primed for a profile: mixer weights and adaptive maps."""
 
     weights: NDArray[np.int32]
-    """``[SETS, INPUTS]``, 16 fraction bits, within +-8."""
+    """``[SETS, inputs]``, 16 fraction bits, within +-8."""
     final_weights: NDArray[np.int32]
     """``[256, MIXERS]``, by partial byte."""
     counter_maps: NDArray[np.uint16]
-    """``[2 * CONTEXTS, 16, 32]``: probability by count and stretched counter; bits, then ends of tokens."""
+    """``[2 * contexts, 16, 32]``: probability by count and stretched counter; bits, then ends of tokens."""
     match_maps: NDArray[np.uint16]
-    """``[2 * MATCH_MODELS, 64, 2]``: by length bucket and recent misses, and expected bit; bits, then ends."""
+    """``[2 * guesses, 64, 2]``: by length bucket and recent misses, and expected bit; bits, then ends."""
     network_map: NDArray[np.uint16]
     """``[256, 24]``: the network's calibration by partial byte."""
 
 
-def new_learned_state() -> LearnedState:
+def new_learned_state(profile: int = 0) -> LearnedState:
     """Untrained mixers and maps."""
-    weights = np.zeros((SETS, INPUTS), np.int32)
-    network_input = CONTEXTS + 2 * MATCH_MODELS
-    weights[:, :CONTEXTS] = WEIGHT_ONE // 16
-    weights[:, CONTEXTS:network_input] = WEIGHT_ONE // 8
+    contexts, guesses, inputs = SHAPES[profile]
+    weights = np.zeros((SETS, inputs), np.int32)
+    network_input = contexts + 2 * guesses
+    weights[:, :contexts] = WEIGHT_ONE // 16
+    weights[:, contexts:network_input] = WEIGHT_ONE // 8
     weights[:, network_input] = WEIGHT_ONE // 2
     return LearnedState(
         weights,
         np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
-        untrained_counter_maps(2 * CONTEXTS),
-        np.tile(untrained_match_map(), (2 * MATCH_MODELS, 1, 1)),
+        untrained_counter_maps(2 * contexts),
+        untrained_match_maps(2 * guesses),
         np.tile(identity_row(), (256, 1)),
     )
 
 
-def primed_state(model: Model) -> LearnedState:
-    """What ships with ``model``, or untrained mixers and maps.
+def new_learned_states() -> tuple[LearnedState, ...]:
+    """Of all profiles."""
+    return tuple(new_learned_state(profile) for profile in range(len(SHAPES)))
+
+
+def primed_states(model: Model) -> tuple[LearnedState, ...]:
+    """What ships with ``model``, by profile; untrained mixers and maps where it has none.
 
     Raises:
         LlmzError: the model's arrays have other shapes.
     """
-    untrained = new_learned_state()
     arrays = model.file.extras("mixing")
-    if not arrays:
-        return untrained
-    for name, expected in untrained._asdict().items():
-        found = arrays.get(name)
-        if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
-            raise LlmzError(f"not a model file of this version: array mixing.{name} does not fit")
-    return LearnedState(**{name: arrays[name] for name in LearnedState._fields})
+    states = []
+    for profile, untrained in enumerate(new_learned_states()):
+        own = {name: arrays.get(f"{profile}.{name}") for name in LearnedState._fields}
+        if all(array is None for array in own.values()):
+            states.append(untrained)
+            continue
+        for name, expected in untrained._asdict().items():
+            found = own[name]
+            if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+                raise LlmzError(f"not a model file of this version: array mixing.{profile}.{name} does not fit")
+        states.append(LearnedState(**own))
+    return tuple(states)
 
 
 class MixedCoder:
@@ -83,7 +96,7 @@ class MixedCoder:
 
     Args:
         table_bits: logarithm of the buckets of counters (32 bytes each), 10 to 25.
-        learned: mixers and maps to start from; None takes those that ship with the model.
+        learned: mixers and maps to start from, by profile; None takes those that ship with the model.
         threads: how many the network may use; None for all.
         rates: learning rates, as ``RATES``.
 
@@ -92,16 +105,16 @@ class MixedCoder:
     """
 
     def __init__(
-        self, model: Model, table_bits: int, learned: LearnedState | None = None, threads: int | None = None,
+        self, model: Model, table_bits: int, learned: Sequence[LearnedState] | None = None, threads: int | None = None,
         rates: tuple[int, int, int] = RATES,
     ) -> None:  # fmt: skip
         self._model = model
         self._threads = threads
         self.table_bits = table_bits
         if learned is None:
-            learned = primed_state(model)
+            learned = primed_states(model)
         self._tail = b""
-        self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, *learned)
+        self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, tuple(learned))
 
     def fork(self) -> MixedCoder:
         """A coder in the same state that learns on its own."""
@@ -110,15 +123,15 @@ class MixedCoder:
         twin._core = _native.mixed_copy(self._core)
         return twin
 
-    def learned(self) -> LearnedState:
-        """A copy of the mixers and maps as they are now."""
-        state = new_learned_state()
-        _native.mixed_learned(self._core, *state)
+    def learned(self, profile: int = 0) -> LearnedState:
+        """A copy of a profile's mixers and maps as they are now."""
+        state = new_learned_state(profile)
+        _native.mixed_learned(self._core, profile, *state)
         return state
 
     def encode(
         self, text: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
-        after_line: bool, progress: Progress,
+        progress: Progress, after_line: bool = False,
     ) -> bytes | None:  # fmt: skip
         """Code ``text``, cut into lanes of these lengths, which add up to its own; None if it would grow.
 
@@ -136,7 +149,7 @@ class MixedCoder:
 
     def decode(
         self, data: bytes, lane_bytes: list[int], profile: int, side: NDArray[np.int8] | None,
-        after_line: bool, progress: Progress,
+        progress: Progress, after_line: bool = False,
     ) -> bytes:  # fmt: skip
         """Undo :meth:`encode`.
 

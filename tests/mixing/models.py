@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.core import _native
-from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_state
+from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_states
 from llmzip.network.model import Model
 from llmzip.network.tokenizer import Tokenizer
 from llmzip.progress import Progress
@@ -44,12 +45,12 @@ class BigramModel:
 class BigramCoder(MixedCoder):
     """Mixed mode with that model in the network's place."""
 
-    def __init__(self, model: BigramModel, table_bits: int, learned: LearnedState | None = None) -> None:
-        super().__init__(cast(Model, model), table_bits, learned or new_learned_state())
+    def __init__(self, model: BigramModel, table_bits: int, learned: Sequence[LearnedState] | None = None) -> None:
+        super().__init__(cast(Model, model), table_bits, new_learned_states() if learned is None else learned)
 
     def _run(
-        self, size: int, lane_bytes: list[int], side: Any, progress: Progress, tokens: NDArray[np.int32],
-        counts: NDArray[np.uint64],
+        self, size: int, lane_bytes: list[int], side: Any, after_line: bool, progress: Progress,
+        tokens: NDArray[np.int32], counts: NDArray[np.uint64],
     ) -> bool:  # fmt: skip
         starts = np.cumsum(counts) - counts
         column = np.full(len(lane_bytes), self._model.start_token, np.int32)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
+
+from tests.mixing.reference_profiles import Layout, Records, Sequence
 
 ONE = 1 << 16
 MAX = 11 << 8
@@ -152,11 +153,14 @@ class Match:
                 if self.missed and self.length >= 16:
                     self.missed -= 1
             else:
-                self.length, self.missed = 0, 8
+                self.missed += 8
+                self.pointer += 1
+                self.length = int(self.pointer < len(data) and self.missed <= 16)
+                self.missed = self.missed if self.length else 8
         if position - text.start < minimum:
             return
         candidate = places.get(key, 0)
-        if not self.length and 0 < candidate < len(data):
+        if self.length < minimum and 0 < candidate < len(data):
             same = 0
             while (
                 same < min(32, candidate, position - text.start)
@@ -248,12 +252,14 @@ class Mixers:
     def decide(
         self, counters: list[list[int]], maps: list[list[list[int]]],
         others: Callable[[int], tuple[list[int], list[int]]], partial: int, direct: bool, code: Callable[[int], int],
+        counted: int = 7,
     ) -> int:  # fmt: skip
         """Code a bit with ``code``, which gets a stretched probability.
 
         Args:
             maps: of each counter.
-            others: further inputs and the rows of weights, by how many of the first seven counters know anything.
+            others: further inputs and the rows of weights, by how many of the first counters know anything.
+            counted: how many of them are asked.
         """
         inputs, cells = [], []
         for own, (p, n) in zip(maps, counters, strict=True):
@@ -264,7 +270,7 @@ class Mixers:
             inputs.append(STRETCHED[own[n][bucket]] if n else 0)
             if n:
                 cells.append((own[n], bucket))
-        more, rows = others(sum(n > 0 for _, n in counters[:7]))
+        more, rows = others(sum(n > 0 for _, n in counters[:counted]))
         inputs += more
         final = self.final[partial]
         outputs = []
@@ -289,6 +295,101 @@ class Mixers:
         return bit
 
 
+def number_contexts(t: Text, r: Records) -> dict[int, int]:
+    """Contexts of records, by their numbers in docs/format.md."""
+    c1, c2 = t.c8 & 255, t.c8 >> 8 & 255
+    column, above, above_next = t.above()
+
+    def at(place: int, more: int = 0) -> int:
+        return r.byte_at(place + more) if place < r.position else 0
+
+    above_1, above_1_next, above_2 = at(r.above[0]), at(r.above[0], 1), at(r.above[1])
+    kin_1, kin_1_next, kin_2 = at(r.kin[0]), at(r.kin[0], 1), at(r.kin[1])
+    line, line_1, line_2 = r.lines
+    length = min(line - line_1, 255) if line_1 < 1 << 31 else 0
+    row_2 = line_2 + t.position - line
+    two_above = t.data[row_2] if line_2 < 1 << 31 and row_2 < line_1 else 0
+    h, text = hash_pair, r.field_text
+    values = {
+        40: h(r.token, c1),
+        41: h(r.token, r.tokens[0]) + c1,
+        42: h(r.token, r.tokens[1]) + c1,
+        43: h(h(r.token, r.tokens[0]), r.tokens[1]) + c1,
+        44: above_1 << 24 | above_1_next << 16 | c1 << 8 | r.equal_above,
+        45: above_1 << 24 | above_2 << 16 | c1 << 8 | r.equal_above,
+        46: h(r.whole_above, text) + c1,
+        47: kin_1 << 24 | kin_1_next << 16 | c1 << 8 | r.equal_kin,
+        48: h(kin_1 << 16 | kin_2 << 8 | c1, r.token),
+        49: h(r.whole_kin, text) + c1,
+        50: r.predictions[0].key(),
+        51: h(r.predictions[1].key(), above_1),
+        52: r.predictions[2].key(),
+        53: h(r.field, text) + c1,
+        54: r.field << 24 | min(r.offset, 255) << 16 | above_1,
+        55: h(h(r.whole_above, r.tokens[0]), text) + c1,
+        56: h(above << 24 | two_above << 16 | c1 << 8 | c2, above_next),
+        57: r.digits << 24 | length << 16 | column << 8 | above_1,
+        58: h(r.cell_before, r.cell_text),
+        59: h(h(r.cell_key, 0 if r.cell_key else r.cell_before), r.cell_text) + r.cell,
+    }
+    return {number: h(number, value & MASK) for number, value in values.items()}
+
+
+def binary_contexts(t: Text, layout: Layout) -> list[int]:
+    c8, c1, c2 = t.c8, t.c8 & 255, t.c8 >> 8 & 255
+    done, period = t.position - layout.start, layout.period
+    row = t.data[t.position - period] if done >= period else 0
+    row_2 = t.data[t.position - 2 * period] if done >= 2 * period else 0
+    corner = t.data[t.position - period - 1] if done > period else 0
+    cell = done % period
+    values = [
+        (cell & 3) << 8 | c1,
+        c8 & 0xFF00,
+        c8 & 0xFF0000,
+        c8 & 0xFF000000,
+        c8 & 0xFF000000FF000000,
+        c8 & 0xFF0000FF,
+        c8 & 0xFF00FF00,
+        row << 16 | period,
+        row << 8 | c1,
+        row << 16 | c1 << 8 | c2,
+        row << 8 | row_2,
+        cell << 16 | period,
+        cell << 16 | c1 << 8,
+        cell << 16 | row << 8,
+        row + c1 - corner & 255,
+        cell << 24 | row << 8 | c1 << 16,
+    ]
+    return [hash_pair(60 + i, value) for i, value in enumerate(values)]
+
+
+def sequence_contexts(t: Text, s: Sequence) -> list[int]:
+    c1 = t.c8 & 255
+    column, above, _ = t.above()
+    place = (c1 == 10) << 1 | s.in_header
+    expected_1, expected_2 = (s.expects(i, t.position) for i in range(2))
+
+    def acids(number: int, letters: int, without: int = 0) -> int:
+        kept = (s.acids & (1 << 5 * letters) - 1) >> 5 * without
+        return hash_pair(number, kept << 2 | place)
+
+    def bases(number: int, letters: int) -> int:
+        return hash_pair(number, (s.bases & (1 << 2 * letters) - 1) << 2 | place)
+
+    return [
+        acids(80, 1), acids(81, 2), acids(82, 3), acids(83, 4), acids(97, 5), acids(84, 6), acids(85, 8),
+        acids(87, 11), acids(88, 12), bases(89, 14), bases(90, 16), bases(91, 18), bases(92, 20), bases(94, 24),
+        acids(98, 3, 1), acids(99, 4, 1), hash_pair(100, (s.acids & 0x7C1F) << 2 | place),
+        hash_pair(101, expected_1 << 32 | expected_2 << 16 | s.matches[1].bucket() << 8 | c1),
+        hash_pair(102, hash_pair(expected_2 << 16 | expected_1, s.acids & 1023)),
+        hash_pair(96, column << 16 | (above == 10) << 8 | place),
+    ]  # fmt: skip
+
+
+def course_row(r: Records) -> int:
+    return (r.predictions[0].course * 5 + r.predictions[1].course) * 8 + min(r.offset, 7)
+
+
 def match_inputs(cells: list[int] | None, guess: int) -> list[int]:
     return [STRETCHED[cells[guess]], (cells[guess] - ONE // 2) >> 5] if cells else [0, 0]
 
@@ -296,9 +397,10 @@ def match_inputs(cells: list[int] | None, guess: int) -> list[int]:
 class ContextReference:
     """Context mode without a primer."""
 
-    def __init__(self, table_bits: int, learned: Any) -> None:
+    def __init__(self, table_bits: int, learned: Any, profile: int = 0) -> None:
+        self.profile = profile
         self.mixers = Mixers(learned, (6, 2, 0))
-        self.match_map = learned.match_map.tolist()
+        self.match_maps = learned.match_maps.tolist()
         self.counters = Counters(table_bits)
         self.stage_1, self.stage_2 = Stage(), Stage()
 
@@ -306,8 +408,13 @@ class ContextReference:
         coder = Decoder(data)
         text = Text(bytearray(length), 0, [0] * 256, {})
         match, places = Match(), dict[int, int]()
+        kinds = (None, Records, Layout, Sequence)
+        kind = kinds[self.profile]
+        self.own: Any = kind(hash_pair, text.data, 0) if kind else None
         for _ in range(length):
             text.append(self._byte(coder, text, match))
+            if self.own:
+                self.own.append(text.position)
             hashed = hash_pair(1, text.c8 & 0xFFFFFFFFFFFF)
             match.follow(text, 6, places, hashed >> 20 & (1 << 18) - 1)
         return bytes(text.data) if coder.at_end() else None
@@ -315,31 +422,53 @@ class ContextReference:
     def _contexts(self, text: Text) -> list[int]:
         c8, c1, word = text.c8, text.c8 & 255, text.word
         column, above, _ = text.above()
-        orders = [hash_pair(n, c8 & ((1 << 8 * n) - 1)) for n in range(1, 7)]
-        return [
-            *orders,
-            hash_pair(7, hash_pair(word, c1)),
-            hash_pair(8, hash_pair(word, text.word_1)),
-            hash_pair(9, above << 16 | column << 8 | c1),
-            hash_pair(10, hash_pair(text.tag, text.in_tag * 256 + c1) + word & MASK),
-            hash_pair(11, text.of_two.get(c8 & 0xFFFF, 0) << 8 | c1),
-            hash_pair(12, text.format & 0xFFFFFFFFFF),
-        ]
+        order = {n: hash_pair(n, c8 & ((1 << 8 * n) - 1)) for n in range(1, 7)}
+        word_and_byte = hash_pair(7, hash_pair(word, c1))
+        two_words = hash_pair(8, hash_pair(word, text.word_1))
+        by_column = hash_pair(9, above << 16 | column << 8 | c1)
+        by_tag = hash_pair(10, hash_pair(text.tag, text.in_tag * 256 + c1) + word & MASK)
+        followers = hash_pair(11, text.of_two.get(c8 & 0xFFFF, 0) << 8 | c1)
+        by_format = hash_pair(12, text.format & 0xFFFFFFFFFF)
+        if self.profile == 0:
+            return [*order.values(), word_and_byte, two_words, by_column, by_tag, followers, by_format]
+        if self.profile == 2:
+            return [*(order[n] for n in (1, 2, 3, 4, 6)), followers, *binary_contexts(text, self.own)]
+        if self.profile == 3:
+            raw = [*(order[n] for n in (2, 3, 4, 6)), word_and_byte, two_words, by_column]
+            return [*sequence_contexts(text, self.own), *raw]
+        of_numbers = number_contexts(text, self.own)
+        chosen = (40, 41, 42, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 56)
+        shared = [*(order[n] for n in (1, 2, 3, 4, 6)), word_and_byte, two_words, by_column, followers, by_format]
+        return [*shared, *(of_numbers[number] for number in chosen)]
+
+    def _guesses(self, text: Text, match: Match) -> list[tuple[int, int]]:
+        """Expected bytes, 256 for none, and rows of the match maps."""
+        guesses = [(text.data[match.pointer] if match.length else 256, match.bucket())]
+        if self.profile == 1:
+            guesses += [(p.expects(), self.own.bucket(i)) for i, p in enumerate(self.own.predictions)]
+        if self.profile == 3:
+            guesses += [(self.own.expects(i, text.position), m.bucket()) for i, m in enumerate(self.own.matches)]
+        return guesses
 
     def _byte(self, coder: Decoder, text: Text, match: Match) -> int:
         contexts = self._contexts(text)
         c1, pair = text.c8 & 255, hash_pair(77, text.c8 & 0xFFFF)
         partial = within = 1
+        guesses = self._guesses(text, match)
         for index in range(8):
             if index % 4 == 0:
                 buckets = [self.counters.find(hash_pair(c + i & MASK, partial)) for i, c in enumerate(contexts)]
                 within = 1
-            guess = -1
-            expected = text.data[match.pointer] | 256 if match.length else 0
-            if expected >> (8 - index) == partial:
-                guess = expected >> (7 - index) & 1
-            cells = self.match_map[match.bucket()] if guess >= 0 else None
-            row = (1 + match.bucket() % 32 // 2) * 2 + guess if guess >= 0 else 0
+            cells: list[list[int] | None] = []
+            bits, row = [], 0
+            for i, (expected, bucket) in enumerate(guesses):
+                fits = expected < 256 and (expected | 256) >> (8 - index) == partial
+                bits.append(expected >> (7 - index) & 1 if fits else -1)
+                cells.append(self.match_maps[i][bucket] if fits else None)
+                if fits and self.profile == 3 and i == 1:
+                    row = (1 + bucket // 4) * 2 + bits[i]
+                elif fits and i == 0:
+                    row = (1 + bucket % 32 // 2) * 2 + bits[i]
             row_2 = (pair + partial * 0x9E3779B97F4A7C1 & MASK) >> 30 & 0xFFFF
             learn: list[Callable[[int, int], None]] = []
 
@@ -349,15 +478,21 @@ class ContextReference:
                 learn[:] = learn_1, learn_2
                 return coder.bit(clip((2 * squash(stretched) + p1 + p2 + 2) >> 2, 1, ONE - 1))
 
-            inputs, rows = [*match_inputs(cells, guess), 0, 256], [row, 48 + c1, 304 + partial]
-            others = functools.partial(lambda inputs, rows, known: (inputs, rows), inputs, rows)
+            inputs = [x for own, guess in zip(cells, bits, strict=True) for x in match_inputs(own, guess)] + [0, 256]
+            row_1 = course_row(self.own) if self.profile == 1 else index if self.profile == 3 else c1
+
+            def others(known: int, inputs: list = inputs, rows: tuple = (row, row_1, partial)) -> tuple[list, list]:
+                more = 9 * known if self.profile == 3 else 0
+                return inputs, [rows[0], 48 + rows[1] + more, 304 + rows[2]]
+
             bit = self.mixers.decide(
-                [bucket[within] for bucket in buckets], self.mixers.maps, others, partial, True, code
+                [bucket[within] for bucket in buckets], self.mixers.maps, others, partial, True, code, 14
             )
             for stage in learn:
                 stage(bit, 6)
-            if cells:
-                adapt(cells, guess, bit, 6)
+            for own, guess in zip(cells, bits, strict=True):
+                if own:
+                    adapt(own, guess, bit, 6)
             partial, within = partial << 1 | bit, within << 1 | bit
         return partial & 255
 
@@ -372,8 +507,10 @@ class MixedReference:
 
     def __init__(
         self, vocabulary: list[bytes], frequencies: Callable[[int], list[int]], start_token: int, table_bits: int,
-        learned: Any,
+        learned: Any, profile: int = 0,
     ) -> None:  # fmt: skip
+        self.profile = profile
+        self.finals = Stage(), Stage()
         self.vocabulary, self.frequencies, self.start_token = vocabulary, frequencies, start_token
         self.known = set(vocabulary)
         self.prefixes = {token[:n] for token in vocabulary for n in range(1, len(token) + 1)}
@@ -400,7 +537,8 @@ class MixedReference:
         text = bytearray(sum(lane_bytes))
         lanes, start = [], 0
         for length in lane_bytes:
-            lanes.append(_Lane(Text(text, start, self.of_one, self.of_two), start + length, self.start_token))
+            own = Text(text, start, self.of_one, self.of_two)
+            lanes.append(_Lane(own, start + length, self.start_token, self.profile))
             start += length
         while any(lane.text.position < lane.end for lane in lanes):
             for lane in lanes:
@@ -464,6 +602,10 @@ class MixedReference:
             hash_pair(28, t.folded & 0xFFFFFFFFFF),
             hash_pair(29, min(t.indent, 255) << 16 | (c8 >> 8 & 255) << 8 | c1),
         ]
+        if self.profile == 1:
+            of_numbers = number_contexts(t, lane.records)
+            self.contexts[10], self.contexts[13] = of_numbers[58], of_numbers[59]
+            self.contexts += [of_numbers[number] for number in range(40, 58)]
 
     def _byte(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> tuple[int, int, int]:
         depth, partial, within = len(done), 1, 1
@@ -489,9 +631,9 @@ class MixedReference:
                     count(counter, bit)
             else:
                 guesses = []
-                for match in lane.matches:
-                    expected = lane.text.data[match.pointer] | 256 if match.length else 0
-                    guesses.append(expected >> shift & 1 if expected >> (shift + 1) == partial else -1)
+                for expected, _ in lane.guesses():
+                    fits = expected < 256 and (expected | 256) >> (shift + 1) == partial
+                    guesses.append(expected >> shift & 1 if fits else -1)
                 bit = self._decide(lane, counters, ones, total, partial, index, min(depth, 3), guesses)
             frequency = {
                 token: f for token, f in frequency.items() if self.vocabulary[token][depth] >> shift & 1 == bit
@@ -510,8 +652,8 @@ class MixedReference:
             place = hash_pair(c + i & MASK, self.nodes[done]) >> 24 & (1 << self.end_bits) - 1
             counters.append(self.ends.setdefault((i, place), [2048, 0]))
         guesses = [
-            int(done + lane.text.data[match.pointer : match.pointer + 1] not in self.prefixes) if match.length else -1
-            for match in lane.matches
+            int(done + bytes([expected]) not in self.prefixes) if expected < 256 else -1
+            for expected, _ in lane.guesses()
         ]
         ends, total = cumulative[low + 1] - cumulative[low], cumulative[high] - cumulative[low]
         return self._decide(lane, counters, ends, total, 0, 8, min(len(done), 3), guesses)
@@ -532,13 +674,13 @@ class MixedReference:
         )
         calibrated, learn_calibrated = self.network_map.read(partial, stretched)
         readings = [stage.read(row, stretched) for stage, row in zip(self.stages, rows, strict=True)]
-        buckets = [match.bucket() for match in lane.matches]
+        buckets = [bucket for _, bucket in lane.guesses()]
         cells = [
-            self.match_maps[2 * end + i][bucket] if guess >= 0 else None
+            self.match_maps[len(guesses) * end + i][bucket] if guess >= 0 else None
             for i, (bucket, guess) in enumerate(zip(buckets, guesses, strict=True))
         ]
         inputs = [
-            *match_inputs(cells[0], guesses[0]), *match_inputs(cells[1], guesses[1]),
+            *(x for own, guess in zip(cells, guesses, strict=True) for x in match_inputs(own, guess)),
             stretched, STRETCHED[calibrated], (network - ONE // 2) >> 5, *(STRETCHED[p] for p, _ in readings), 256,
         ]  # fmt: skip
         match_row = int(guesses[1] >= 0)
@@ -546,14 +688,37 @@ class MixedReference:
             match_row = min(15, 1 + buckets[0] % 32 // 2) * 4 + guesses[0] + 1
         confidence = min(23, (stretched + MAX) * 24 // (2 * MAX))
 
+        by_byte, by_network = c1, (end * 24 + confidence) * 4 + depth
+        class_2 = byte_class(c2)
+        if self.profile == 1:
+            r = lane.records
+            by_byte, by_network = course_row(r), r.shape() * 9 + index
+            class_2 = byte_class(r.byte_at(r.above[0]))
+
         def others(known: int) -> tuple[list[int], list[int]]:
             return inputs, [
-                match_row, 64 + partial, 320 + end * 256 + c1, 832 + (end * 24 + confidence) * 4 + depth,
-                1024 + known * 9 + index, 1096 + end * 256 + byte_class(c1) * 16 + byte_class(c2),
+                match_row, 64 + partial, 320 + end * 256 + by_byte, 832 + by_network,
+                1024 + known * 9 + index, 1096 + end * 256 + byte_class(c1) * 16 + class_2,
             ]  # fmt: skip
 
-        maps = self.mixers.maps[28:] if end else self.mixers.maps[:28]
-        bit = self.mixers.decide(counters, maps, others, partial, False, lambda x: self.coder.bit(squash(x)))
+        learn_final: list[Callable[[int, int], None]] = []
+
+        def code(stretched: int) -> int:
+            if self.profile == 0:
+                return self.coder.bit(squash(stretched))
+            by_above = r.byte_at(r.above[0]) << 8 | r.shape()
+            total = 2 * squash(stretched)
+            for stage, context in zip(self.finals, (c1, by_above), strict=True):
+                p, learn = stage.read(hash_pair(context, partial) >> 30 & 0x3FFF, stretched)
+                learn_final.append(learn)
+                total += p
+            return self.coder.bit(min((total + 2) >> 2, ONE - 1))
+
+        contexts = len(self.contexts)
+        maps = self.mixers.maps[contexts:] if end else self.mixers.maps[:contexts]
+        bit = self.mixers.decide(counters, maps, others, partial, False, code)
+        for learn in learn_final:
+            learn(bit, 6)
         learn_calibrated(bit, 6)
         for _, learn in readings:
             learn(bit, 4)
@@ -564,14 +729,24 @@ class MixedReference:
 
 
 class _Lane:
-    def __init__(self, text: Text, end: int, start_token: int) -> None:
+    def __init__(self, text: Text, end: int, start_token: int, profile: int) -> None:
         self.text, self.end, self.token = text, end, start_token
+        self.records = Records(hash_pair, text.data, text.position)
+        self.profile = profile
         self.tokens, self.so_far = [0, 0, 0], b""
         self.matches = Match(), Match()
 
     def append(self, byte: int, places: tuple[dict, dict]) -> None:
         text = self.text
         text.append(byte)
+        self.records.append(text.position)
         self.matches[0].follow(text, 6, places[0], hash_pair(0, text.c8 & 0xFFFFFFFFFFFF) >> 20 & (1 << 20) - 1)
         before = int.from_bytes(text.data[max(text.position - 16, 0) : max(text.position - 8, 0)], "little")
         self.matches[1].follow(text, 16, places[1], hash_pair(text.c8, before) >> 20 & (1 << 20) - 1)
+
+    def guesses(self) -> list[tuple[int, int]]:
+        """Expected bytes, 256 for none, and rows of the match maps."""
+        guesses = [(self.text.data[m.pointer] if m.length else 256, m.bucket()) for m in self.matches]
+        if self.profile == 1:
+            guesses += [(p.expects(), self.records.bucket(i)) for i, p in enumerate(self.records.predictions)]
+        return guesses

@@ -16,25 +16,44 @@ TEXT = (
 )
 
 
+RECORDS = b"".join(
+    b"v%d %.2f,%04d;%d\n  lat=%.3f  x-%d\n  %04x: 0f 1b %02x  mov\n"
+    % (i, i * 1.25, i * 7, 3 - i, i * i / 8, i, i * 3, i)
+    for i in range(9)
+)
+BINARY = bytes(range(40)) + b"".join(bytes([i, 0, 0, i * 3, 7, 255 - i, 1]) for i in range(60))
+SEQUENCES = (
+    b">seq one\nACGTTGCAAGCTAGGATCCATTAGC\nACGTTGCATGCTAGGATCCATTAGCACGTTGCA\nAGCTAGGATCCATT\n"
+    b">two\nMKVLAAGIVGLCAKMKVLSAGIVGLCWK\nMKVLAAGIVG\n"
+)
+TEXTS = (TEXT, TEXT[:100] + RECORDS, BINARY, SEQUENCES)
+
+
 def test_squash_table() -> None:
     assert logistic.SQUASH.tolist() == SQUASHED
 
 
 @pytest.mark.parametrize("table_bits", [10, 14])
-def test_context_mode(table_bits: int) -> None:
-    learned = context.new_learned_state()
-    models = _native.context_new(table_bits, context.RATES, *learned)
-    _native.context_begin_encoding(models, TEXT * 2, 0, 1000)
-    assert _native.context_code(models, 1000) == 0
+@pytest.mark.parametrize("profile", range(4))
+def test_context_mode(table_bits: int, profile: int) -> None:
+    text = TEXTS[profile] * 2
+    learned = context.new_learned_states()
+    models = _native.context_new(table_bits, context.RATES, learned)
+    _native.context_begin_encoding(models, text, profile, 2 * len(text))
+    assert _native.context_code(models, len(text)) == 0
     coded = _native.context_finish(models)
-    assert ContextReference(table_bits, learned).decode(coded, 2 * len(TEXT)) == TEXT * 2
+    assert ContextReference(table_bits, learned[profile], profile).decode(coded, len(text)) == text
 
 
-@pytest.mark.parametrize(("table_bits", "lane_bytes"), [(10, [len(TEXT)]), (13, [60, 0, 1, len(TEXT) - 61])])
-def test_mixed_mode(table_bits: int, lane_bytes: list[int]) -> None:
+@pytest.mark.parametrize("profile", range(2))
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_mixed_mode(lanes: int, profile: int) -> None:
+    text = TEXTS[profile]
+    table_bits = 10 if lanes == 1 else 13
+    lane_bytes = [len(text)] if lanes == 1 else [60, 0, 1, len(text) - 61]
     model = BigramModel()
     coder = BigramCoder(model, table_bits)
-    coded = coder.encode(TEXT, lane_bytes, 0, None, SILENT)
+    coded = coder.encode(text, lane_bytes, profile, None, SILENT)
     assert coded is not None
     tokenizer = model.tokenizer
     vocabulary = [tokenizer.token_bytes[i, :n].tobytes() for i, n in enumerate(tokenizer.token_lengths)]
@@ -43,6 +62,7 @@ def test_mixed_mode(table_bits: int, lane_bytes: list[int]) -> None:
         lambda token: model.frequencies(token).tolist(),
         model.start_token,
         table_bits,
-        mixed.new_learned_state(),
+        mixed.new_learned_state(profile),
+        profile,
     )
-    assert reference.decode(coded, lane_bytes) == TEXT
+    assert reference.decode(coded, lane_bytes) == text

@@ -18,14 +18,15 @@ from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
-from llmzip.network.architecture import ModelConfig  # noqa: E402
-from llmzip.network.model import Model  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
-from llmzip.models.export import export_model, import_model, restore_network  # noqa: E402
+from llmzip.models.export import export_model, import_model, restore_network, unpack_pairs_of_values  # noqa: E402
 from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+from llmzip.network.architecture import ModelConfig  # noqa: E402
+from llmzip.network.model import Model  # noqa: E402
+from llmzip.network.model_file import pack_pairs_of_values  # noqa: E402
 from tests.conftest import TINY_PATH  # noqa: E402
 
 OPTIONS = TrainingOptions(
@@ -49,6 +50,10 @@ def domains(corpus: Path, tiny: Model) -> list[Domain]:
 def run(tiny: Model, domains: list[Domain], folder: Path, options: TrainingOptions) -> EncoderAugmentedDecoder:
     lengths = tiny.tokenizer.token_lengths
     return train(tiny.config, options, folder, domains, domains, lengths, progress=False)
+
+
+def vocabulary_of(model: Model) -> bytes:
+    return model.file.read("vocabulary").tobytes()
 
 
 def float_model(tiny: Model) -> EncoderAugmentedDecoder:
@@ -81,12 +86,26 @@ def test_encoder_in_torch_reads_what_the_integer_encoder_reads(tiny: Model, text
 
 
 def test_export_of_an_import_is_the_same_network(tiny: Model) -> None:
-    again = Model(export_model(float_model(tiny), tiny.vocabulary))
-    for name, tensor in again.tensors.items():
+    again = Model(export_model(float_model(tiny), vocabulary_of(tiny)))
+    assert again.config == tiny.config
+    assert again.file.entries.keys() == {name for name in tiny.file.entries if not name.startswith("mixing.")}
+    for name in again.file.entries:
         if name == "side_frequencies":
             continue
-        difference = np.abs(tensor.astype(np.int64) - tiny.tensors[name])
-        assert difference.max() <= max(2, 1e-6 * np.abs(tiny.tensors[name].astype(np.int64)).max()), name
+        before = tiny.file.read(name).astype(np.int64)
+        difference = np.abs(again.file.read(name) - before)
+        if name in ("decoder.pairs", "decoder.triples"):
+            assert not difference.any(), name
+        assert difference.max(initial=0) <= max(2, 1e-6 * np.abs(before).max(initial=0)), name
+
+
+def test_hashed_embeddings_are_packed_and_unpacked(tiny: Model) -> None:
+    rows = np.random.default_rng(0).integers(-7, 8, (5, 6)).astype(np.int8)
+    packed = pack_pairs_of_values(rows)
+    assert packed.shape == (5, 3)
+    assert np.array_equal(unpack_pairs_of_values(packed), rows)
+    packed = tiny.file.read("decoder.triples")
+    assert np.array_equal(pack_pairs_of_values(unpack_pairs_of_values(packed)), packed)
 
 
 @pytest.mark.parametrize(("bits", "largest"), [(8, 127), (6, 31), (4, 7)])
@@ -118,11 +137,11 @@ def test_loss_in_chunks_has_the_gradients_of_plain_cross_entropy(tiny: Model) ->
 
 def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -> None:
     small = tiny.config
-    decoder = replace(small.decoder, width=48, hidden=96, heads=3, layers=small.decoder.layers.replace("a", "ca"))
-    large = replace(small, decoder=decoder, bigram_bits=5, bigram_width=32, trigram_bits=4, weight_bits=6)
+    decoder = replace(small.decoder, width=64, hidden=160, heads=4, layers=small.decoder.layers.replace("a", "ca"))
+    large = replace(small, decoder=decoder, bigram_bits=11, bigram_width=32, trigram_bits=12)
     tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None]).long()
     losses = []
-    for config in (small, large, replace(large, weight_bits=8)):
+    for config in (small, large, replace(large, weight_bits=8, bigram_weight_bits=6)):
         network = EncoderAugmentedDecoder(config)
         if config is not small:
             network.load_state_dict(grow(import_model(tiny), small, config))
@@ -137,11 +156,11 @@ def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -
         layer_sources("caa", "cca")
 
 
-def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny_with_ngrams: Model, text: bytes) -> None:
-    small = tiny_with_ngrams.config
+def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny: Model, text: bytes) -> None:
+    small = tiny.config
     large = replace(small, bigram_bits=small.bigram_bits + 1, trigram_bits=small.trigram_bits + 2)
-    state = import_model(tiny_with_ngrams)
-    tokens = torch.from_numpy(tiny_with_ngrams.tokenizer.encode(text)[None, :300]).long()
+    state = import_model(tiny)
+    tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None, :300]).long()
     logits = []
     for config, weights in ((small, state), (large, grow(state, small, large))):
         network = EncoderAugmentedDecoder(config)
@@ -263,7 +282,7 @@ def test_mean_of_two_checkpoints(tiny: Model, tmp_path: Path) -> None:
     command = [str(tmp_path / "0.pt"), str(tmp_path / "1.pt"), str(tmp_path / "mean"), "--vocabulary-of", TINY_PATH]
     result = CliRunner().invoke(export_command, command, catch_exceptions=False)
     assert "step 0, 1" in result.output
-    assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), tiny.vocabulary)
+    assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), vocabulary_of(tiny))
 
 
 def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
