@@ -115,7 +115,7 @@ class MemberEncoder:
         """For blocks of at most ``longest`` bytes, with tables that leave reading within the memory limit."""
         fingerprint = self._model.fingerprint[:FINGERPRINT_BYTES] if self._model else None
         header = Header(block_bits_for(longest), table_bits_for(learned_from), fingerprint, single, independent)
-        lanes, limit = self._settings.lanes_for(longest), self._settings.memory_bytes
+        lanes, limit = self._settings.most_lanes, self._settings.memory_bytes
         while header.table_bits > LEAST_TABLE_BITS and limits.memory_needed(header, self._model, lanes=lanes) > limit:
             header = header._replace(table_bits=header.table_bits - 1)
         limits.check_memory(header, self._model, limit, lanes)

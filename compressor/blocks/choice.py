@@ -103,39 +103,37 @@ class BlockEncoder:
         if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
         if not found or _context_may_win(plain, quick_size, _size(found)):
-            found += _bounded(Method.CONTEXT, 0, plain, context.encode(self._models, plain, choose_profile(plain), progress))
+            payload = context.encode(self._models, plain, choose_profile(plain), progress)
+            found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
 
     def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
-        lanes = self._settings.lanes_for(len(plain))
-        lane_bytes = cut_into_lanes(plain, lanes)
-        side, after_line = choose_side(model, plain), begins_after_line(model, plain)
         method = self._settings.method
+        is_warm = self._models.is_warm(method)
+        lanes = self._settings.lanes_for(len(plain), is_warm)
+        lane_bytes = cut_into_lanes(plain, lanes)
+        side, after_line = choose_side(model, plain), not is_warm and begins_after_line(model, plain)
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            profile = choose_profile(plain)
-            if profile >= MIXED_PROFILES:
-                profile = Profile.PROSE
+            chosen = choose_profile(plain)
+            profile = chosen if chosen < MIXED_PROFILES else Profile.PROSE
             payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
     def _code_transformed(self, plain: bytes, progress: Progress, depth: int) -> Coded | None:
-        """By the first transform that is worth while; None where none is."""
-        sample_bits = self.sample_bits if self._model else None
-        for kind, transform in text.TRANSFORMS.items():
-            description, streams = transform.take_out(plain, sample_bits) or (b"", [])
-            stream_bytes = sum(map(len, streams))
-            if not streams or len(streams) > transformed.MOST_STREAMS or stream_bytes > self._stream_bytes_left:
-                continue
-            if transform.put_back(description, streams, len(plain)) != plain:
-                continue
-            self._stream_bytes_left -= stream_bytes
-            share = transformed.share_of(progress, len(plain), stream_bytes)
-            coded = [self._encode(stream, share, depth + 1) for stream in streams]
-            payload = transformed.encode(Transformed(kind, description, coded))
-            return Coded(Method.TRANSFORMED, 0, len(plain), payload)
-        return None
+        """With what the text is wrapped in taken out; None where that is of no use."""
+        taken = text.take_out(plain, self.sample_bits if self._model else None)
+        if taken is None or len(taken.streams) > transformed.MOST_STREAMS:
+            return None
+        stream_bytes = sum(map(len, taken.streams))
+        if stream_bytes > self._stream_bytes_left or text.put_back(taken, len(plain)) != plain:
+            return None
+        self._stream_bytes_left -= stream_bytes
+        share = transformed.share_of(progress, len(plain), stream_bytes)
+        coded = [self._encode(stream, share, depth + 1) for stream in taken.streams]
+        payload = transformed.encode(Transformed(taken.number, taken.description, coded))
+        return Coded(Method.TRANSFORMED, 0, len(plain), payload)
 
     def _network_may_win(self, plain: bytes, quick_size: int) -> bool:
         """Whether the network need be asked: always in mixed mode, whose contexts know what it does not."""

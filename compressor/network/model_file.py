@@ -222,5 +222,9 @@ class ModelFile:
     def with_extras(self, prefix: str, arrays: dict[str, NDArray]) -> bytes:
         """Return the file with further arrays, named ``prefix.name``, in place of those it has."""
         named = {f"{prefix}.{name}": array for name, array in arrays.items()}
-        kept = {name: self.read(name) for name in self.entries if name != "vocabulary"}
+        kept = {
+            name: self.read(name)
+            for name in self.entries
+            if name != "vocabulary" and not name.startswith(prefix + ".")
+        }
         return pack_model(self.config, self.read("vocabulary").tobytes(), kept | named)
