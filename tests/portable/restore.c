@@ -79,12 +79,20 @@ static void *get(const char *name)
     return a->numbers;
 }
 
-/* The array of a block: mode/number/name. */
+/* The array of a block, mode/number/name. */
 static const struct array *of_block(const char *mode, int number, const char *name)
 {
     char whole[300];
     snprintf(whole, sizeof whole, "%s/%d/%s", mode, number, name);
     return find(whole);
+}
+
+/* The numbers of a profile's array, mode.number.name. */
+static void *numbers_of(const char *mode, int profile, const char *name)
+{
+    char whole[300];
+    snprintf(whole, sizeof whole, "%s.%d.%s", mode, profile, name);
+    return get(whole);
 }
 
 static void check(const char *what, const void *found, size_t found_size, const void *expected, size_t expected_size)
@@ -158,9 +166,13 @@ static void check_network(const struct llmz_network *network, struct llmz_thread
 
 static llmz_mixed *make_mixed(const llmz_vocabulary *vocabulary)
 {
-    llmz_mixed_learned learned = {get("mixed.weights"), get("mixed.final_weights"), get("mixed.counter_maps"), get("mixed.match_maps"),
-        get("mixed.network_map")};
-    llmz_mixed *models = llmz_mixed_new(vocabulary, *(uint32_t *)get("mixed.table_bits"), &learned, get("mixed.rates"));
+    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES];
+    for (int profile = 0; profile < LLMZ_MIXED_PROFILES; profile++) {
+        llmz_mixed_learned own = {numbers_of("mixed", profile, "weights"), numbers_of("mixed", profile, "final_weights"),
+            numbers_of("mixed", profile, "counter_maps"), numbers_of("mixed", profile, "match_maps"), numbers_of("mixed", profile, "network_map")};
+        learned[profile] = own;
+    }
+    llmz_mixed *models = llmz_mixed_new(vocabulary, *(uint32_t *)get("mixed.table_bits"), learned, get("mixed.rates"));
     if (!models)
         stop("the mixing models make no sense", "");
     return models;
@@ -235,11 +247,16 @@ static void check_mixed(const struct llmz_network *network, struct llmz_threads 
 static llmz_context *make_context(void)
 {
     const struct array *primer = find("context.primer");
-    llmz_plain_learned learned = {get("context.weights"), get("context.final_weights"), get("context.counter_maps"), get("context.match_map")};
-    llmz_context *models = llmz_context_new(*(uint32_t *)get("context.table_bits"), &learned, get("context.rates"));
+    llmz_plain_learned learned[LLMZ_PLAIN_PROFILES];
+    for (int profile = 0; profile < LLMZ_PLAIN_PROFILES; profile++) {
+        llmz_plain_learned own = {numbers_of("context", profile, "weights"), numbers_of("context", profile, "final_weights"),
+            numbers_of("context", profile, "counter_maps"), numbers_of("context", profile, "match_maps")};
+        learned[profile] = own;
+    }
+    llmz_context *models = llmz_context_new(*(uint32_t *)get("context.table_bits"), learned, get("context.rates"));
     uint8_t *output = malloc(2 * primer->count);
     if (!models || !llmz_context_begin_encoding(models, primer->numbers, primer->count, 0, output, 2 * primer->count)
-        || llmz_context_code(models, primer->count) != 0 || llmz_context_finish(models) == SIZE_MAX || !llmz_context_set_learned(models, &learned))
+        || llmz_context_code(models, primer->count) != 0 || llmz_context_finish(models) == SIZE_MAX || !llmz_context_set_learned(models, 0, learned))
         stop("the primer cannot be read", "");
     free(output);
     return models;

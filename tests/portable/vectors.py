@@ -6,6 +6,7 @@ They hold a model's arrays, frequencies that the plain reference gives, and code
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -67,25 +68,26 @@ def mixed_vectors() -> dict[str, Any]:
     text = (GOLDEN / "plain.txt").read_bytes()
     broken = (GOLDEN / "broken.txt").read_bytes()
     out: dict[str, Any] = {"mixed.table_bits": np.uint32([TABLE_BITS]), "mixed.rates": np.uint32(mixed.RATES)}
-    out |= {f"mixed.{name}": array for name, array in mixed.primed_state(model)._asdict().items()}
+    out |= learned_arrays("mixed", mixed.primed_states(model))
     coder, tail = mixed.MixedCoder(model, TABLE_BITS), b""
     blocks = (
-        (text[:900], [900], sample_side(model.config.side_numbers)),
-        (text[900:] + broken[:-5], [700, 1, 1200, len(text) + len(broken) - 905 - 1901], None),
-        (broken[-5:] + text[:300], [305], None),
+        (text[:900], [900], 0, sample_side(model.config.side_numbers)),
+        (text[900:] + broken[:-5], [700, 1, 1200, len(text) + len(broken) - 905 - 1901], 0, None),
+        (broken[-5:] + text[:300], [305], 0, None),
+        *((text[:500], [200, 300], profile, None) for profile in range(1, len(mixed.SHAPES))),
     )
-    for number, (block, lane_bytes, side) in enumerate(blocks):
+    for number, (block, lane_bytes, profile, side) in enumerate(blocks):
         read = model.tokenizer.encode(tail)[1:]
         first = np.full(len(lane_bytes), model.line_token, np.int32)
         first[0] = model.start_token
         if read.size:
             first[:] = read[-1]
-        payload = coder.encode(block, lane_bytes, 0, side, SILENT)
+        payload = coder.encode(block, lane_bytes, profile, side, SILENT)
         assert payload is not None
         fields = {
             "text": block,
             "lane_bytes": np.array(lane_bytes, np.uint64),
-            "profile": np.uint32([0]),
+            "profile": np.uint32([profile]),
             "side": model.side_vector(side),
             "first": first,
             "read": read[:-1],
@@ -96,6 +98,14 @@ def mixed_vectors() -> dict[str, Any]:
     return out
 
 
+def learned_arrays(mode: str, states: Sequence[Any]) -> dict[str, Any]:
+    return {
+        f"{mode}.{profile}.{name}": array
+        for profile, state in enumerate(states)
+        for name, array in state._asdict().items()
+    }
+
+
 def context_vectors() -> dict[str, Any]:
     primer = resources.files("llmzip").joinpath("data/primer.txt").read_bytes()
     out: dict[str, Any] = {
@@ -103,13 +113,13 @@ def context_vectors() -> dict[str, Any]:
         "context.rates": np.uint32(context.RATES),
         "context.primer": primer,
     }
-    out |= {f"context.{name}": array for name, array in context.shipped_state()._asdict().items()}
+    out |= learned_arrays("context", context.shipped_states())
     coder = context.ContextCoder(TABLE_BITS)
-    for number, name in enumerate(("plain.txt", "broken.txt")):
-        text = (GOLDEN / name).read_bytes()
-        payload = coder.encode(text, 0, SILENT)
+    for number, profile in enumerate(range(-1, len(context.SHAPES))):  # each profile once, the first one twice
+        text = (GOLDEN / "plain.txt").read_bytes() * 2
+        payload = coder.encode(text, max(profile, 0), SILENT)
         assert payload is not None
-        fields = {"text": text, "profile": np.uint32([0]), "payload": payload}
+        fields = {"text": text, "profile": np.uint32([max(profile, 0)]), "payload": payload}
         out |= {f"context/{number}/{field}": value for field, value in fields.items()}
     return out
 
