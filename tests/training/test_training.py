@@ -359,5 +359,5 @@ def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     data = (corpus / "first.txt").read_bytes()[:1000]
     settings = Settings(model=str(exported))
     packed = compress(data, settings)
-    assert packed[5:9] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
+    assert packed[6:10] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
     assert decompress(packed, str(exported)) == data
