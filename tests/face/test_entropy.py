@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from llmzip.blocks import tokens
+from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.cli.commands import main
 from llmzip.cli.entropy_page import Shading, entropy_page
 from llmzip.entropy import TokenEntropies
@@ -28,7 +29,7 @@ from .command import one_line
 
 def test_surprisal_adds_up_to_what_token_mode_stores(tiny: Model, text: bytes) -> None:
     estimates = estimate(text, tiny)
-    coded = len(tokens.encode(tiny, text, [len(text)], None, 1, SILENT))
+    coded = len(tokens.encode(AdaptiveModels(20, tiny, 1), text, [len(text)], None, False, SILENT))
     assert coded * 8 == pytest.approx(estimates.surprisal.sum(), rel=0.01)
     assert np.array_equal(estimates.offsets[1:], np.cumsum(estimates.lengths)[:-1])
     assert estimates.by_line(text).sum() == pytest.approx(estimates.surprisal.sum())
