@@ -20,9 +20,10 @@ from llmzip.format.member import (
     Method,
     block_bits_for,
 )
+from llmzip.mixing.profiles import Profile, choose_profile
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
-from llmzip.settings import BLOCK_BYTES, Settings, table_bits_for
+from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, Settings, table_bits_for
 
 
 class MemberEncoder:
@@ -56,9 +57,10 @@ class MemberEncoder:
         if self._start is not None:
             self._start += plain
         if self._blocks is None:
-            if len(self._waiting) <= self._settings.whole_bytes:
+            whole = self._whole_bytes()
+            if len(self._waiting) <= whole:
                 return b""
-            self._begin(is_repetitive(bytes(self._waiting[: self._settings.whole_bytes])))
+            self._begin(is_repetitive(bytes(self._waiting[:whole])))
         while len(self._waiting) >= self._block_bytes:
             self._held += self._code_waiting(self._block_bytes)
             self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
@@ -66,6 +68,13 @@ class MemberEncoder:
             return b""
         self._start = None
         return self._take_held()
+
+    def _whole_bytes(self) -> int:
+        """What is at most so long is one block: more of what context mode codes, which is read fast."""
+        whole = self._settings.whole_bytes
+        if choose_profile(bytes(self._waiting[:whole])) is not Profile.SEQUENCES:
+            return whole
+        return max(whole, self._settings.block_bytes or FAST_WHOLE_BYTES)
 
     def flush_block(self) -> bytes:
         """End a block, so that a reader gets all that was fed; return what is ready. Errors as for :meth:`feed`."""

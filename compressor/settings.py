@@ -16,6 +16,8 @@ BLOCK_BYTES = 4 << 20
 """Blocks double from a level's first until they are so long."""
 REPETITIVE_BLOCK_BYTES = 16 << 20
 """The same where a text repeats itself so much that LZMA wins by far: larger blocks let it see further back."""
+FAST_WHOLE_BYTES = 256 << 10
+"""What is at most so long, and is coded without the network, is one block."""
 _WHOLE_FACTOR = 2
 """What is at most so many times as long as a level's first block is one block."""
 _LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22

@@ -135,7 +135,7 @@ def test_learned_states_go_in_and_out_and_are_checked(profile: Profile) -> None:
         (b"", Profile.PROSE),
         (b"1.5,2.5,-3\n" * 20, Profile.RECORDS),
         (b"\x7fELF\1\0\0\0" * 20, Profile.BINARY),
-        (b">one\nACGTACGTACGTTTGACGTACGTACGT\n", Profile.SEQUENCES),
+        (b">one\n" + b"ACGTACGTACGTTTGACGTACGTACGT\n" * 9, Profile.SEQUENCES),
     ],
 )
 def test_profiles_are_chosen_by_what_a_text_holds(text: bytes, profile: Profile) -> None:

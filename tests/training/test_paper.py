@@ -14,7 +14,8 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from llmzip.cli.commands import ENCODER_ESTIMATORS, main  # noqa: E402
-from llmzip.entropy import entropy, regressed_entropy  # noqa: E402
+from llmzip.entropy import entropy, regressed_entropy, second_order_model  # noqa: E402
+from llmzip.errors import LlmzError  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, estimates_at  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
@@ -169,6 +170,14 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
         assert name.capitalize() in (tmp_path / "a.html").read_text(encoding="utf-8")
     refused = CliRunner().invoke(main, ["entropy", str(source), "--estimator", "regression", "--model", TINY_PATH])
     assert refused.exit_code == 1
+
+
+def test_a_second_order_model_of_another_shape_is_refused(tiny: Model) -> None:
+    fitted = fit(np.zeros((600, 16), np.float32), np.zeros(600), steps=1)
+    with pytest.raises(LlmzError, match="does not fit"):
+        second_order_model(Model(tiny.file.with_extras("regression", fitted._asdict())))
+    with pytest.raises(LlmzError, match="no second-order model"):
+        second_order_model(tiny)
 
 
 def test_shipped_model_regresses_entropy(shipped: Model) -> None:

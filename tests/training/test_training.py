@@ -18,10 +18,11 @@ from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
-from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
+from llmzip.models.data import BatchSampler, DeviceTokens, Domain, load_corpus, tokens_at  # noqa: E402
 from llmzip.models.export import export_model, import_model, restore_network, unpack_pairs_of_values  # noqa: E402
 from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
+from llmzip.models.muon import StackedMuon  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
 from llmzip.network.architecture import ModelConfig  # noqa: E402
@@ -206,6 +207,58 @@ def test_learning_rate_schedule() -> None:
     assert all(a > b for a, b in itertools.pairwise(factors[80:]))
 
 
+def test_learning_rate_by_the_clock_falls_to_zero() -> None:
+    options = TrainingOptions(0, 0, warmup_steps=10, minutes=10, cooldown_share=0.5, rate=0.5)
+    assert learning_rate_factor(4, options, 1.0) == 0.25
+    assert [learning_rate_factor(99, options, minutes) for minutes in (0, 5, 7.5, 10, 11)] == [0.5, 0.5, 0.25, 0, 0]
+
+
+def test_a_run_by_the_clock_ends_and_goes_on(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
+    options = replace(OPTIONS, minutes=0.02, steps=0)
+    run(tiny, domains, tmp_path, options)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert saved["step"] > 0
+    assert saved["minutes"] >= 0.02
+    run(tiny, domains, tmp_path, options)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == saved["step"]
+    run(tiny, domains, tmp_path, replace(options, minutes=saved["minutes"] + 0.02))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] > saved["step"]
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sum("bits_per_byte" in row for row in rows) == 2
+
+
+def test_batches_gathered_on_a_device_are_the_same(domains: list[Domain]) -> None:
+    sampler = BatchSampler(domains, 16, 3)
+    resident = DeviceTokens(sampler.domains, 16, torch.device("cpu"))
+    for step in range(3):
+        places = sampler.places(step, 9)
+        assert np.array_equal(resident.at(places).numpy(), tokens_at(places))
+
+
+@pytest.mark.parametrize("shapes", [[(8, 20), (8, 20), (30, 5)], [(16, 16)]])
+def test_muon_in_stacks_is_muon(shapes: list[tuple[int, int]]) -> None:
+    random = torch.Generator().manual_seed(4)
+    starts = [torch.randn(shape, generator=random) for shape in shapes]
+    gradients = [[torch.randn(shape, generator=random) for shape in shapes] for _ in range(4)]
+    settings = {"lr": 0.05, "weight_decay": 0.1, "momentum": 0.9}
+    ends = []
+    for kinds in ([torch.optim.Muon] * 4, [StackedMuon] * 4, [torch.optim.Muon, StackedMuon] * 2):
+        matrices = [torch.nn.Parameter(start.clone()) for start in starts]
+        state = None
+        for kind, step in zip(kinds, gradients, strict=True):
+            optimizer = kind(matrices, **settings)
+            if state is not None:
+                optimizer.load_state_dict(state)
+            for matrix, gradient in zip(matrices, step, strict=True):
+                matrix.grad = gradient.clone()
+            optimizer.step()
+            state = optimizer.state_dict()
+        ends.append([matrix.detach() for matrix in matrices])
+    for other in ends[1:]:
+        for a, b in zip(ends[0], other, strict=True):
+            assert torch.allclose(a, b, atol=5e-3)
+
+
 def test_batches_depend_on_seed_and_step_alone(domains: list[Domain]) -> None:
     a, b = BatchSampler(domains, 16, 3), BatchSampler(domains, 16, 3)
     b.batch(4, 2)
@@ -306,5 +359,5 @@ def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     data = (corpus / "first.txt").read_bytes()[:1000]
     settings = Settings(model=str(exported))
     packed = compress(data, settings)
-    assert packed[5:9] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
+    assert packed[6:10] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
     assert decompress(packed, str(exported)) == data
