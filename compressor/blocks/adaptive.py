@@ -81,6 +81,10 @@ class AdaptiveModels:
         for method, before in uses.items():
             if self._uses[method] > before and chosen not in (method, Method.TRANSFORMED):
                 self._spoilt.add(method)
+        if Method.MIXED in self._spoilt:
+            self._mixed = None
+        if Method.CONTEXT in self._spoilt:
+            self._context = None
 
     def _note_use(self, method: Method) -> None:
         self._uses[method] += 1

@@ -28,9 +28,10 @@ _REPETITIVE_RATIO = 0.004
 """LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
 _CONTEXT_TO_LZMA = 0.39
 """Context mode is not smaller than this share of what LZMA's quick setting gives."""
-_CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 8 << 10
+_CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 16 << 10
 _CONTEXT_TO_SAMPLE = 0.6
-"""Context mode is not smaller than this share of what a sample foretells: it learns over the rest of the block."""
+"""Context mode is not smaller than this share of what a sample foretells, unless that is all of the block: it learns
+from the rest, and from blocks before."""
 _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES = 4, 600
 _TOKENS_TO_LZMA = 1.5
 """Where the network alone, on a sample from a cold start, needs more than so many times what LZMA's quick setting does,
@@ -110,7 +111,7 @@ class BlockEncoder:
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
-        if not found or _context_may_win(plain, quick_size, _size(found)):
+        if not found or self._context_may_win(plain, quick_size, _size(found)):
             payload = context.encode(self._models, plain, choose_profile(plain), progress)
             found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
@@ -149,15 +150,15 @@ class BlockEncoder:
     def _pays(self, number: int, plain: bytes) -> bool:
         """Whether a transform leaves fewer bytes of a sample, coded both ways; true where it has no use there."""
         sample = _lines_within(plain, _TRIAL_BYTES)
-        transforming, unchanging = (
-            BlockEncoder(table_bits_for(len(sample)), self._model, self._settings, self._threads, is_trial=True)
-            for _ in range(2)
-        )
-        coded = transforming._code_transformed(sample, SILENT, 0)
+
+        def trial() -> BlockEncoder:
+            return BlockEncoder(table_bits_for(len(sample)), self._model, self._settings, self._threads, is_trial=True)
+
+        coded = trial()._code_transformed(sample, SILENT, 0)
         if coded is None or transformed.number_of(coded) != number:
             return True
         quick = lzma_block.encode_quickly(sample)
-        others = [len(other.payload) for other in unchanging._code_as_it_is(sample, len(quick), SILENT)]
+        others = [len(other.payload) for other in trial()._code_as_it_is(sample, len(quick), SILENT)]
         return len(coded.payload) < min([len(sample), len(quick), *others])
 
     def _network_may_win(self, plain: bytes, quick_size: int) -> bool:
@@ -167,6 +168,14 @@ class BlockEncoder:
         parts = _parts(plain, _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES)
         needed = self.sample_bits(parts) / 8 / sum(map(len, parts))
         return needed * len(plain) < _TOKENS_TO_LZMA * quick_size
+
+    def _context_may_win(self, plain: bytes, quick_size: int, least: int) -> bool:
+        """Whether context mode may need fewer bytes than ``least``: by LZMA, then by a sample."""
+        if _CONTEXT_TO_LZMA * quick_size > least:
+            return False
+        is_foretold = len(plain) <= _CONTEXT_SAMPLE_BYTES and not self._models.is_warm(Method.CONTEXT)
+        share = _context_share(plain) * (1 if is_foretold else _CONTEXT_TO_SAMPLE)
+        return share * len(plain) < least
 
     def sample_bits(self, parts: list[bytes]) -> float:
         """Bits of pieces of text by the network alone, each from a cold start."""
@@ -178,17 +187,9 @@ class BlockEncoder:
         return float(sum(row[: len(piece)].sum() for row, piece in zip(lengths, pieces, strict=True)))
 
 
-def _context_may_win(plain: bytes, quick_size: int, least: int) -> bool:
-    """Whether context mode may need fewer bytes than ``least``: by LZMA, then by a sample."""
-    if _CONTEXT_TO_LZMA * quick_size > least:
-        return False
-    whole = len(plain) <= 2 * _CONTEXT_SAMPLE_PARTS * _CONTEXT_SAMPLE_BYTES
-    return whole or _CONTEXT_TO_SAMPLE * _context_share(plain) * len(plain) < least
-
-
 def _context_share(plain: bytes) -> float:
     """What context mode leaves of a sample."""
-    sample = b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES))
+    sample = b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES // _CONTEXT_SAMPLE_PARTS))
     coded = ContextCoder(table_bits_for(len(sample))).encode(sample, choose_profile(plain), SILENT)
     return 1.0 if coded is None else len(coded) / len(sample)
 
