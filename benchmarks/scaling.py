@@ -2,7 +2,7 @@
 
 Trains several shapes for the same training operations at several budgets, each run with its own cool-down; fits bits
 per byte on CORPUS/valid against operations, with and without the shipped model as a point; predicts more compute. OUT
-keeps the runs: the command goes on from there, and ``llmzip.benchmarks.frontier`` measures their models.
+keeps the runs: the command goes on from there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llmzip.models.data import load_corpus
 from llmzip.models.export import export_model
 from llmzip.models.measures import POWER_LAW_POINTS, fit_power_law
 from llmzip.models.train import TrainingOptions, train
-from llmzip.network.architecture import DEFAULT_CONFIG, ModelConfig
+from llmzip.network.architecture import CHANNEL_TILE, DEFAULT_CONFIG, ModelConfig
 from llmzip.network.model import load_model
 
 SEQUENCES, LENGTH = 8, 256
@@ -37,7 +37,7 @@ def shaped(shape: str) -> ModelConfig:
     decoder = replace(
         DEFAULT_CONFIG.decoder, width=channels, hidden=4 * channels, heads=max(1, channels // 64), layers=layers
     )
-    encoder = replace(DEFAULT_CONFIG.encoder, width=16, layers="c", hidden=16, heads=1)
+    encoder = replace(DEFAULT_CONFIG.encoder, width=CHANNEL_TILE, layers="c", hidden=CHANNEL_TILE, heads=1)
     return replace(
         DEFAULT_CONFIG, decoder=decoder, encoder=encoder, bigram_bits=12, bigram_width=channels // 2, trigram_bits=0
     )
@@ -76,7 +76,7 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     model = load_model()
-    tokenizer = model.tokenizer
+    tokenizer, vocabulary = model.tokenizer, model.file.read("vocabulary").tobytes()
     training = load_corpus(corpus / "train", tokenizer, out / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, out / "tokens")
     click.echo(machine_line())
@@ -93,7 +93,7 @@ def main(
             run = run_folder(out, shape, share * budget)
             if not (run / "model.llmzmodel").exists():
                 network = train(config, options, run, training, validation, tokenizer.token_lengths, progress=False)
-                (run / "model.llmzmodel").write_bytes(export_model(network, model.vocabulary))
+                (run / "model.llmzmodel").write_bytes(export_model(network, vocabulary))
             tokens = steps * SEQUENCES * LENGTH
             compute.append(operations_per_token(config) * tokens)
             losses.append(validation_bits(run))

@@ -2,40 +2,43 @@
 
 Codes pieces of CORPUS/valid by the network alone with and without stored numbers, and says what these cost: those that
 the encoder reads, those refined for the piece by gradient, one of a few kept ones (a hyper-prior), and a low-rank
-update of a matrix. With ``--mixed`` the best of them in mixed mode too. With ``--effort`` it shows the sizes of files
-instead: what ``llmzip compress`` makes of the pieces without and with that effort.
+update of a matrix. With ``--mixed`` the best of them in mixed mode too.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from llmzip.benchmarks.machine import machine_line
 from llmzip.blocks.side_information import pack_side
-from llmzip.mixing.mixed_coding import MixedCoder, bucket_bits_for
+from llmzip.mixing.mixed import MixedCoder
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
-from llmzip.models.refine_side import IGNORED, as_stored, coded_bits, descend, refined
-from llmzip.network.architecture import SIDE_STEPS_PER_UNIT
+from llmzip.models.train import LN2
+from llmzip.network.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
 from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT
-from llmzip.settings import Settings
-from llmzip.streams import compress
+from llmzip.settings import table_bits_for
 
 DOMAINS = ("books", "enwikitext", "wiki", "python", "man", "logs")
 WINDOW = 512
 KEPT_READINGS = 24
 UPDATE_BITS = 4
+SEQUENCES = 4
+"""Sequences of a step of refinement."""
+IGNORED = -100
+"""A target that costs nothing."""
+RATE = 0.06
 
 
 def sequences(model: Model, plain: bytes) -> tuple[Tensor, Tensor]:
@@ -46,6 +49,54 @@ def sequences(model: Model, plain: bytes) -> tuple[Tensor, Tensor]:
     targets = F.pad(tokens, (0, rows * length - len(tokens)), value=IGNORED).view(rows, length)
     inputs = F.pad(targets.clamp_min(0), (1, 0), value=model.start_token)[:, :-1]
     return inputs, targets
+
+
+def coded_bits(network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, side: Tensor | None) -> Tensor:
+    """Ideal code length of all ``targets`` ``[rows, T]`` with side information ``[1, numbers]``, or without."""
+    total = torch.zeros(())
+    with torch.autocast("cpu", torch.bfloat16):
+        for row, target in zip(inputs.split(SEQUENCES), targets.split(SEQUENCES), strict=True):
+            numbers = None if side is None else side.expand(len(row), -1)
+            logits = network.logits(network.hidden_states(row, numbers))
+            losses = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="sum", ignore_index=IGNORED)
+            total = total + losses / LN2
+    return total
+
+
+def descend(
+    parameters: list[Tensor], bits: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor,
+    rate: float, steps: int,
+) -> None:  # fmt: skip
+    """Lower ``bits`` of random sequences of a piece, scaled to the whole piece, by Adam."""
+    optimizer = torch.optim.Adam(parameters, lr=rate)
+    random = np.random.default_rng(0)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (1 - step / steps)
+        rows = torch.from_numpy(random.permutation(len(inputs))[:SEQUENCES])
+        optimizer.zero_grad()
+        (bits(inputs[rows], targets[rows]) * len(inputs) / len(rows)).backward()
+        optimizer.step()
+
+
+def as_stored(side: Tensor) -> NDArray[np.int8]:
+    numbers: NDArray[np.int8] = (
+        (side * SIDE_STEPS_PER_UNIT).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8).numpy()[0]
+    )
+    return numbers
+
+
+def refined(network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, start: Tensor, steps: int) -> Tensor:
+    """Numbers ``[1, n]`` refined for a piece from ``start``: its bits and their own, noise in place of rounding."""
+    side = start.clone().requires_grad_()
+
+    def bits(rows: Tensor, wanted: Tensor) -> Tensor:
+        noisy = side + (torch.rand_like(side) - 0.5) / SIDE_STEPS_PER_UNIT
+        share = len(rows) / len(inputs)
+        return coded_bits(network, rows, wanted, noisy) + share * network.prior.bits(noisy).sum()
+
+    descend([side], bits, inputs, targets, RATE, steps)
+    return side.detach()
 
 
 def low_rank_update(
@@ -103,18 +154,6 @@ def pieces(corpus: Path, domains: str, sizes: str) -> Iterator[tuple[str, bytes]
                 yield name, text[start : start + size]
 
 
-def show_file_sizes(texts: Iterator[tuple[str, bytes]], effort: int, model: str | None) -> None:
-    click.echo("| domain | bytes | without | with | seconds without | with |")
-    click.echo("|---|---|---|---|---|---|")
-    for name, plain in texts:
-        coded, seconds = [], []
-        for each in (0, effort):
-            started = time.perf_counter()
-            coded.append(len(compress(plain, Settings(effort=each, model=model))))
-            seconds.append(time.perf_counter() - started)
-        click.echo(f"| {name} | {len(plain)} | {coded[0]} | {coded[1]} | {seconds[0]:.1f} | {seconds[1]:.1f} |")
-
-
 @click.command()
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
@@ -123,16 +162,10 @@ def show_file_sizes(texts: Iterator[tuple[str, bytes]], effort: int, model: str 
 @click.option("--steps", default=24, show_default=True, help="Steps of refinement.")
 @click.option("--rank", default=1, show_default=True, help="Of the low-rank update.")
 @click.option("--mixed", is_flag=True, help="Mixed mode with the best numbers too.")
-@click.option("--effort", type=click.IntRange(1, 9), help="Show sizes of files with this effort of llmzip compress.")
-def main(
-    corpus: Path, model: str | None, sizes: str, domains: str, steps: int, rank: int, mixed: bool, effort: int | None
-) -> None:
+def main(corpus: Path, model: str | None, sizes: str, domains: str, steps: int, rank: int, mixed: bool) -> None:
     """Show bits without and with side information, its cost included, on pieces of CORPUS/valid."""
     click.echo(machine_line())
     texts = pieces(corpus, domains, sizes)
-    if effort:
-        show_file_sizes(texts, effort, model)
-        return
     loaded = load_model(model)
     network = restore_network(loaded)
     kept = kept_numbers(loaded, network, corpus / "train")
@@ -159,13 +192,12 @@ def main(
         saved, cost = low_rank_update(network, inputs, targets, rank, steps)
         cells.append(f"{-saved:+.0f} + {cost}")
         if mixed:
-            tokens = loaded.tokenizer.encode(plain)
             winner = int(np.argmin(totals))
             coded = []
             for side_numbers in (None, stored[winner]):
-                coder = MixedCoder(loaded, bucket_bits_for(len(plain)))
-                result = coder.encode(tokens, 1, side_numbers, None, SILENT)
-                coded.append(8 * len(result[1]) if result else 8 * len(plain))
+                coder = MixedCoder(loaded, table_bits_for(len(plain)))
+                result = coder.encode(plain, [len(plain)], 0, side_numbers, SILENT)
+                coded.append(8 * len(plain if result is None else result))
             cells.append(f"{coded[0]} {coded[1] - coded[0]:+d} + {costs[winner]}")
         else:
             cells.append("-")

@@ -64,7 +64,8 @@ def predictions(
     frequencies ``[run, V + 1]`` that the network gave them."""
     predictor = model.predictor(1, CALL_TOKENS, None)
     for part, inputs in _inputs(model, tokens):
-        yield part, *predictor.states_and_frequencies(inputs)
+        cumulative = predictor(inputs)
+        yield part, predictor.last_states(inputs.size), cumulative
 
 
 class SecondOrderModel(NamedTuple):
@@ -93,12 +94,17 @@ def second_order_model(model: Model) -> SecondOrderModel:
     """The one in ``model``'s file.
 
     Raises:
-        LlmzError: there is none.
+        LlmzError: there is none, or it is none of this model.
     """
-    try:
-        return SecondOrderModel(*(model.tensors[f"regression.{name}"] for name in SecondOrderModel._fields))
-    except KeyError:
-        raise LlmzError("the model has no second-order model (llmzip.models.regress_entropy adds one)") from None
+    arrays = model.file.extras("regression")
+    if not arrays:
+        raise LlmzError("the model has no second-order model (llmzip.models.regress_entropy adds one)")
+    found = SecondOrderModel(**{name: arrays.get(name, np.zeros(0)) for name in SecondOrderModel._fields})
+    units, width = found.bias.size, model.config.decoder.width
+    shapes = ((units, width), (units,), (units,), (1,))
+    if any(array.dtype != np.float32 or array.shape != shape for array, shape in zip(found, shapes, strict=True)):
+        raise LlmzError("not a model file of this version: the second-order model does not fit")
+    return found
 
 
 def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ def describe(source: BinaryIO) -> dict[str, Any]:
             blocks += 1
             for coded in transformed.all_coded(block.coded):
                 if coded.method is Method.TRANSFORMED:
-                    transforms[transformed.kind_of(coded)] += 1
+                    transforms[transformed.number_of(coded)] += 1
                 else:
                     methods[coded.method.name.lower()] += 1
                 if coded.method.has_lanes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from llmzip.blocks import limits, repeats, stored
+from llmzip.blocks import limits, lzma_block, repeats, stored
 from llmzip.blocks.choice import BlockEncoder, is_repetitive
 from llmzip.blocks.transformed import all_coded
 from llmzip.format.member import (
@@ -19,9 +20,10 @@ from llmzip.format.member import (
     Method,
     block_bits_for,
 )
+from llmzip.mixing.profiles import Profile, choose_profile
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
-from llmzip.settings import Settings, table_bits_for
+from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, Settings, table_bits_for
 
 
 class MemberEncoder:
@@ -39,6 +41,11 @@ class MemberEncoder:
         self._waiting = bytearray()
         self._blocks: _BlockWriter | None = None
         self._block_bytes = self._most_block_bytes = 0
+        may_be_one_block = settings.block_bytes is None and not settings.independent
+        self._start = bytearray() if may_be_one_block else None
+        """All that was fed, as long as one block of LZMA may be smaller than all blocks."""
+        self._held = bytearray()
+        """What is ready meanwhile."""
 
     def feed(self, plain: bytes) -> bytes:
         """Take more plain bytes; return what is ready, whole blocks only.
@@ -47,33 +54,65 @@ class MemberEncoder:
             MemoryLimitError: what would be made could not be read within the limit.
         """
         self._waiting += plain
+        if self._start is not None:
+            self._start += plain
         if self._blocks is None:
-            if len(self._waiting) <= self._settings.whole_bytes:
+            whole = self._whole_bytes()
+            if len(self._waiting) <= whole:
                 return b""
-            self._begin(is_repetitive(bytes(self._waiting[: self._settings.whole_bytes])))
-        ready = bytearray()
+            self._begin(is_repetitive(bytes(self._waiting[:whole])))
         while len(self._waiting) >= self._block_bytes:
-            ready += self._code_waiting(self._block_bytes)
+            self._held += self._code_waiting(self._block_bytes)
             self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
-        return bytes(ready)
+        if self._start is not None and len(self._start) <= BLOCK_BYTES:
+            return b""
+        self._start = None
+        return self._take_held()
+
+    def _whole_bytes(self) -> int:
+        """What is at most so long is one block: more of what context mode codes, which is read fast."""
+        whole = self._settings.whole_bytes
+        if choose_profile(bytes(self._waiting[:whole])) is not Profile.SEQUENCES:
+            return whole
+        return max(whole, self._settings.block_bytes or FAST_WHOLE_BYTES)
 
     def flush_block(self) -> bytes:
         """End a block, so that a reader gets all that was fed; return what is ready. Errors as for :meth:`feed`."""
-        ready = self._code_waiting(len(self._waiting)) if self._waiting else b""
-        return ready + self._blocks.flush() if self._blocks else b""
+        self._start = None
+        self._held += self._code_waiting(len(self._waiting)) if self._waiting else b""
+        self._held += self._blocks.flush() if self._blocks else b""
+        return self._take_held()
 
     def finish(self) -> bytes:
         """Return the rest of the member. Errors as for :meth:`feed`."""
+        start = self._start
         if self._blocks is not None:
-            return self.flush_block() + self._blocks.finish()
+            member = self.flush_block() + self._blocks.finish()
+            return member if start is None else self._smallest(bytes(start), member)
         plain = bytes(self._waiting)
         if not plain:
             return MemberWriter(Header(LEAST_BLOCK_BITS)).finish()
         pieces = self._finder.split(plain)
-        if len(pieces) == 1 or is_repetitive(plain):
+        if len(pieces) == 1:
             return self._encode_alone(plain)
         blocks = self._begin(ends_at=len(plain))
-        return blocks.add(plain, pieces) + blocks.finish()
+        return self._smallest(plain, blocks.add(plain, pieces) + blocks.finish())
+
+    def _smallest(self, plain: bytes, member: bytes) -> bytes:
+        """A member of several blocks, or what sees more of the text at once and is read as fast."""
+        candidates = [member]
+        if (payload := lzma_block.encode_if_below(plain, len(member))) is not None:
+            writer = MemberWriter(Header(block_bits_for(len(plain)), single=True))
+            candidates.append(writer.add(Coded(Method.LZMA, 0, len(plain), payload), plain) + writer.finish())
+        if self._model is not None and self._blocks is not None and not self._blocks.used_network:
+            without_model = MemberEncoder(replace(self._settings, level=1))
+            candidates.append(without_model.feed(plain) + without_model.finish())
+        return min(candidates, key=len)
+
+    def _take_held(self) -> bytes:
+        held = bytes(self._held)
+        self._held.clear()
+        return held
 
     def _code_waiting(self, count: int) -> bytes:
         plain = bytes(self._waiting[:count])
@@ -115,7 +154,7 @@ class MemberEncoder:
         """For blocks of at most ``longest`` bytes, with tables that leave reading within the memory limit."""
         fingerprint = self._model.fingerprint[:FINGERPRINT_BYTES] if self._model else None
         header = Header(block_bits_for(longest), table_bits_for(learned_from), fingerprint, single, independent)
-        lanes, limit = self._settings.lanes_for(longest), self._settings.memory_bytes
+        lanes, limit = self._settings.most_lanes, self._settings.memory_bytes
         while header.table_bits > LEAST_TABLE_BITS and limits.memory_needed(header, self._model, lanes=lanes) > limit:
             header = header._replace(table_bits=header.table_bits - 1)
         limits.check_memory(header, self._model, limit, lanes)
@@ -126,7 +165,11 @@ class MemberEncoder:
 
 
 class _BlockWriter:
-    """Codes blocks, ``side_by_side`` of them at a time, and writes them in order; joins neighbours that are stored."""
+    """Codes blocks, ``side_by_side`` of them at a time, and writes them in order; joins neighbours that are stored.
+
+    Attributes:
+        used_network: it decided some block's bytes.
+    """
 
     def __init__(
         self, header: Header, encode: Callable[[bytes], Coded], side_by_side: int, progress: Progress
@@ -139,6 +182,7 @@ class _BlockWriter:
         self._progress = progress
         self._in_work: deque[tuple[bytes, Callable[[], Coded]]] = deque()
         self._stored = bytearray()
+        self.used_network = False
 
     def add(self, plain: bytes, pieces: list[repeats.Piece]) -> bytes:
         """Take a block that consists of ``pieces``; return what is ready."""
@@ -176,6 +220,7 @@ class _BlockWriter:
         while len(self._in_work) > most_in_work:
             plain, result = self._in_work.popleft()
             coded = result()
+            self.used_network |= any(part.method.has_lanes for part in all_coded(coded))
             if coded.method is not Method.STORED or len(self._stored) + len(plain) > self._longest:
                 ready += self._write_stored()
             if coded.method is Method.STORED:

@@ -12,14 +12,23 @@ DEFAULT_LEVEL = 6
 DEFAULT_MEMORY_LIMIT = 1 << 30
 MAX_DEFAULT_THREADS = 4
 """Each may need up to 300 MB where blocks are independent: more only on request."""
-WHOLE_BYTES = 256 << 10
-"""What is at most so long is one block."""
 BLOCK_BYTES = 4 << 20
 """Blocks double from a level's first until they are so long."""
 REPETITIVE_BLOCK_BYTES = 16 << 20
 """The same where a text repeats itself so much that LZMA wins by far: larger blocks let it see further back."""
+FAST_WHOLE_BYTES = 256 << 10
+"""What is at most so long, and is coded without the network, is one block."""
+_WHOLE_FACTOR = 2
+"""What is at most so many times as long as a level's first block is one block."""
 _LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22
 _BUCKETS_PER_BYTE = 28
+
+
+class LaneRule(NamedTuple):
+    """Lanes of ``least_bytes`` or more, ``most`` of them at most."""
+
+    least_bytes: int
+    most: int
 
 
 class Level(NamedTuple):
@@ -27,21 +36,25 @@ class Level(NamedTuple):
 
     Attributes:
         method: tried for text, beside those that need no model.
-        lanes: least bytes of a lane, and how many such lanes at most; the rule that gives more lanes holds.
-        first_block_bytes: what is read in a second or so, for longer files to give their first text soon.
+        first_block_bytes: what is read in a second or so: longer files give their first text soon.
+        cold: lanes of a block that starts from fresh models; the rule that gives more lanes holds.
+        warm: the same for a block after others: its lanes cost less, as they go on from the text before.
     """
 
     method: Method
-    lanes: tuple[tuple[int, int], ...]
     first_block_bytes: int
+    cold: tuple[LaneRule, ...] = (LaneRule(1, 1),)
+    warm: tuple[LaneRule, ...] = (LaneRule(1, 1),)
 
 
 _LEVELS = {
-    1: Level(Method.CONTEXT, ((1, 1),), 256 << 10),
-    2: Level(Method.TOKENS, ((2 << 10, 64),), 96 << 10),
-    3: Level(Method.MIXED, ((8 << 10, 16),), 48 << 10),
-    6: Level(Method.MIXED, ((24 << 10, 4), (96 << 10, 8)), 24 << 10),
-    9: Level(Method.MIXED, ((1, 1),), 24 << 10),
+    1: Level(Method.CONTEXT, 256 << 10),
+    2: Level(Method.TOKENS, 64 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
+    3: Level(Method.MIXED, 48 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
+    6: Level(
+        Method.MIXED, 24 << 10, (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)), (LaneRule(12 << 10, 8),)
+    ),  # fmt: skip
+    9: Level(Method.MIXED, 24 << 10),
 }
 """Those that are missing mean the one before."""
 
@@ -94,7 +107,7 @@ class Settings:
     @property
     def whole_bytes(self) -> int:
         """What is at most so long is one block."""
-        return self.block_bytes or WHOLE_BYTES
+        return self.block_bytes or _WHOLE_FACTOR * self._level.first_block_bytes
 
     def first_block_bytes(self, repetitive: bool) -> int:
         """Plain bytes of the first of several blocks."""
@@ -104,12 +117,16 @@ class Settings:
         """Plain bytes of a block at most, to which they double."""
         return self.block_bytes or (REPETITIVE_BLOCK_BYTES if repetitive else BLOCK_BYTES)
 
-    def lanes_for(self, plain_length: int) -> int:
+    def lanes_for(self, plain_length: int, warm: bool = False) -> int:
         """Lanes of a block, a power of two: more of them are faster, fewer lose less context."""
-        wanted = self.lanes or max(
-            _power_of_two_below(plain_length // lane_bytes, most) for lane_bytes, most in self._level.lanes
-        )
+        rules = self._level.warm if warm else self._level.cold
+        wanted = self.lanes or max(_power_of_two_below(plain_length // rule.least_bytes, rule.most) for rule in rules)
         return _power_of_two_below(plain_length, wanted)
+
+    @property
+    def most_lanes(self) -> int:
+        """Of any block."""
+        return self.lanes or max(rule.most for rule in (*self._level.cold, *self._level.warm))
 
     @property
     def _level(self) -> Level:

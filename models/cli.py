@@ -10,14 +10,14 @@ import click
 import numpy as np
 import torch
 
-from llmzip.network.architecture import DEFAULT_CONFIG
-from llmzip.network.model import load_model
 from llmzip.models.data import load_corpus
 from llmzip.models.estimators import corpus_estimates
 from llmzip.models.export import export_model, import_model, restore_network
 from llmzip.models.grow import grow
 from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES, needs_estimates
 from llmzip.models.train import TrainingOptions, evaluate, train
+from llmzip.network.architecture import DEFAULT_CONFIG
+from llmzip.network.model import load_model
 from llmzip.network.tokenizer import Tokenizer
 
 
@@ -26,6 +26,8 @@ from llmzip.network.tokenizer import Tokenizer
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--steps", default=3000, show_default=True, help="Optimiser steps in all, those already done included.")
 @click.option("--cooldown-steps", default=750, show_default=True, help="Last steps, with a falling learning rate.")
+@click.option("--minutes", type=float, help="Train for so long in place of --steps; the rate falls to zero at the end.")
+@click.option("--cooldown-share", default=0.4, show_default=True, help="Of the minutes, with a falling learning rate.")
 @click.option("--sequences", default=16, show_default=True, help="Sequences per step, over all workers.")
 @click.option("--length", default=512, show_default=True, help="Tokens per sequence.")
 @click.option("--rate", default=1.0, show_default=True, help="Factor on all learning rates.")
@@ -48,22 +50,22 @@ from llmzip.network.tokenizer import Tokenizer
 @click.option("--seed", default=1, show_default=True)
 @click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
 def main(
-    corpus: Path, run: Path, steps: int, cooldown_steps: int, sequences: int, length: int, rate: float,
-    side_share: float, start_from: str | None, vocabulary: Path | None, layers: str | None, objective: str,
-    estimates_from: str | None, seed: int, no_compile: bool,
+    corpus: Path, run: Path, steps: int, cooldown_steps: int, minutes: float | None, cooldown_share: float,
+    sequences: int, length: int, rate: float, side_share: float, start_from: str | None, vocabulary: Path | None,
+    layers: str | None, objective: str, estimates_from: str | None, seed: int, no_compile: bool,
 ) -> None:  # fmt: skip
     """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
 
     RUN holds log.jsonl and checkpoint.pt; the same command goes on from them. Under torchrun, all workers share the
     batch.
     """
-    packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).vocabulary
+    packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).file.read("vocabulary").tobytes()
     tokenizer = Tokenizer.from_bytes(packed)
     training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
     options = TrainingOptions(
         steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile,
-        objective=objective,
+        objective=objective, minutes=minutes, cooldown_share=cooldown_share,
     )  # fmt: skip
     decoder = replace(DEFAULT_CONFIG.decoder, layers=layers or DEFAULT_CONFIG.decoder.layers)
     config = replace(DEFAULT_CONFIG, decoder=decoder)
@@ -76,7 +78,7 @@ def main(
     estimates = None
     if needs_estimates(objective):
         estimator = load_model(estimates_from)
-        if estimator.vocabulary != packed:
+        if estimator.file.read("vocabulary").tobytes() != packed:
             raise click.UsageError("--estimates-from names a model with another vocabulary")
         estimates = corpus_estimates(
             restore_network(estimator), estimator.fingerprint.hex(), training, estimator.start_token,

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.models.domains import domain_files, domain_weights, read_domain
 from llmzip.network.tokenizer import Tokenizer
 
 DOCUMENT_START_SHARE = 0.2
@@ -36,8 +38,10 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
 
     Raises:
         FileNotFoundError: the folder holds no text.
+        LlmzError: a file of it cannot be read.
     """
     domains = []
+    weights = domain_weights(folder)
     separator = int(tokenizer.encode(b"\0")[0])
     for name, path in domain_files(folder).items():
         cached = cache / f"{folder.name}-{name}.npz" if cache else None
@@ -51,7 +55,7 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
                 cached.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(cached, tokens=tokens, text_bytes=text_bytes)
         separators = np.flatnonzero(tokens == separator).astype(np.int64)
-        domains.append(Domain(name, DOMAIN_WEIGHTS.get(name, 1.0), tokens, text_bytes, separators))
+        domains.append(Domain(name, weights[name], tokens, text_bytes, separators))
     return domains
 
 
@@ -87,6 +91,24 @@ class BatchSampler:
 def tokens_at(places: list[tuple[Domain, slice]]) -> NDArray[np.int64]:
     """A batch, int64 ``[sequences, length + 1]``: inputs and, shifted by one, targets."""
     return np.stack([domain.tokens[place] for domain, place in places]).astype(np.int64)
+
+
+class DeviceTokens:
+    """All domains' tokens in one tensor on a device, which gathers batches there."""
+
+    def __init__(self, domains: list[Domain], length: int, device: torch.device) -> None:
+        sizes = [domain.tokens.size for domain in domains]
+        self._starts = dict(zip((domain.name for domain in domains), np.cumsum([0, *sizes]).tolist(), strict=False))
+        tokens = np.concatenate([domain.tokens for domain in domains]).astype(np.int16)
+        self._tokens = torch.from_numpy(tokens).to(device)
+        self._offsets = torch.arange(length + 1, device=device)
+
+    def at(self, places: list[tuple[Domain, slice]]) -> Tensor:
+        """:func:`tokens_at` these places, on the device."""
+        starts = torch.tensor([self._starts[domain.name] + place.start for domain, place in places])
+        if self._tokens.is_cuda:
+            starts = starts.pin_memory().to(self._tokens.device, non_blocking=True)
+        return self._tokens[starts[:, None] + self._offsets].long()
 
 
 def estimates_at(places: list[tuple[Domain, slice]], by_domain: dict[str, NDArray[np.float16]]) -> NDArray[np.float32]:

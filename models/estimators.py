@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from llmzip.network.model import Model
 from llmzip.models.data import Domain
 from llmzip.models.export import restore_network
 from llmzip.models.train import LN2
+from llmzip.network.model import Model
 
 SHIFT_WINDOW = 48
 BATCH_TOKENS = 8192
@@ -134,7 +134,10 @@ def gradient_times_input(
 
 
 def encoder_estimate(name: str, model: Model, tokens: NDArray[np.integer]) -> NDArray[np.float64]:
-    """One of :data:`llmzip.cli.commands.ENCODER_ESTIMATORS` for ``tokens`` ``[T]``: ``shift`` in bits, the others 0 .. 1."""
+    """One of :data:`llmzip.cli.commands.ENCODER_ESTIMATORS` for ``tokens`` ``[T]``.
+
+    ``shift`` is in bits, the others are 0 .. 1.
+    """
     network, start, window = restore_network(model), model.start_token, model.config.encoder.window
     if name == "shift":
         return shift_difference(network, tokens, start)

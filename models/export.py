@@ -30,6 +30,8 @@ from llmzip.network.model_file import pack_model, pack_pairs_of_values
 
 SIDE_BITS = int(math.log2(SIDE_STEPS_PER_UNIT))
 SIDE_FREQUENCY_TOTAL = 1 << 20
+SCORE_UNITS = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
+"""Steps of an attention's temperature by unit."""
 
 
 def quantise(
@@ -68,8 +70,8 @@ def _stack_tensors(stack: Stack, config: StackConfig, weight_bits: int) -> dict[
             taps = np.clip(np.round(scaled), -32767, 32767).astype(np.int16)
             add("out", mixer.out.weight, GATE_STEPS_PER_RMS, RESIDUAL_BITS)
         else:
-            score_units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
-            temperature = np.round(mixer.temperature.detach().double().cpu().numpy() * score_units).astype(np.int32)
+            scaled = mixer.temperature.detach().double().cpu().numpy() * SCORE_UNITS
+            temperature = np.round(scaled).astype(np.int32)
             add("out", mixer.out.weight, ACTIVATION_STEPS_PER_RMS, RESIDUAL_BITS)
         columns.setdefault("taps", []).append(taps)
         columns.setdefault("temperature", []).append(temperature)
@@ -78,6 +80,12 @@ def _stack_tensors(stack: Stack, config: StackConfig, weight_bits: int) -> dict[
     tensors = {name: np.stack(values) for name, values in columns.items()}
     tensors["slopes"] = np.array([round(config.slope(h) * 2**HIDDEN_BITS) for h in range(config.heads)], np.int32)
     return tensors
+
+
+def unpack_pairs_of_values(packed: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Undo :func:`llmzip.network.model_file.pack_pairs_of_values`: ``[rows, columns / 2]`` to ``[rows, columns]``."""
+    values = np.stack([packed & 15, packed >> 4], -1).reshape(len(packed), 2 * packed.shape[1])
+    return values.astype(np.int8) - np.int8(8)
 
 
 def _side_frequencies(model: EncoderAugmentedDecoder) -> NDArray[np.int32]:
@@ -143,53 +151,54 @@ def main(checkpoints: tuple[str, ...], out: Path, vocabulary_of: str | None) -> 
 def import_model(model: Model) -> dict[str, Tensor]:
     """Return a ``state_dict`` whose export gives ``model`` again (up to the prior's rounding), to train on from."""
     state: dict[str, Tensor] = {}
+    read = model.file.read
 
     def put(
-        name: str, matrix: tuple[NDArray, NDArray], steps_in: int, bits_out: int, bits: int = MULTIPLIER_BITS
+        name: str, weight: NDArray, multiplier: NDArray, steps_in: int, bits_out: int, bits: int = MULTIPLIER_BITS
     ) -> None:
-        weight, multiplier = matrix
         scale = multiplier.astype(np.float64) * steps_in / 2.0 ** (bits_out + bits)
         state[name] = torch.from_numpy((weight * scale[:, None]).astype(np.float32))
 
-    for part, stack in (("decoder", model.decoder), ("encoder", model.encoder)):
-        prefix = "" if part == "decoder" else "encoder_"
-        tables = model.embeddings[part]
-        put(f"{prefix}embedding", tables.tokens, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
-        if part == "decoder":
-            for name, table in (("bigram_embedding", tables.bigrams), ("trigram_embedding", tables.trigrams)):
-                put(name, table, 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
-        weights = stack.weights
-        for layer, kind in enumerate(stack.config.layers):
+    def put_embedding(name: str, source: str, weight: NDArray) -> None:
+        put(name, weight, read(f"{source}_multiplier"), 1, RESIDUAL_BITS, EMBEDDING_MULTIPLIER_BITS)
+
+    config = model.config
+    put_embedding("embedding", "decoder.embedding", read("decoder.embedding"))
+    put_embedding("encoder_embedding", "encoder.embedding", read("encoder.embedding"))
+    for name, source, rows, columns in (
+        ("bigram_embedding", "decoder.pairs", config.bigram_rows, config.bigram_columns),
+        ("trigram_embedding", "decoder.triples", config.trigram_rows, config.trigram_columns),
+    ):
+        if rows:
+            put_embedding(name, source, unpack_pairs_of_values(read(source)))
+        else:
+            state[name] = torch.zeros(0, columns)
+    for part, stack in (("decoder", config.decoder), ("encoder", config.encoder)):
+        names = ("in", "out", "up", "down")
+        matrices = {name: (read(f"{part}.{name}_weight"), read(f"{part}.{name}_multiplier")) for name in names}
+        taps, temperature = read(f"{part}.taps"), read(f"{part}.temperature")
+        for layer, kind in enumerate(stack.layers):
             mixer, mlp = f"{part}.mixers.{layer}", f"{part}.mlps.{layer}"
             steps_out = GATE_STEPS_PER_RMS if kind == "c" else ACTIVATION_STEPS_PER_RMS
-            put(
-                f"{mixer}.project.weight", (weights.in_weight[layer], weights.in_multiplier[layer]),
-                ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS,
-            )  # fmt: skip
-            put(
-                f"{mixer}.out.weight", (weights.out_weight[layer], weights.out_multiplier[layer]),
-                steps_out, RESIDUAL_BITS,
-            )  # fmt: skip
-            put(
-                f"{mlp}.up.weight", (weights.up_weight[layer], weights.up_multiplier[layer]),
-                ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS,
-            )  # fmt: skip
-            put(
-                f"{mlp}.out.weight", (weights.down_weight[layer], weights.down_multiplier[layer]),
-                GATE_STEPS_PER_RMS, RESIDUAL_BITS,
-            )  # fmt: skip
+            for name, source, steps_in, bits_out in (
+                (f"{mixer}.project.weight", "in", ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
+                (f"{mixer}.out.weight", "out", steps_out, RESIDUAL_BITS),
+                (f"{mlp}.up.weight", "up", ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
+                (f"{mlp}.out.weight", "down", GATE_STEPS_PER_RMS, RESIDUAL_BITS),
+            ):
+                weight, multiplier = matrices[source]
+                put(name, weight[layer], multiplier[layer], steps_in, bits_out)
             if kind == "c":
-                state[f"{mixer}.taps"] = torch.from_numpy(weights.taps[layer].astype(np.float32) / 2**HIDDEN_BITS)
+                state[f"{mixer}.taps"] = torch.from_numpy(taps[layer].astype(np.float32) / 2**HIDDEN_BITS)
             else:
-                units = 2 ** (HIDDEN_BITS + 16) / ACTIVATION_STEPS_PER_RMS**2
-                state[f"{mixer}.temperature"] = torch.from_numpy(weights.temperature[layer] / units).float()
-    head_weight, head_multiplier, bias = (
-        model.tensors[name] for name in ("head_weight", "head_multiplier", "output_bias")
-    )
-    put("head.weight", (head_weight, head_multiplier), ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
-    put("down.weight", model.down, ACTIVATION_STEPS_PER_RMS, SIDE_BITS)
-    put("up.weight", model.up, SIDE_STEPS_PER_UNIT, RESIDUAL_BITS)
-    state["output_bias"] = torch.from_numpy(bias.astype(np.float32) / 2**HIDDEN_BITS)
+                state[f"{mixer}.temperature"] = torch.from_numpy(temperature[layer] / SCORE_UNITS).float()
+    for name, steps_in, bits_out in (
+        ("head", ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS),
+        ("down", ACTIVATION_STEPS_PER_RMS, SIDE_BITS),
+        ("up", SIDE_STEPS_PER_UNIT, RESIDUAL_BITS),
+    ):
+        put(f"{name}.weight", read(f"{name}_weight"), read(f"{name}_multiplier"), steps_in, bits_out)
+    state["output_bias"] = torch.from_numpy(read("output_bias").astype(np.float32) / 2**HIDDEN_BITS)
     mean, log_scale = _fit_logistic(model.side_frequencies)
     state["prior.mean"], state["prior.log_scale"] = torch.from_numpy(mean), torch.from_numpy(log_scale)
     return state

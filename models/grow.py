@@ -13,8 +13,8 @@ import math
 import torch
 from torch import Tensor
 
-from llmzip.network.architecture import ModelConfig
 from llmzip.models.network import EncoderAugmentedDecoder
+from llmzip.network.architecture import ModelConfig
 
 COPY_NOISE = 0.5
 """Standard deviation of the noise on a copied row, relative to the row's own."""

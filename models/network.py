@@ -1,7 +1,7 @@
 """The encoder-augmented decoder in torch, with the run time's quantisation in the forward pass.
 
 Every matrix is seen through its int8 rounding (one scale per output channel) and every input of a matrix product
-through its own, with straight-through gradients; the integer network of ``llmzip.network.stack`` computes the same values up
+through its own, with straight-through gradients; the integer network of ``llmzip.core`` computes the same values up
 to rounding. RMSNorm has no gain: the matrix behind it learns one.
 """
 
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llmzip.models.objectives import CROSS_ENTROPY, token_weights
 from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
     GATE_STEPS_PER_RMS,
@@ -27,7 +28,6 @@ from llmzip.network.architecture import (
     StackConfig,
     largest_weight,
 )
-from llmzip.models.objectives import CROSS_ENTROPY, token_weights
 
 HEAD_ROWS = 1024
 """Positions whose logits exist at once while training."""

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmzip.network.architecture import StackConfig
 from llmzip.models.network import Stack, rms_normalise
+from llmzip.network.architecture import StackConfig
 
 DECODERS = ("transformer", "mixer", "hybrid")
 ENCODERS = ("none", "transformer", "mixer")

@@ -15,16 +15,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from llmzip.network.model import load_model, with_tensors
+from llmzip.entropy import SecondOrderModel
 from llmzip.models.data import BatchSampler, Domain
+from llmzip.models.domains import random_pieces
 from llmzip.models.estimators import EncoderAugmented, surprisal
 from llmzip.models.export import restore_network
-from llmzip.models.prime import sample_pieces
-from llmzip.entropy import SecondOrderModel
+from llmzip.network.model import load_model
 
 HIDDEN = 32
 STEPS = 1500
 BATCH = 512
+PIECE_BYTES = 20_000
 SAMPLED_BYTES_PER_TOKEN = 12
 """Text by token to learn from: sequences are drawn from some four times as much."""
 
@@ -71,7 +72,7 @@ def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
     """Fit MODEL's second-order model on CORPUS and write both to OUT."""
     loaded = load_model(model)
     window = loaded.config.encoder.window
-    text = b"\0".join(sample_pieces(corpus, SAMPLED_BYTES_PER_TOKEN * sequences * window))
+    text = b"\0".join(random_pieces(corpus, SAMPLED_BYTES_PER_TOKEN * sequences * window, PIECE_BYTES))
     sampled = Domain.of_tokens("sample", loaded.tokenizer.encode(text), len(text))
     states, bits = training_rows(restore_network(loaded), [sampled], loaded.start_token, window, sequences)
     held = len(bits) // 8
@@ -80,7 +81,7 @@ def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
     error = float(np.mean((estimates - bits[:held]) ** 2) / bits[:held].var())
     correlation = float(np.corrcoef(estimates, bits[:held])[0, 1])
     click.echo(f"{held} held-out tokens: correlation {correlation:.3f}, squared error {error:.3f} of the variance")
-    out.write_bytes(with_tensors(loaded, "regression", fitted._asdict()))
+    out.write_bytes(loaded.file.with_extras("regression", fitted._asdict()))
 
 
 if __name__ == "__main__":

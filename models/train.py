@@ -1,7 +1,9 @@
 """The trainer: ``llmzip train CORPUS RUN``, on CPU, one GPU, or several processes under ``torchrun``.
 
 Muon for matrices, AdamW for the rest; warm-up, constant phase, linear cool-down to zero (so that a run can be extended
-from its constant phase). A run writes ``log.jsonl`` and ``checkpoint.pt`` to its folder and goes on from there.
+from its constant phase), by steps or by the clock. On a GPU all tokens lie in its memory, which gathers batches there,
+and Muon steps matrices of one shape together. A run writes ``log.jsonl`` and ``checkpoint.pt`` to its folder and goes
+on from there.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import math
 import os
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,17 +24,24 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from llmzip.network.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
-from llmzip.models.data import BatchSampler, Domain, estimates_at, tokens_at, validation_windows
+from llmzip.models.data import BatchSampler, DeviceTokens, Domain, estimates_at, tokens_at, validation_windows
+from llmzip.models.muon import StackedMuon
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import CROSS_ENTROPY, needs_estimates
+from llmzip.network.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 
 LN2 = math.log(2)
+STEPS_IN_FLIGHT = 3
+"""Steps that a GPU may be behind: the clock must not run ahead of it."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Settings of a run; ``steps`` counts optimiser steps of ``sequences * length`` tokens over all workers."""
+    """Settings of a run; ``steps`` counts optimiser steps of ``sequences * length`` tokens over all workers.
+
+    With ``minutes``, the clock decides in place of ``steps``: the rate falls to zero over the last ``cooldown_share``
+    of them, evaluations and earlier parts of the run included.
+    """
 
     steps: int
     cooldown_steps: int
@@ -53,10 +63,16 @@ class TrainingOptions:
     compile: bool = True
     objective: str = CROSS_ENTROPY
     """One of :data:`llmzip.models.objectives.OBJECTIVES`."""
+    minutes: float | None = None
+    cooldown_share: float = 0.4
 
 
-def learning_rate_factor(step: int, options: TrainingOptions) -> float:
+def learning_rate_factor(step: int, options: TrainingOptions, minutes: float = 0.0) -> float:
+    """Factor on all learning rates of a step that begins so many minutes after the run did."""
     warm = min(1.0, (step + 1) / options.warmup_steps)
+    if options.minutes is not None:
+        share = max(0.0, 1 - minutes / options.minutes)
+        return options.rate * warm * min(1.0, share / options.cooldown_share)
     left = max(0, options.steps - step)
     return options.rate * warm * min(1.0, left / max(1, options.cooldown_steps))
 
@@ -70,11 +86,17 @@ def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) ->
             matrices.append(parameter)
         else:
             others.append(parameter)
-    muon = torch.optim.Muon(matrices, lr=options.muon_rate, weight_decay=options.weight_decay, momentum=0.95)
+    settings: dict[str, Any] = {"lr": options.muon_rate, "weight_decay": options.weight_decay, "momentum": 0.95}
+    muon: torch.optim.Optimizer
+    if matrices[0].is_cuda:
+        muon = StackedMuon(matrices, options.compile, **settings)
+    else:
+        muon = torch.optim.Muon(matrices, **settings)
     adam = torch.optim.AdamW(
         [{"params": embeddings, "lr": options.embedding_rate}, {"params": others, "lr": options.adam_rate}],
         betas=(0.9, 0.98),
         weight_decay=0.0,
+        fused=True if matrices[0].is_cuda else None,
     )
     for optimizer in (muon, adam):
         for group in optimizer.param_groups:
@@ -170,29 +192,42 @@ def train(
     if initial_weights:
         model.load_state_dict(initial_weights)
     optimizers = make_optimizers(model, options)
-    step = 0
+    step, minutes_before = 0, 0.0
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        step = saved["step"]
+        step, minutes_before = saved["step"], saved.get("minutes", 0.0)
     unused = options.side_share == 0  # nothing then reaches the encoder
     stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
     model.compile_head, model.objective = options.compile, options.objective
     if options.compile:
         stepped = torch.compile(stepped)
     sampler = BatchSampler(training, options.length, options.seed)
+    resident = DeviceTokens(sampler.domains, options.length, device) if cuda else None
     bytes_per_token = torch.from_numpy(token_lengths.astype(np.float32)).to(device)
     share = options.sequences // world
     with_side = round(share * options.side_share)
+
+    def minutes() -> float:
+        return minutes_before + (time.monotonic() - started) / 60
+
+    def agreed_minutes() -> float:
+        """The first worker's: others' clocks would give other rates."""
+        if world == 1 or options.minutes is None:
+            return minutes()
+        shared = torch.tensor(minutes(), dtype=torch.float64, device=device)
+        dist.broadcast(shared, 0)
+        return float(shared)
 
     def save() -> None:
         state: dict[str, Any] = {
             "model": model.state_dict(),
             "optimizers": [o.state_dict() for o in optimizers],
             "step": step,
+            "minutes": minutes(),
         }
         state["config"] = config.to_json()
         torch.save(state, checkpoint.with_suffix(".tmp"))
@@ -204,13 +239,20 @@ def train(
         if progress:
             bar.write(json.dumps({k: v for k, v in row.items() if k != "domains"}))
 
-    bar = tqdm(total=options.steps, initial=step, unit="step", disable=None if progress and rank == 0 else True)
+    total = options.steps if options.minutes is None else None
+    bar = tqdm(total=total, initial=step, unit="step", disable=None if progress and rank == 0 else True)
     started = last_saved = last_report = time.monotonic()
-    recent_bits = recent_bytes = recent_tokens = 0.0
-    while step < options.steps:
+    recent = torch.zeros(2, dtype=torch.float64, device=device)  # bits and bytes: read from a GPU only for a report
+    recent_tokens = 0
+    saved_step = evaluated_step = step
+    in_flight: deque[torch.cuda.Event] = deque()
+    while True:
+        elapsed = agreed_minutes()
+        if (step >= options.steps) if options.minutes is None else (elapsed >= options.minutes):
+            break
         torch.manual_seed(hash((options.seed, step, rank)))
         places = sampler.places(step, options.sequences)[rank * share : (rank + 1) * share]
-        batch = torch.from_numpy(tokens_at(places)).to(device)
+        batch = torch.from_numpy(tokens_at(places)).to(device) if resident is None else resident.at(places)
         known: tuple[Tensor, ...] = ()
         if estimates is not None:
             known = (torch.from_numpy(estimates_at(places, estimates)).to(device),)
@@ -220,7 +262,7 @@ def train(
         if with_side:
             loss = loss + options.rate_weight * LN2 * side_bits.sum() / losses.numel()
         loss.backward()
-        factor = learning_rate_factor(step, options)
+        factor = learning_rate_factor(step, options, elapsed)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
@@ -228,23 +270,34 @@ def train(
             optimizer.zero_grad(set_to_none=True)
         step += 1
         bar.update()
-        recent_bits += float(losses.detach().sum()) / LN2
-        recent_bytes += float(bytes_per_token[batch[:, 1:]].sum())
+        recent += torch.stack([losses.detach().sum() / LN2, bytes_per_token[batch[:, 1:]].sum()])
+        if cuda:
+            in_flight.append(torch.cuda.Event())
+            in_flight[-1].record()
+            if len(in_flight) > STEPS_IN_FLIGHT:
+                in_flight.popleft().synchronize()
         recent_tokens += losses.numel() * world
         now = time.monotonic()
         if rank == 0 and step % 50 == 0:
-            row = {"step": step, "minutes": round((now - started) / 60, 2), "factor": round(factor, 4)}
-            row |= {"train_bits_per_byte": round(recent_bits / recent_bytes, 4)}
+            bits, size = recent.tolist()
+            row = {"step": step, "minutes": round(minutes(), 2), "factor": round(factor, 4)}
+            row |= {"train_bits_per_byte": round(bits / size, 4)}
             row |= {"tokens_per_second": round(recent_tokens / (now - last_report))}
-            recent_bits = recent_bytes = recent_tokens = 0.0
+            recent.zero_()
+            recent_tokens = 0
             last_report = now
             report(row)
-        if rank == 0 and (step % options.evaluate_every == 0 or step == options.steps):
+        if rank == 0 and step % options.evaluate_every == 0:
             report({"step": step} | evaluate(model, validation, bytes_per_token))
+            evaluated_step = step
             last_report = time.monotonic()
-        if rank == 0 and (now - last_saved > 60 * options.checkpoint_minutes or step == options.steps):
+        if rank == 0 and now - last_saved > 60 * options.checkpoint_minutes:
             save()
-            last_saved = now
+            saved_step, last_saved = step, now
+    if rank == 0 and evaluated_step != step:
+        report({"step": step} | evaluate(model, validation, bytes_per_token))
+    if rank == 0 and saved_step != step:
+        save()
     bar.close()
     if world > 1:
         dist.destroy_process_group()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.models.domains import domain_files, domain_weights, read_domain
 from llmzip.network.tokenizer import Tokenizer
 
 SAMPLE_BYTES = 60_000_000
@@ -23,10 +23,11 @@ PRETOKEN_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}{1,4}| ?[^\s\p{L}\p{N}]+
 def weighted_sample(corpus: Path, total_bytes: int) -> Iterator[str]:
     """Yield evenly spaced pieces of every domain, ``total_bytes`` in all, shared out by domain weight."""
     files = domain_files(corpus)
-    weight_sum = sum(DOMAIN_WEIGHTS.get(name, 1.0) for name in files)
+    weights = domain_weights(corpus)
+    weight_sum = sum(weights.values())
     for name, path in files.items():
         text = read_domain(path)
-        share = min(len(text), int(total_bytes * DOMAIN_WEIGHTS.get(name, 1.0) / weight_sum))
+        share = min(len(text), int(total_bytes * weights[name] / weight_sum))
         pieces = max(1, share // PIECE_BYTES)
         for i in range(pieces):
             start = i * len(text) // pieces

@@ -67,6 +67,10 @@ class AdaptiveModels:
         """Whether a method's models have learned from what a reader will not see through them."""
         return method in self._spoilt
 
+    def is_warm(self, method: Method) -> bool:
+        """Whether a method's models know what came before."""
+        return self._uses[method] > 0 and method not in self._spoilt
+
     @property
     def uses(self) -> dict[Method, int]:
         """How often the models of each method were used."""

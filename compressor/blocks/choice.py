@@ -26,9 +26,6 @@ LEAST_GAIN = 2 * BLOCK_OVERHEAD
 they are stored, from being one block."""
 _REPETITIVE_RATIO = 0.004
 """LZMA at or below this share of the plain length is left alone: the rest to be won is not worth the time."""
-_MAYBE_REPETITIVE_RATIO = 0.1
-_BEST_LZMA_SHARE = 0.65
-"""LZMA at its best is not smaller than this share of what its quick setting gives, above the ratio before."""
 _CONTEXT_TO_LZMA = 0.39
 """Context mode is not smaller than this share of what LZMA's quick setting gives."""
 _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 8 << 10
@@ -40,12 +37,14 @@ _TOKENS_TO_LZMA = 1.5
 tokens do not win."""
 _NOISE_RATIO = 0.99
 """Where LZMA's quick setting leaves more than this, and context mode does of a sample, nothing is to be won."""
+_TRIAL_BYTES = 16 << 10
+"""Of a block, for a transform to show that it pays."""
 
 
 def is_repetitive(plain: bytes) -> bool:
     """Whether LZMA leaves so little that models are not worth their time."""
     quick = lzma_block.encode_quickly(plain)
-    if len(quick) > _MAYBE_REPETITIVE_RATIO * len(plain):
+    if len(quick) > lzma_block.MAYBE_REPETITIVE * len(plain):
         return False
     return len(lzma_block.encode(plain)) <= _REPETITIVE_RATIO * len(plain)
 
@@ -57,16 +56,22 @@ class BlockEncoder:
         table_bits: as the member's header says.
         model: None codes without a model.
         threads: of the network.
+        is_trial: take transforms at their word.
     """
 
     def __init__(
-        self, table_bits: int, model: Model | None, settings: Settings, threads: int, progress: Progress = SILENT
+        self, table_bits: int, model: Model | None, settings: Settings, threads: int, progress: Progress = SILENT,
+        is_trial: bool = False,
     ) -> None:  # fmt: skip
         self._model = model
         self._settings = settings
+        self._threads = threads
         self._progress = progress
+        self._is_trial = is_trial
+        self._proven: set[int] = set()
+        """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
-        self._stream_bytes_left = 0
+        self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
 
     def encode(self, plain: bytes, alone: bool = False) -> Coded:
         """Code 1 byte to 64 MiB; ``alone`` says that the member has no other block."""
@@ -80,12 +85,12 @@ class BlockEncoder:
         told, uses_before = _Told(progress, len(plain)), self._models.uses
         quick = lzma_block.encode_quickly(plain)
         candidates = [unchanged, Coded(Method.LZMA, 0, len(plain), quick)]
-        try_best = len(quick) <= _MAYBE_REPETITIVE_RATIO * len(plain)
+        try_best = len(quick) <= lzma_block.MAYBE_REPETITIVE * len(plain)
         if try_best:
             candidates.append(Coded(Method.LZMA, 0, len(plain), lzma_block.encode(plain)))
         if _size(candidates) > _REPETITIVE_RATIO * len(plain):
             candidates += self._code_with_models(plain, len(quick), told, depth)
-            if not try_best and _BEST_LZMA_SHARE * len(quick) < _size(candidates):
+            if not try_best and lzma_block.BEST_TO_QUICK * len(quick) < _size(candidates):
                 candidates.append(Coded(Method.LZMA, 0, len(plain), lzma_block.encode(plain)))
         gained = len(plain) - _size(candidates)
         best = min(candidates, key=lambda coded: len(coded.payload)) if gained > least_gain else unchanged
@@ -97,45 +102,63 @@ class BlockEncoder:
         """What models make of a block or stream: none where it would grow."""
         if depth < transformed.MOST_NESTED and (coded := self._code_transformed(plain, progress, depth)):
             return [coded]
+        return self._code_as_it_is(plain, quick_size, progress)
+
+    def _code_as_it_is(self, plain: bytes, quick_size: int, progress: Progress) -> list[Coded]:
         if quick_size >= _NOISE_RATIO * len(plain) and _context_share(plain) >= _NOISE_RATIO:
             return []
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
         if not found or _context_may_win(plain, quick_size, _size(found)):
-            found += _bounded(Method.CONTEXT, 0, plain, context.encode(self._models, plain, choose_profile(plain), progress))
+            payload = context.encode(self._models, plain, choose_profile(plain), progress)
+            found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
 
     def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
-        lanes = self._settings.lanes_for(len(plain))
-        lane_bytes = cut_into_lanes(plain, lanes)
-        side, after_line = choose_side(model, plain), begins_after_line(model, plain)
         method = self._settings.method
+        is_warm = self._models.is_warm(method)
+        lanes = self._settings.lanes_for(len(plain), is_warm)
+        lane_bytes = cut_into_lanes(plain, lanes)
+        side, after_line = choose_side(model, plain), not is_warm and begins_after_line(model, plain)
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            profile = choose_profile(plain)
-            if profile >= MIXED_PROFILES:
-                profile = Profile.PROSE
+            chosen = choose_profile(plain)
+            profile = chosen if chosen < MIXED_PROFILES else Profile.PROSE
             payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
     def _code_transformed(self, plain: bytes, progress: Progress, depth: int) -> Coded | None:
-        """By the first transform that is worth while; None where none is."""
-        sample_bits = self.sample_bits if self._model else None
-        for kind, transform in text.TRANSFORMS.items():
-            description, streams = transform.take_out(plain, sample_bits) or (b"", [])
-            stream_bytes = sum(map(len, streams))
-            if not streams or len(streams) > transformed.MOST_STREAMS or stream_bytes > self._stream_bytes_left:
-                continue
-            if transform.put_back(description, streams, len(plain)) != plain:
-                continue
-            self._stream_bytes_left -= stream_bytes
-            share = transformed.share_of(progress, len(plain), stream_bytes)
-            coded = [self._encode(stream, share, depth + 1) for stream in streams]
-            payload = transformed.encode(Transformed(kind, description, coded))
-            return Coded(Method.TRANSFORMED, 0, len(plain), payload)
-        return None
+        """With what the text is wrapped in taken out; None where that is of no use."""
+        taken = text.take_out(plain, self.sample_bits if self._model else None)
+        if taken is None or len(taken.streams) > transformed.MOST_STREAMS:
+            return None
+        stream_bytes = sum(map(len, taken.streams))
+        if stream_bytes > self._stream_bytes_left or text.put_back(taken, len(plain)) != plain:
+            return None
+        if not self._is_trial and taken.number not in self._proven and not self._pays(taken.number, plain):
+            return None
+        self._proven.add(taken.number)
+        self._stream_bytes_left -= stream_bytes
+        share = transformed.share_of(progress, len(plain), stream_bytes)
+        coded = [self._encode(stream, share, depth + 1) for stream in taken.streams]
+        payload = transformed.encode(Transformed(taken.number, taken.description, coded))
+        return Coded(Method.TRANSFORMED, 0, len(plain), payload)
+
+    def _pays(self, number: int, plain: bytes) -> bool:
+        """Whether a transform leaves fewer bytes of a sample, coded both ways; true where it has no use there."""
+        sample = _lines_within(plain, _TRIAL_BYTES)
+        transforming, unchanging = (
+            BlockEncoder(table_bits_for(len(sample)), self._model, self._settings, self._threads, is_trial=True)
+            for _ in range(2)
+        )
+        coded = transforming._code_transformed(sample, SILENT, 0)
+        if coded is None or transformed.number_of(coded) != number:
+            return True
+        quick = lzma_block.encode_quickly(sample)
+        others = [len(other.payload) for other in unchanging._code_as_it_is(sample, len(quick), SILENT)]
+        return len(coded.payload) < min([len(sample), len(quick), *others])
 
     def _network_may_win(self, plain: bytes, quick_size: int) -> bool:
         """Whether the network need be asked: always in mixed mode, whose contexts know what it does not."""
@@ -168,6 +191,15 @@ def _context_share(plain: bytes) -> float:
     sample = b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES))
     coded = ContextCoder(table_bits_for(len(sample))).encode(sample, choose_profile(plain), SILENT)
     return 1.0 if coded is None else len(coded) / len(sample)
+
+
+def _lines_within(plain: bytes, most: int) -> bytes:
+    """A run of whole lines from the middle of a block, as far as there are some; a short block whole."""
+    if len(plain) <= most:
+        return plain
+    start = plain.find(b"\n", (len(plain) - most) // 2, len(plain) // 2) + 1 or (len(plain) - most) // 2
+    end = plain.rfind(b"\n", start, start + most) + 1 or start + most
+    return plain[start:end]
 
 
 def _parts(plain: bytes, count: int, part_bytes: int) -> list[bytes]:

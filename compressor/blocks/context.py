@@ -1,6 +1,6 @@
 """Context mode: adaptive context models alone.
 
-Payload: a byte (bits 0 to 5: profile; bit 6: the models start afresh), then arithmetic-coder bytes.
+Payload: a byte (bits 0 to 4: profile; bit 6: the models start afresh), then arithmetic-coder bytes.
 """
 
 from __future__ import annotations

@@ -9,6 +9,10 @@ from llmzip.errors import DamagedError
 _LEAST_DICTIONARY = 4096
 _BEST = 9 | lzma.PRESET_EXTREME
 _QUICK = 1
+MAYBE_REPETITIVE = 0.1
+"""Where the quick setting leaves no more than this share, the best one may leave far less."""
+BEST_TO_QUICK = 0.65
+"""Else it does not leave less than this share of what the quick one does."""
 
 
 def encode(plain: bytes) -> bytes:
@@ -18,6 +22,15 @@ def encode(plain: bytes) -> bytes:
 
 def encode_quickly(plain: bytes) -> bytes:
     return _encode(plain, _QUICK)
+
+
+def encode_if_below(plain: bytes, size: int) -> bytes | None:
+    """The smaller of both, or None if it is not smaller than ``size``: tried at its best only where that is likely."""
+    quick = encode_quickly(plain)
+    if len(quick) > MAYBE_REPETITIVE * len(plain) and BEST_TO_QUICK * len(quick) >= size:
+        return None
+    best = min(quick, encode(plain), key=len)
+    return best if len(best) < size else None
 
 
 def decode(payload: bytes, plain_length: int) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from llmzip import text
-from llmzip.errors import DamagedError, LlmzError
+from llmzip.errors import DamagedError
 from llmzip.format.member import Coded, Method, read_head
 from llmzip.format.reader import Reader
 from llmzip.format.varint import pack_varint
@@ -32,7 +32,7 @@ def most_stream_bytes(plain_length: int) -> int:
 class Transformed(NamedTuple):
     """What a payload says."""
 
-    kind: int
+    number: int
     description: bytes
     streams: list[Coded]
 
@@ -40,7 +40,7 @@ class Transformed(NamedTuple):
 def encode(transformed: Transformed) -> bytes:
     streams = (coded.head.to_bytes() + coded.payload for coded in transformed.streams)
     description = transformed.description
-    return bytes([transformed.kind]) + pack_varint(len(description)) + description + b"".join(streams)
+    return bytes([transformed.number]) + pack_varint(len(description)) + description + b"".join(streams)
 
 
 def parse(payload: bytes, most_plain: int) -> Transformed:
@@ -50,7 +50,7 @@ def parse(payload: bytes, most_plain: int) -> Transformed:
         DamagedError: the payload makes no sense.
     """
     reader = Reader(payload)
-    kind = reader.read(1)[0]
+    number = reader.read(1)[0]
     description = reader.read(reader.read_varint(len(payload)))
     streams: list[Coded] = []
     while reader.position < len(payload):
@@ -59,7 +59,7 @@ def parse(payload: bytes, most_plain: int) -> Transformed:
             raise DamagedError("a transformed block's streams make no sense")
         most_plain -= head.plain_length
         streams.append(Coded(head.method, head.parameter, head.plain_length, reader.read(head.payload_length)))
-    return Transformed(kind, description, streams)
+    return Transformed(number, description, streams)
 
 
 def all_coded(coded: Coded) -> Iterator[Coded]:
@@ -80,9 +80,9 @@ def _all_coded(coded: Coded, most_plain: int, depth: int) -> Iterator[Coded]:
             yield from _all_coded(stream, most_plain, depth + 1)
 
 
-def kind_of(coded: Coded) -> int:
+def number_of(coded: Coded) -> int:
     """The number of a transformed block's transform."""
-    return parse(coded.payload, most_stream_bytes(coded.plain_length)).kind
+    return parse(coded.payload, most_stream_bytes(coded.plain_length)).number
 
 
 def put_back(transformed: Transformed, streams: list[bytes], plain_length: int) -> bytes:
@@ -91,10 +91,7 @@ def put_back(transformed: Transformed, streams: list[bytes], plain_length: int) 
     Raises:
         LlmzError: there is no such transform here, or its description makes no sense.
     """
-    transform = text.TRANSFORMS.get(transformed.kind)
-    if transform is None:
-        raise LlmzError(f"a block has transform {transformed.kind}, not known here; a later llmzip may read it")
-    return transform.put_back(transformed.description, streams, plain_length)
+    return text.put_back(text.Taken(transformed.number, transformed.description, streams), plain_length)
 
 
 def share_of(progress: Progress, plain_length: int, stream_bytes: int) -> Progress:

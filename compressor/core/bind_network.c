@@ -263,7 +263,8 @@ static PyObject *predictor_new(PyObject *module, PyObject *arguments)
     if (!network || !threads)
         goto done;
     const struct llmz_shape *shape = llmz_network_shape(network->content);
-    if (lanes < 1 || lanes > LLMZ_MOST_LANES || most_steps < 1 || most_steps > 1u << 16 || (uint64_t)side.len != 4 * (uint64_t)shape->width) {
+    if (lanes < 1 || lanes > LLMZ_MOST_LANES || most_steps < 1 || (uint64_t)lanes * most_steps > LLMZ_MOST_ROWS
+        || (uint64_t)side.len != 4 * (uint64_t)shape->width) {
         PyErr_SetString(PyExc_ValueError, "a predictor's shape is out of range");
         goto done;
     }

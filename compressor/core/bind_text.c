@@ -613,6 +613,57 @@ static PyObject *escape(PyObject *self, PyObject *args)
     return release(&buffers, give(out, size));
 }
 
+/* join_quoted(text, width, crlf): the text, by how many units breaks come earlier than they must, how many are breaks */
+static PyObject *join_quoted(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    long long width;
+    int crlf;
+    if (!PyArg_ParseTuple(args, "y*Lp", &buffers.of[0], &width, &crlf))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || width < 4 || width > LLMZ_QUOTED_WIDTH)
+        return refuse(&buffers, "join_quoted: arguments out of range");
+    const uint8_t *text = buffers.of[0].buf;
+    int64_t size = buffers.of[0].len, lines = 1, breaks = 0, joined = 0;
+    for (const uint8_t *at = text; size && (at = memchr(at, '\n', (size_t)(text + size - at))); at++)
+        lines++;
+    uint8_t *out = allocate(size), *earlier = out ? allocate(lines) : NULL;
+    if (!earlier) {
+        free(out);
+        return release(&buffers, NULL);
+    }
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_join_quoted(text, size, width, crlf, earlier, &breaks, &joined, out);
+    Py_END_ALLOW_THREADS
+    PyObject *first = give(out, size), *second = give(earlier, breaks);
+    PyObject *result = first && second ? Py_BuildValue("OOL", first, second, (long long)joined) : NULL;
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return release(&buffers, result);
+}
+
+static PyObject *break_quoted(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    long long width, room;
+    int crlf;
+    if (!PyArg_ParseTuple(args, "y*Lpz*L", &buffers.of[0], &width, &crlf, &buffers.of[1], &room))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || width < 4 || width > LLMZ_QUOTED_WIDTH || room < 0)
+        return refuse(&buffers, "break_quoted: arguments out of range");
+    uint8_t *out = allocate(room);
+    if (!out)
+        return release(&buffers, NULL);
+    int64_t size;
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_break_quoted(buffers.of[0].buf, buffers.of[0].len, width, crlf, buffers.of[1].buf, buffers.of[1].len, out,
+                             room);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, give(out, size));
+}
+
 static PyMethodDef functions[] = {
     {"join_lines", join_lines, METH_VARARGS, NULL},
     {"break_lines", break_lines, METH_VARARGS, NULL},
@@ -638,6 +689,8 @@ static PyMethodDef functions[] = {
     {"find_passages", find_passages, METH_VARARGS, NULL},
     {"unescape", unescape, METH_VARARGS, NULL},
     {"escape", escape, METH_VARARGS, NULL},
+    {"join_quoted", join_quoted, METH_VARARGS, NULL},
+    {"break_quoted", break_quoted, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

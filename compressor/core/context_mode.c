@@ -62,6 +62,7 @@ struct llmz_context {
     llmz_text text;
     llmz_match match;
     llmz_special *special; /* NULL in profiles that remember nothing of their own */
+    unsigned special_profile; /* whose memory it is, up to the history's end; PROSE: nobody's */
     uint32_t block_start, position;
     unsigned profile;
     llmz_coder coder;
@@ -176,6 +177,7 @@ llmz_context *llmz_context_copy(const llmz_context *c)
         return NULL;
     *copy = *c;
     copy->special = NULL;
+    copy->special_profile = PROSE;
     copy->history.capacity = c->history.size;
     copy->history.bytes = malloc((size_t)c->history.size + 1);
     bool complete = copy->history.bytes != NULL;
@@ -239,8 +241,10 @@ static bool begin_block(llmz_context *c, size_t text_size, unsigned profile)
     else
         c->match.pointer -= moved;
     c->block_start = c->position = c->history.size - (uint32_t)text_size;
-    if (profile != PROSE)
+    /* A profile's memory has places in the history: it goes on from block to block as long as these stay what they are. */
+    if (profile != PROSE && (profile != c->special_profile || moved > 0))
         llmz_special_begin(c->special, c->position);
+    c->special_profile = profile;
     return true;
 }
 

@@ -186,6 +186,17 @@ int64_t llmz_unescape(int kind, const uint8_t *text, int64_t size, uint8_t *out,
 /* Write every byte, or character, from 128 on as an escape. */
 int64_t llmz_escape(int kind, const uint8_t *text, int64_t size, uint8_t *out, int64_t room);
 
+#define LLMZ_NO_BREAK 255
+#define LLMZ_QUOTED_WIDTH 1000
+
+/* Join lines of quoted-printable that go on. 4 <= width <= LLMZ_QUOTED_WIDTH; crlf: lines end in CR LF. `earlier` has room
+ * for as many as there are lines: by how many units a break comes earlier than it must; `joined` of them are breaks. */
+int64_t llmz_join_quoted(const uint8_t *text, int64_t size, int64_t width, int crlf, uint8_t *earlier, int64_t *breaks,
+                         int64_t *joined, uint8_t *out);
+/* Undo it; `earlier` is NULL where all are 0. */
+int64_t llmz_break_quoted(const uint8_t *text, int64_t size, int64_t width, int crlf, const uint8_t *earlier,
+                          int64_t breaks, uint8_t *out, int64_t room);
+
 /* passages.c */
 
 /* Write begin and end of at most `most` passages that are no text to `bounds` [most][2], ascending; returns how many.

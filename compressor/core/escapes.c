@@ -124,3 +124,127 @@ int64_t llmz_escape(int kind, const uint8_t *text, int64_t size, uint8_t *out, i
     }
     return written;
 }
+
+/* Lines of quoted-printable that go on after an equals sign.
+ *
+ * A writer breaks a line that is longer than `width`, as late as its equals sign fits; by how many units earlier it did
+ * is noted down, LLMZ_NO_BREAK where it did not. A unit is an escape or a byte. */
+
+struct quoted_line {
+    int64_t end, next; /* of what stands in it without its line end, and where the next line starts */
+};
+
+static struct quoted_line find_line(const uint8_t *text, int64_t size, int64_t start, int crlf)
+{
+    int64_t from = start;
+    while (from < size) {
+        const uint8_t *found = memchr(text + from, '\n', (size_t)(size - from));
+        if (!found)
+            break;
+        int64_t at = found - text;
+        if (!crlf)
+            return (struct quoted_line){at, at + 1};
+        if (at > start && text[at - 1] == '\r')
+            return (struct quoted_line){at - 1, at + 1};
+        from = at + 1;
+    }
+    return (struct quoted_line){size, size};
+}
+
+static int is_upper_digit(uint8_t character)
+{
+    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'F');
+}
+
+static int64_t unit_length(const uint8_t *text, int64_t at, int64_t end)
+{
+    return text[at] == '=' && end - at >= 3 && is_upper_digit(text[at + 1]) && is_upper_digit(text[at + 2]) ? 3 : 1;
+}
+
+/* Units of text[start:end] that fit after `column`; whether they are all. */
+static int64_t units_that_fit(const uint8_t *text, int64_t start, int64_t end, int64_t column, int64_t width, int *all)
+{
+    int64_t units = 0, at = start;
+    for (; at < end; units++) {
+        int64_t length = unit_length(text, at, end);
+        if (column + length > width)
+            break;
+        column += length;
+        at += length;
+    }
+    *all = at >= end;
+    return units;
+}
+
+int64_t llmz_join_quoted(const uint8_t *text, int64_t size, int64_t width, int crlf, uint8_t *earlier, int64_t *breaks,
+                         int64_t *joined, uint8_t *out)
+{
+    int64_t written = 0;
+    *breaks = *joined = 0;
+    for (int64_t start = 0; start < size;) {
+        struct quoted_line line = find_line(text, size, start, crlf);
+        int64_t length = line.end - start, kept = line.next - start;
+        int goes_on = length > 1 && length <= width && text[line.end - 1] == '=' && line.next > line.end && line.next < size;
+        int cuts_escape = length > 1 && (text[line.end - 2] == '=' || (length > 2 && text[line.end - 3] == '='));
+        if (goes_on && !cuts_escape) {
+            struct quoted_line next = find_line(text, size, line.next, crlf);
+            int soft = next.end > line.next && text[next.end - 1] == '=' && next.next > next.end;
+            int all, whole;
+            int64_t units = units_that_fit(text, line.next, next.end - soft, length - 1, width - 1, &all);
+            units_that_fit(text, line.next, next.end - soft, length - 1, width, &whole);
+            if (!all && (soft || !whole) && units < LLMZ_NO_BREAK) {
+                kept = length - 1;
+                earlier[(*breaks)++] = (uint8_t)units;
+                ++*joined;
+            }
+        }
+        if (kept != length - 1 && length > width)
+            earlier[(*breaks)++] = LLMZ_NO_BREAK;
+        memcpy(out + written, text + start, (size_t)kept);
+        written += kept;
+        start = line.next;
+    }
+    return written;
+}
+
+int64_t llmz_break_quoted(const uint8_t *text, int64_t size, int64_t width, int crlf, const uint8_t *earlier,
+                          int64_t breaks, uint8_t *out, int64_t room)
+{
+    int64_t written = 0, broken = 0, starts[LLMZ_QUOTED_WIDTH + 1];
+    for (int64_t start = 0; start < size;) {
+        /* No further than the width is looked for the line's end, or long lines would be looked through again and again. */
+        int64_t near = size - start > 4 * width ? start + 4 * width : size;
+        struct quoted_line line = find_line(text, near, start, crlf);
+        int64_t units = 0, at = start;
+        while (at < line.end && at - start <= width - 1) {
+            starts[units++] = at;
+            at += unit_length(text, at, line.end);
+        }
+        int64_t back = 0, taken = 0;
+        if (line.end - start > width) {
+            back = !earlier ? 0 : broken < breaks ? earlier[broken] : LLMZ_NO_BREAK;
+            broken++;
+            if (back != LLMZ_NO_BREAK) {
+                int64_t fit = at - start <= width - 1 ? units : units - 1;
+                if (back >= fit)
+                    return -1;
+                taken = (fit - back < units ? starts[fit - back] : at) - start;
+            }
+        }
+        if (!taken)
+            line = find_line(text, size, start, crlf);
+        int64_t kept = taken ? taken : line.next - start, ends = taken ? 2 + (crlf != 0) : 0;
+        if (room - written < kept + ends)
+            return -1;
+        memcpy(out + written, text + start, (size_t)kept);
+        written += kept;
+        if (taken) {
+            out[written++] = '=';
+            if (crlf)
+                out[written++] = '\r';
+            out[written++] = '\n';
+        }
+        start += kept;
+    }
+    return earlier && broken != breaks ? -1 : written;
+}

@@ -850,7 +850,7 @@ struct llmz_predictor *llmz_predictor_new(
     p->keys = aligned_zeros(heads * head_key_bytes(p) + PADDING);
     p->values = aligned_zeros(heads * head_value_bytes(p) + PADDING);
     p->scratch = aligned_zeros(count * sizeof *p->scratch);
-    p->operations = aligned((10 * (size_t)shape->layers + 8) * sizeof *p->operations);
+    p->operations = aligned(LLMZ_MOST_OPERATIONS * sizeof *p->operations);
     p->square_sums = aligned((SHARES * count + shape->heads + 1) * FEW_ROWS * sizeof *p->square_sums);
     bool whole = p->side && p->tokens && p->last_tokens && p->residual && p->inputs && p->tall_inputs && p->wide && p->inner && p->narrow
         && p->tall && p->logits && p->tails && p->keys && p->values && p->scratch && p->operations && p->square_sums;

@@ -23,6 +23,7 @@ enum {
     LLMZ_MOST_VOCABULARY = 32767,
     LLMZ_MOST_LANES = 256,
     LLMZ_MOST_HASHED_BITS = 24,
+    LLMZ_MOST_ROWS = 1 << 19, /* of a call: lanes times steps; no operation then has more chunks than the threads can count */
 };
 
 struct llmz_shape {

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(_WIN32) || defined(__EMSCRIPTEN__) || defined(LLMZ_ONE_THREAD)
 #define ONE_THREAD 1
@@ -44,7 +45,7 @@ struct llmz_threads {
     _Atomic uint32_t inside; /* threads that read the program's fields */
     _Atomic bool open; /* the program's fields may be read */
     _Atomic bool stop, rest;
-    const struct llmz_operation *operations;
+    struct llmz_operation operations[LLMZ_MOST_OPERATIONS]; /* copies: a late thread still reads the last one when the caller is done */
     uint64_t first, after; /* numbers of the program's operations */
     void *context;
     unsigned threads;
@@ -219,7 +220,7 @@ void llmz_threads_start(struct llmz_threads *pool, const struct llmz_operation *
     atomic_store_explicit(&pool->open, false, memory_order_seq_cst);
     while (atomic_load_explicit(&pool->inside, memory_order_seq_cst) != 0)
         yield(++turns);
-    pool->operations = operations;
+    memcpy(pool->operations, operations, count * sizeof *operations);
     pool->first = atomic_load_explicit(&pool->turn, memory_order_relaxed);
     pool->after = pool->first + count;
     pool->context = context;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { LLMZ_MOST_OPERATIONS = 704 };
+
 struct llmz_threads;
 
 struct llmz_operation {
@@ -23,7 +25,8 @@ struct llmz_threads *llmz_threads_new(unsigned count);
 void llmz_threads_free(struct llmz_threads *);
 unsigned llmz_threads_count(const struct llmz_threads *);
 
-/* Let the other threads begin with `operations`; the caller may do something else meanwhile. One program at a time. */
+/* Let the other threads begin with `operations`, at most LLMZ_MOST_OPERATIONS of at most 2^20 - 1 chunks, which are copied; the caller
+ * may do something else meanwhile. One program at a time. */
 void llmz_threads_start(struct llmz_threads *, const struct llmz_operation *operations, size_t count, void *context);
 /* Take part until everything is done. */
 void llmz_threads_finish(struct llmz_threads *);

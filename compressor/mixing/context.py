@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from importlib import resources
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import Shape, WEIGHT_ONE, untrained_counter_maps, untrained_match_maps
+from llmzip.mixing.logistic import WEIGHT_ONE, Shape, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
 MIXERS = 3

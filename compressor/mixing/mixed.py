@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native, available_cores
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import Shape, WEIGHT_ONE, identity_row, untrained_counter_maps, untrained_match_maps
+from llmzip.mixing.logistic import WEIGHT_ONE, Shape, identity_row, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
 if TYPE_CHECKING:

@@ -22,23 +22,25 @@ class Profile(enum.IntEnum):
 
 MIXED_PROFILES = 2
 
-_LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
+_UPPER = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
+_LOWER = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
 _BASES = np.frombuffer(b"ACGTUNacgtun", np.uint8)
 _DIGITS = np.frombuffer(b"0123456789", np.uint8)
-_SEPARATORS = np.frombuffer(b',;:="\t<>()[]{}/|', np.uint8)
+_CELL_ENDS = np.frombuffer(b"\t,;", np.uint8)
 _CONTROLS = np.array([*range(9), *range(14, 32), 127], np.uint8)
 
 
 def choose_profile(text: bytes) -> Profile:
-    """The profile for a block of context mode, by the bytes that it holds; mixed mode has no binary data or sequences."""
+    """The profile for a block of context mode, by its bytes; mixed mode has the first ``MIXED_PROFILES`` alone."""
     if not text:
         return Profile.PROSE
     shares = np.bincount(np.frombuffer(text, np.uint8), minlength=256) / len(text)
-    letters = float(shares[_LETTERS].sum())
     if shares[_CONTROLS].sum() > 0.04:
         return Profile.BINARY
-    if shares[_BASES].sum() > 0.75 or (letters > 0.8 and shares[32] < 0.03):
+    upper, lower = float(shares[_UPPER].sum()), float(shares[_LOWER].sum())
+    of_one_case = max(upper, lower) > 20 * min(upper, lower)
+    if (shares[_BASES].sum() > 0.85 or (upper > 0.8 and shares[32] < 0.03)) and of_one_case:
         return Profile.SEQUENCES
-    if shares[_DIGITS].sum() + shares[_SEPARATORS].sum() >= 0.15:
+    if 2 * shares[_DIGITS].sum() + shares[_CELL_ENDS].sum() >= 0.15:
         return Profile.RECORDS
     return Profile.PROSE

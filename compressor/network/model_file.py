@@ -1,4 +1,4 @@
-"""The model file: magic, header, arrays. Every shape follows from the configuration and is checked before anything is read.
+"""The model file: magic, header, arrays. Every shape follows from the configuration and is checked before any is read.
 
 docs/format.md, "Model file", describes it byte by byte.
 """
@@ -85,7 +85,7 @@ def expected_arrays(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]
 
 
 def pack_pairs_of_values(rows: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """Values -8 to 7 ``[rows, columns]`` as two in a byte, ``[rows, columns / 2]``: moved up by 8, the even column low."""
+    """Values -8 to 7 ``[rows, columns]`` two in a byte ``[rows, columns / 2]``: plus 8 each, the even column low."""
     moved: NDArray[np.uint8] = (rows + 8).astype(np.uint8)
     packed: NDArray[np.uint8] = moved[:, 0::2] | moved[:, 1::2] << np.uint8(4)
     return packed
@@ -222,5 +222,7 @@ class ModelFile:
     def with_extras(self, prefix: str, arrays: dict[str, NDArray]) -> bytes:
         """Return the file with further arrays, named ``prefix.name``, in place of those it has."""
         named = {f"{prefix}.{name}": array for name, array in arrays.items()}
-        kept = {name: self.read(name) for name in self.entries if name != "vocabulary"}
+        kept = {
+            name: self.read(name) for name in self.entries if name != "vocabulary" and not name.startswith(prefix + ".")
+        }
         return pack_model(self.config, self.read("vocabulary").tobytes(), kept | named)

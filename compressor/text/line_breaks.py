@@ -28,6 +28,8 @@ _KNOWN_LINE_END, _UNKNOWN_LINE_END, _EXCEPTION = 4, -5, -16
 """Bits, roughly, that a line end saves which the rule knows; that one costs more which it does not, as it stands in a
 text with fewer of them; and that an exception takes. docs/experiments.md has the texts that they were read off."""
 _WORTHWHILE_BITS = 120
+_WRITTEN_SHARE = 0.6
+"""Least share of small letters, bytes beyond ASCII and spaces in a text whose lines are joined."""
 _MORE_KNOWN = 1.25
 """So many times the line ends that a rule without margins knows are hoped for before lines are joined."""
 _FEWEST_LINES = 16
@@ -103,7 +105,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
         bare = _bare_line_ends(plain) if line_ends > crlf_count else np.zeros(0, np.int64)
         description += pack_numbers([bare.size]) + pack_places(bare.tolist())
     width, between_words, at_most = _find_width(text)
-    if _worth(at_most * _MORE_KNOWN, between_words, 0) >= _WORTHWHILE_BITS:
+    if _is_written(text) and _worth(at_most * _MORE_KNOWN, between_words, 0) >= _WORTHWHILE_BITS:
         between_sentences = _spaces_between_sentences(text)
         joined, exceptions = join_lines(text, width, between_sentences)
         known = line_ends - joined.count(b"\n")
@@ -119,6 +121,14 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
         flags |= TEXT_CRLF
         text = text.replace(b"\n", b"\r\n")
     return bytes([flags]) + description, [text]
+
+
+def _is_written(text: bytes) -> bool:
+    """Whether a text is words of small letters: tables and genomes are broken to a width too, but contexts that know
+    lines do better with them as they are."""
+    values = np.bincount(np.frombuffer(text, np.uint8), minlength=256)
+    small_letters = values[ord("a") : ord("z") + 1].sum() + values[128:].sum()
+    return bool(small_letters + values[ord(" ")] >= _WRITTEN_SHARE * len(text))
 
 
 def _bare_line_ends(plain: bytes) -> NDArray[np.int64]:

@@ -33,14 +33,14 @@ def test_lanes_begin_at_line_starts_where_some_are_near() -> None:
     assert len(set(cut_into_lanes(text, 8))) == 1
 
 
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=16), st.integers(0, 63), st.booleans(), st.booleans())
-def test_heads_come_back(lane_bytes: list[int], profile: int, fresh: bool, with_side: bool) -> None:
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=16), st.integers(0, 31), *[st.booleans()] * 3)
+def test_heads_come_back(lane_bytes: list[int], profile: int, fresh: bool, after_line: bool, with_side: bool) -> None:
     model = load_model(TINY_PATH)
     side = np.arange(model.config.side_numbers).astype(np.int8) if with_side else None
-    packed = LanesHead(lane_bytes, side, profile, fresh).to_bytes(model)
+    packed = LanesHead(lane_bytes, side, profile, fresh, after_line).to_bytes(model)
     reader = Reader(packed + b"rest")
     head = read_lanes_head(model, reader, len(lane_bytes), sum(lane_bytes))
-    assert (head.lane_bytes, head.profile, head.fresh) == (lane_bytes, profile, fresh)
+    assert head._replace(side=None) == LanesHead(lane_bytes, None, profile, fresh, after_line)
     assert (head.side is None) == (side is None)
     assert side is None or np.array_equal(head.side, side)
     assert reader.rest() == b"rest"

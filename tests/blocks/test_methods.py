@@ -55,11 +55,11 @@ def test_stored() -> None:
 
 
 def encode(models: AdaptiveModels, method: Method, plain: bytes, lanes: int = 1) -> bytes | None:
-    lane_bytes = cut_into_lanes(plain, lanes)
+    lane_bytes, after_line = cut_into_lanes(plain, lanes), plain[:1] < b"m"
     if method is Method.TOKENS:
-        return tokens.encode(models, plain, lane_bytes, None, SILENT)
+        return tokens.encode(models, plain, lane_bytes, None, after_line, SILENT)
     if method is Method.MIXED:
-        return mixed.encode(models, plain, lane_bytes, 0, None, SILENT)
+        return mixed.encode(models, plain, lane_bytes, 0, None, after_line, SILENT)
     return context.encode(models, plain, 0, SILENT)
 
 
@@ -141,8 +141,8 @@ STREAMS = st.builds(
 
 
 @given(st.integers(0, 255), st.binary(max_size=200), st.lists(STREAMS, max_size=5))
-def test_transformed_payloads_come_back(kind: int, description: bytes, streams: list[Coded]) -> None:
-    written = Transformed(kind, description, streams)
+def test_transformed_payloads_come_back(number: int, description: bytes, streams: list[Coded]) -> None:
+    written = Transformed(number, description, streams)
     payload = transformed.encode(written)
     assert transformed.parse(payload, 250) == written
     if streams:

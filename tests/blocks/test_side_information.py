@@ -56,6 +56,7 @@ def test_what_is_chosen_pays_for_itself(tiny: Model, text: bytes, size: int) -> 
     plain = (text + text)[:size]
     side = choose_side(tiny, plain)
     chosen, none = (
-        len(tokens.encode(AdaptiveModels(0, tiny, 1), plain, [size], numbers, SILENT)) for numbers in (side, None)
+        len(tokens.encode(AdaptiveModels(0, tiny, 1), plain, [size], numbers, False, SILENT))
+        for numbers in (side, None)
     )
     assert chosen <= none * 1.01 + 4

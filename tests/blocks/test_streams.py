@@ -22,7 +22,7 @@ from llmzip.member_decoder import PushDecoder
 from llmzip.member_encoder import MemberEncoder
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
-from llmzip.settings import BLOCK_BYTES, REPETITIVE_BLOCK_BYTES, WHOLE_BYTES, ReadSettings, Settings
+from llmzip.settings import BLOCK_BYTES, REPETITIVE_BLOCK_BYTES, ReadSettings, Settings
 from llmzip.streams import compress, compress_stream, decompress, decompress_stream, iterate_plain
 from tests.conftest import TINY_PATH
 
@@ -46,23 +46,22 @@ def block_lengths(packed: bytes) -> list[int]:
 
 
 def test_small_files_are_one_block() -> None:
-    assert block_lengths(compress(prose(WHOLE_BYTES), FAST)) == [WHOLE_BYTES]
+    assert block_lengths(compress(prose(FAST.whole_bytes), FAST)) == [FAST.whole_bytes]
 
 
 def test_longer_ones_begin_with_small_blocks() -> None:
     first = FAST.first_block_bytes(repetitive=False)
-    size = WHOLE_BYTES + 7 * first
-    assert block_lengths(compress(prose(size), FAST))[:2] == [first, 2 * first]
-    assert all(Settings(level=level).first_block_bytes(False) < WHOLE_BYTES for level in (2, 3, 6, 9))
+    assert block_lengths(compress(prose(4 * first), FAST)) == [first, 2 * first, first]
+    assert all(Settings(level=level).whole_bytes <= 128 << 10 for level in (2, 3, 6, 9))
 
 
 def test_blocks_grow_to_a_bound_and_larger_where_a_text_repeats_itself() -> None:
     line = b"2026-11-24 10:00:01 INFO worker-7 finished job 4711 in 12 ms\n" * 200
-    lines = b"".join(line + b"%d\n" % i for i in range(40_000_000 // len(line)))
+    lines = b"".join(line + b"%d\n" % i for i in range(30_000_000 // len(line)))
     lengths = block_lengths(compress(lines, FAST))
     assert lengths[0] == BLOCK_BYTES
     assert max(lengths) == REPETITIVE_BLOCK_BYTES
-    noise = np.random.default_rng(0).bytes(12_000_000)
+    noise = np.random.default_rng(0).bytes(6_000_000)
     assert max(block_lengths(compress(noise, FAST))) <= BLOCK_BYTES
 
 
@@ -188,7 +187,7 @@ def test_headers_that_ask_for_much_memory_are_refused_at_once(threads: int, inde
 def test_lanes_count_for_the_memory_limit(text: bytes) -> None:
     model = load_model(TINY_PATH)
     plain, header = text[:3000], Header(12, 12, model.fingerprint[:4], single=True)
-    payload = mixed.encode(AdaptiveModels(12, model, 1), plain, cut_into_lanes(plain, 256), 0, None, SILENT)
+    payload = mixed.encode(AdaptiveModels(12, model, 1), plain, cut_into_lanes(plain, 256), 0, None, False, SILENT)
     assert payload is not None
     packed = MemberWriter(header).add(Coded(Method.MIXED, 8, len(plain), payload), plain)
     enough = limits.memory_needed(header, model, lanes=256)
@@ -267,10 +266,11 @@ def test_settings_out_of_range() -> None:
 
 def test_levels_that_mean_another() -> None:
     for size in (1000, 100_000, 1_000_000):
-        lanes = [Settings(level=level).lanes_for(size) for level in range(1, 10)]
-        assert lanes[2] == lanes[3] == lanes[4]
-        assert lanes[5] == lanes[6] == lanes[7]
-        assert lanes[8] == 1
+        for warm in (False, True):
+            lanes = [Settings(level=level).lanes_for(size, warm) for level in range(1, 10)]
+            assert lanes[2] == lanes[3] == lanes[4]
+            assert lanes[5] == lanes[6] == lanes[7]
+            assert lanes[8] == 1
     assert Settings(lanes=64).lanes_for(10) == 8
 
 

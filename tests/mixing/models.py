@@ -46,7 +46,7 @@ class BigramCoder(MixedCoder):
     """Mixed mode with that model in the network's place."""
 
     def __init__(self, model: BigramModel, table_bits: int, learned: Sequence[LearnedState] | None = None) -> None:
-        super().__init__(cast(Model, model), table_bits, learned or new_learned_states())
+        super().__init__(cast(Model, model), table_bits, new_learned_states() if learned is None else learned)
 
     def _run(
         self, size: int, lane_bytes: list[int], side: Any, after_line: bool, progress: Progress,

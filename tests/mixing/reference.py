@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
@@ -298,7 +297,7 @@ class Mixers:
 
 def number_contexts(t: Text, r: Records) -> dict[int, int]:
     """Contexts of records, by their numbers in docs/format.md."""
-    c8, c1, c2 = t.c8, t.c8 & 255, t.c8 >> 8 & 255
+    c1, c2 = t.c8 & 255, t.c8 >> 8 & 255
     column, above, above_next = t.above()
 
     def at(place: int, more: int = 0) -> int:

@@ -311,9 +311,7 @@ class SequenceMatch:
     def bucket(self) -> int:
         limits = (8, 16, 20, 24, 28, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
         misses = (self.misses & 0xFFFF).bit_count()
-        return 4 * sum(self.length > limit for limit in limits) + (
-            misses if misses < 2 else 2 if misses < 6 else 3
-        )
+        return 4 * sum(self.length > limit for limit in limits) + (misses if misses < 2 else 2 if misses < 6 else 3)
 
 
 class Sequence:

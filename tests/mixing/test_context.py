@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.context import ContextCoder, new_learned_state
+from llmzip.mixing.context import ContextCoder, new_learned_state, new_learned_states
+from llmzip.mixing.profiles import Profile, choose_profile
 from llmzip.progress import SILENT, Progress
 
 PROSE = b"".join(
@@ -19,26 +20,34 @@ PROSE = b"".join(
 TABLE_BITS = 12
 
 
-def encode(text: bytes) -> bytes:
-    coded = ContextCoder(TABLE_BITS).encode(text, 0, SILENT)
+def encode(text: bytes, profile: int = 0) -> bytes:
+    coded = ContextCoder(TABLE_BITS).encode(text, profile, SILENT)
     assert coded is not None
     return coded
 
 
-def decode(data: bytes, length: int) -> bytes:
-    return ContextCoder(TABLE_BITS).decode(data, length, 0, SILENT)
+def decode(data: bytes, length: int, profile: int = 0) -> bytes:
+    return ContextCoder(TABLE_BITS).decode(data, length, profile, SILENT)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)), min_size=1, max_size=3))
-def test_blocks_come_back(blocks: list[bytes]) -> None:
+parts = st.sampled_from([b",", b"\n", b"-17", b"0.5", b"x9 ", b"00ff", b">a\n", b"ACGTACGTTG" * 3, b"MKVLAG", b"\0\1"])
+texts = st.one_of(
+    st.binary(max_size=300),
+    st.text(max_size=200).map(str.encode),
+    st.lists(parts, max_size=80).map(b"".join),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(texts, st.sampled_from(Profile)), min_size=1, max_size=4))
+def test_blocks_come_back(blocks: list[tuple[bytes, Profile]]) -> None:
     encoder, decoder = ContextCoder(TABLE_BITS), ContextCoder(TABLE_BITS)
-    for text in blocks:
-        coded = encoder.encode(text, 0, SILENT)
+    for text, profile in blocks:
+        coded = encoder.encode(text, profile, SILENT)
         if coded is None:  # it would grow; both sides restart
             encoder, decoder = ContextCoder(TABLE_BITS), ContextCoder(TABLE_BITS)
         else:
-            assert decoder.decode(coded, len(text), 0, SILENT) == text
+            assert decoder.decode(coded, len(text), profile, SILENT) == text
 
 
 def test_progress_tells_of_every_byte() -> None:
@@ -52,18 +61,19 @@ def test_progress_tells_of_every_byte() -> None:
 
 def test_the_primer_helps() -> None:
     text = b"It was the best of times, it was the worst of times, and nobody knew which was which."
-    models = _native.context_new(TABLE_BITS, (6, 2), *ContextCoder(TABLE_BITS).learned())
+    models = _native.context_new(TABLE_BITS, (6, 2), tuple(ContextCoder(TABLE_BITS).learned(n) for n in Profile))
     _native.context_begin_encoding(models, text, 0, 1000)
     _native.context_code(models, 1000)
-    assert len(encode(text)) < 0.75 * len(_native.context_finish(models))
+    assert len(encode(text)) < 0.8 * len(_native.context_finish(models))
 
 
-def test_kernels_code_the_same() -> None:
+@pytest.mark.parametrize("profile", Profile)
+def test_kernels_code_the_same(profile: Profile) -> None:
     chosen, coded = _native.decision_kernel(), set()
     for kernel in ("portable", "avx2", "avx512"):
         if _native.force_decision_kernel(kernel):
-            models = _native.context_new(TABLE_BITS, (6, 2), *new_learned_state())
-            _native.context_begin_encoding(models, PROSE, 0, len(PROSE))
+            models = _native.context_new(TABLE_BITS, (6, 2), new_learned_states())
+            _native.context_begin_encoding(models, PROSE, profile, len(PROSE))
             _native.context_code(models, len(PROSE))
             coded.add(_native.context_finish(models))
     _native.force_decision_kernel(chosen)
@@ -86,16 +96,16 @@ def test_reading_stops_soon_after_the_end_of_the_data() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.binary(max_size=100), st.integers(0, 400))
-def test_random_data_never_crashes(data: bytes, length: int) -> None:
+@given(st.binary(max_size=100), st.integers(0, 400), st.sampled_from(Profile))
+def test_random_data_never_crashes(data: bytes, length: int, profile: Profile) -> None:
     try:
-        plain = decode(data, length)
+        plain = decode(data, length, profile)
     except LlmzError:
         return
     assert len(plain) == length
 
 
-@pytest.mark.parametrize(("length", "profile"), [(-1, 0), ((1 << 26) + 1, 0), (10, 255), (10, 1 << 40)])
+@pytest.mark.parametrize(("length", "profile"), [(-1, 0), ((1 << 26) + 1, 0), (10, 4), (10, 255), (10, 1 << 40)])
 def test_lengths_and_profiles_must_make_sense(length: int, profile: int) -> None:
     with pytest.raises(LlmzError):
         ContextCoder(TABLE_BITS).decode(b"abc", length, profile, SILENT)
@@ -105,15 +115,31 @@ def test_what_would_grow_is_given_up() -> None:
     assert ContextCoder(TABLE_BITS).encode(np.random.default_rng(1).bytes(3000), 0, SILENT) is None
 
 
-def test_learned_states_go_in_and_out_and_are_checked() -> None:
-    coder = ContextCoder(TABLE_BITS, new_learned_state())
-    assert all(np.array_equal(a, b) for a, b in zip(coder.learned(), new_learned_state(), strict=True))
-    state = new_learned_state()
-    state.final_weights[3, 1] = 8 << 16
+@pytest.mark.parametrize("profile", Profile)
+def test_learned_states_go_in_and_out_and_are_checked(profile: Profile) -> None:
+    coder = ContextCoder(TABLE_BITS, new_learned_states())
+    assert all(np.array_equal(a, b) for a, b in zip(coder.learned(profile), new_learned_state(profile), strict=True))
+    states = list(new_learned_states())
+    states[profile].final_weights[3, 1] = 8 << 16
     with pytest.raises(ValueError, match="out of range"):
-        ContextCoder(TABLE_BITS, state)
+        ContextCoder(TABLE_BITS, states)
+    states[profile] = new_learned_state(profile)._replace(match_maps=np.zeros((64, 3), np.uint16))
     with pytest.raises(ValueError, match="bytes in place of"):
-        ContextCoder(TABLE_BITS, new_learned_state()._replace(match_map=np.zeros((64, 3), np.uint16)))
+        ContextCoder(TABLE_BITS, states)
+
+
+@pytest.mark.parametrize(
+    ("text", "profile"),
+    [
+        (b"The quick brown fox jumps over the lazy dogs, and so on.\n" * 9, Profile.PROSE),
+        (b"", Profile.PROSE),
+        (b"1.5,2.5,-3\n" * 20, Profile.RECORDS),
+        (b"\x7fELF\1\0\0\0" * 20, Profile.BINARY),
+        (b">one\n" + b"ACGTACGTACGTTTGACGTACGTACGT\n" * 9, Profile.SEQUENCES),
+    ],
+)
+def test_profiles_are_chosen_by_what_a_text_holds(text: bytes, profile: Profile) -> None:
+    assert choose_profile(text) == profile
 
 
 @pytest.mark.parametrize("table_bits", [0, 9, 26])

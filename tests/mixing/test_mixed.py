@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_state
+from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_state, new_learned_states
+from llmzip.mixing.profiles import MIXED_PROFILES
 from llmzip.progress import SILENT
 from tests.mixing.models import BigramCoder, BigramModel
 
@@ -22,18 +23,18 @@ PROSE = b"".join(
 )
 
 
-def new_coder(table_bits: int = 12, learned: LearnedState | None = None) -> BigramCoder:
+def new_coder(table_bits: int = 12, learned: tuple[LearnedState, ...] | None = None) -> BigramCoder:
     return BigramCoder(MODEL, table_bits, learned)
 
 
-def encode(text: bytes, lane_bytes: list[int], coder: MixedCoder | None = None) -> bytes:
-    coded = (coder or new_coder()).encode(text, lane_bytes, 0, None, SILENT)
+def encode(text: bytes, lane_bytes: list[int], coder: MixedCoder | None = None, profile: int = 0) -> bytes:
+    coded = (coder or new_coder()).encode(text, lane_bytes, profile, None, SILENT)
     assert coded is not None
     return coded
 
 
-def decode(data: bytes, lane_bytes: list[int]) -> bytes:
-    return new_coder().decode(data, lane_bytes, 0, None, SILENT)
+def decode(data: bytes, lane_bytes: list[int], profile: int = 0) -> bytes:
+    return new_coder().decode(data, lane_bytes, profile, None, SILENT)
 
 
 def cut(text: bytes, cuts: list[int]) -> list[int]:
@@ -41,23 +42,25 @@ def cut(text: bytes, cuts: list[int]) -> list[int]:
     return [b - a for a, b in itertools.pairwise(places)]
 
 
+profiles = st.integers(0, MIXED_PROFILES - 1)
 texts = st.one_of(
     st.binary(max_size=200),
     st.lists(st.sampled_from([b"the quick ", b"fox", b"\n", b"1234", b"<tag>", b"\xff"]), max_size=60).map(b"".join),
+    st.lists(st.sampled_from([b",", b"\n", b"-17", b"0.5", b"x9", b" ", b"00ff", b"E+02"]), max_size=80).map(b"".join),
 )
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(texts, st.lists(st.integers(0, 1 << 16), max_size=4)), min_size=1, max_size=3))
-def test_blocks_of_any_lanes_come_back(blocks: list[tuple[bytes, list[int]]]) -> None:
+@given(st.lists(st.tuples(texts, st.lists(st.integers(0, 1 << 16), max_size=4), profiles), min_size=1, max_size=3))
+def test_blocks_of_any_lanes_come_back(blocks: list[tuple[bytes, list[int], int]]) -> None:
     encoder, decoder = new_coder(10), new_coder(10)
-    for text, cuts in blocks:
+    for text, cuts, profile in blocks:
         lanes = cut(text, cuts)
-        coded = encoder.encode(text, lanes, 0, None, SILENT)
+        coded = encoder.encode(text, lanes, profile, None, SILENT)
         if coded is None:  # it would grow; both sides restart
             encoder, decoder = new_coder(10), new_coder(10)
         else:
-            assert decoder.decode(coded, lanes, 0, None, SILENT) == text
+            assert decoder.decode(coded, lanes, profile, None, SILENT) == text
 
 
 def test_later_blocks_profit_from_earlier_ones() -> None:
@@ -67,15 +70,16 @@ def test_later_blocks_profit_from_earlier_ones() -> None:
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
-def test_kernels_code_the_same(lanes: int) -> None:
+@pytest.mark.parametrize("profile", range(MIXED_PROFILES))
+def test_kernels_code_the_same(lanes: int, profile: int) -> None:
     lane_bytes = cut(PROSE, list(range(0, len(PROSE), len(PROSE) // lanes))[1:lanes])
     chosen = _native.decision_kernel()
     coded, states = set(), []
     for kernel in ("portable", "avx2", "avx512"):
         if _native.force_decision_kernel(kernel):
             coder = new_coder()
-            coded.add(encode(PROSE, lane_bytes, coder))
-            states.append(coder.learned())
+            coded.add(encode(PROSE, lane_bytes, coder, profile))
+            states.append(coder.learned(profile))
     _native.force_decision_kernel(chosen)
     assert len(coded) == 1
     for state in states[1:]:
@@ -91,14 +95,15 @@ def test_forks_learn_on_their_own() -> None:
     assert new_coder().fork()._core is not None
 
 
-def test_learned_state_goes_in_and_out() -> None:
-    fresh = new_learned_state()
-    coder = new_coder(learned=fresh)
-    assert all(np.array_equal(a, b) for a, b in zip(coder.learned(), fresh, strict=True))
-    encode(PROSE, [len(PROSE)], coder)
-    assert not any(np.array_equal(a, b) for a, b in zip(coder.learned(), fresh, strict=True))
-    primed = new_coder(learned=coder.learned())
-    assert len(encode(PROSE, [len(PROSE)], primed)) < len(encode(PROSE, [len(PROSE)]))
+@pytest.mark.parametrize("profile", range(MIXED_PROFILES))
+def test_learned_states_go_in_and_out(profile: int) -> None:
+    fresh = new_learned_state(profile)
+    coder = new_coder()
+    assert all(np.array_equal(a, b) for a, b in zip(coder.learned(profile), fresh, strict=True))
+    encode(PROSE, [len(PROSE)], coder, profile)
+    assert not any(np.array_equal(a, b) for a, b in zip(coder.learned(profile), fresh, strict=True))
+    primed = new_coder(learned=tuple(coder.learned(number) for number in range(MIXED_PROFILES)))
+    assert len(encode(PROSE, [len(PROSE)], primed, profile)) < len(encode(PROSE, [len(PROSE)], profile=profile))
 
 
 @pytest.mark.parametrize("lane_bytes", [[len(PROSE)], [1000, 0, 1, len(PROSE) - 1001]])
@@ -121,10 +126,10 @@ def test_reading_stops_soon_after_the_end_of_the_data() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.binary(max_size=120), st.lists(st.integers(0, 300), min_size=1, max_size=5))
-def test_random_data_never_crashes(data: bytes, lane_bytes: list[int]) -> None:
+@given(st.binary(max_size=120), st.lists(st.integers(0, 300), min_size=1, max_size=5), profiles)
+def test_random_data_never_crashes(data: bytes, lane_bytes: list[int], profile: int) -> None:
     try:
-        plain = decode(data, lane_bytes)
+        plain = decode(data, lane_bytes, profile)
     except LlmzError:
         return
     assert len(plain) == sum(lane_bytes)
@@ -149,9 +154,10 @@ def test_lanes_must_make_sense(lane_bytes: list[int]) -> None:
         decode(b"abc", lane_bytes)
 
 
-def test_unknown_profiles_are_damage() -> None:
+@pytest.mark.parametrize("profile", [MIXED_PROFILES, 255])
+def test_unknown_profiles_are_damage(profile: int) -> None:
     with pytest.raises(LlmzError):
-        new_coder().decode(b"abc", [10], 255, None, SILENT)
+        new_coder().decode(b"abc", [10], profile, None, SILENT)
 
 
 def test_only_the_longest_match_can_be_coded() -> None:
@@ -182,36 +188,45 @@ def test_table_sizes_have_bounds(table_bits: int) -> None:
 
 
 @pytest.mark.parametrize("field", LearnedState._fields)
-def test_learned_states_are_checked(field: str) -> None:
-    state = new_learned_state()
-    array = getattr(state, field)
+@pytest.mark.parametrize("profile", range(MIXED_PROFILES))
+def test_learned_states_are_checked(field: str, profile: int) -> None:
+    states = list(new_learned_states())
+    array = getattr(states[profile], field)
+    wrong = [*states]
+    wrong[profile] = states[profile]._replace(**{field: array[:-1]})
     with pytest.raises(ValueError, match="bytes in place of"):
-        new_coder(learned=state._replace(**{field: array[:-1]}))
+        new_coder(learned=tuple(wrong))
+    with pytest.raises(ValueError, match="not a tuple"):
+        new_coder(learned=tuple(states[:profile]))
     if array.dtype == np.int32:
         array.flat[-1] = -(1 << 31)
         with pytest.raises(ValueError, match="out of range"):
-            new_coder(learned=state)
+            new_coder(learned=tuple(states))
 
 
 def test_any_maps_and_extreme_weights_are_safe() -> None:
     random = np.random.default_rng(3)
     most = (8 << 16) - 1
-    for _ in range(3):
-        state = LearnedState(
+
+    def extreme(state: LearnedState) -> LearnedState:
+        return LearnedState(
             *(
                 random.choice(np.array([-most, most], np.int32), array.shape)
                 if array.dtype == np.int32
                 else random.integers(0, 1 << 16, array.shape).astype(np.uint16)
-                for array in new_learned_state()
+                for array in state
             )
         )
-        coder = new_coder(learned=state)
-        _native.mixed_begin_encoding(coder._core, np.array([1000], np.uint64), 0, 10_000)
+
+    for profile in (0, 1, 0, 1):
+        states = tuple(extreme(state) for state in new_learned_states())
+        coder = new_coder(learned=states)
+        _native.mixed_begin_encoding(coder._core, np.array([1000], np.uint64), profile, 10_000)
         for token in MODEL.tokenizer.encode(PROSE[:1000]):
             assert _native.mixed_step(coder._core, np.array([token]), MODEL.frequencies(0)[None])
         coded = _native.mixed_finish(coder._core)
-        reader = new_coder(learned=state)
-        _native.mixed_begin_decoding(reader._core, np.array([1000], np.uint64), 0, coded)
+        reader = new_coder(learned=states)
+        _native.mixed_begin_decoding(reader._core, np.array([1000], np.uint64), profile, coded)
         while _native.mixed_lanes_left(reader._core):
             assert _native.mixed_step(reader._core, np.zeros(1, np.int32), MODEL.frequencies(0)[None])
         assert _native.mixed_finish(reader._core) == PROSE[:1000]

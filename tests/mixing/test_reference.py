@@ -17,7 +17,8 @@ TEXT = (
 
 
 RECORDS = b"".join(
-    b"v%d %.2f,%04d;%d\n  lat=%.3f  x-%d\n  %04x: 0f 1b %02x  mov\n" % (i, i * 1.25, i * 7, 3 - i, i * i / 8, i, i * 3, i)
+    b"v%d %.2f,%04d;%d\n  lat=%.3f  x-%d\n  %04x: 0f 1b %02x  mov\n"
+    % (i, i * 1.25, i * 7, 3 - i, i * i / 8, i, i * 3, i)
     for i in range(9)
 )
 BINARY = bytes(range(40)) + b"".join(bytes([i, 0, 0, i * 3, 7, 255 - i, 1]) for i in range(60))
@@ -51,7 +52,7 @@ def test_mixed_mode(lanes: int, profile: int) -> None:
     table_bits = 10 if lanes == 1 else 13
     lane_bytes = [len(text)] if lanes == 1 else [60, 0, 1, len(text) - 61]
     model = BigramModel()
-    coder = BigramCoder(model, table_bits, mixed.new_learned_states())
+    coder = BigramCoder(model, table_bits)
     coded = coder.encode(text, lane_bytes, profile, None, SILENT)
     assert coded is not None
     tokenizer = model.tokenizer

@@ -168,9 +168,7 @@ class Lane:
             inner.append(self._attend_head(layer, head, query, seen))
         return np.concatenate(inner)
 
-    def _attend_head(
-        self, layer: int, head: int, query: Integers, seen: deque[tuple[Integers, Integers]]
-    ) -> Integers:
+    def _attend_head(self, layer: int, head: int, query: Integers, seen: deque[tuple[Integers, Integers]]) -> Integers:
         temperature, slope = int(self.network["temperature"][layer][head]), int(self.network["slopes"][head])
         excess = 0
         while temperature >> excess >= 2**15:

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from llmzip.cli.commands import ENCODER_ESTIMATORS, main  # noqa: E402
-from llmzip.network.model import Model, with_tensors  # noqa: E402
+from llmzip.entropy import entropy, regressed_entropy, second_order_model  # noqa: E402
+from llmzip.errors import LlmzError  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, estimates_at  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
@@ -22,7 +23,7 @@ from llmzip.models.network import HeadCrossEntropy  # noqa: E402
 from llmzip.models.paper_models import MaskedMixing, PaperConfig, PaperModel, round_numbers  # noqa: E402
 from llmzip.models.regress_entropy import fit, training_rows  # noqa: E402
 from llmzip.models.train import TrainingOptions, train  # noqa: E402
-from llmzip.entropy import entropy, regressed_entropy  # noqa: E402
+from llmzip.network.model import Model  # noqa: E402
 from tests.conftest import GOLDEN, TINY_PATH  # noqa: E402
 
 SMALL = PaperConfig(64, context=24, width=32, layers=2, heads=2, encoder_width=16, encoder_layers=1, side_numbers=8)
@@ -151,12 +152,12 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
     tokens = tiny.tokenizer.encode(text)
     domain = Domain.of_tokens("text", tokens, len(text))
     states, bits = training_rows(restore_network(tiny), [domain], tiny.start_token, 64, 8)
-    model = Model(with_tensors(tiny, "regression", fit(states, bits, steps=300)._asdict()))
+    model = Model(tiny.file.with_extras("regression", fit(states, bits, steps=300)._asdict()))
     estimates = regressed_entropy(model, tokens)
     assert np.corrcoef(estimates, entropy(text, tiny).surprisal)[0, 1] > 0.2
     assert np.array_equal(entropy(text, model, regress=True).regression, estimates)  # both cost one pass
     path = tmp_path / "regression.llmzmodel"
-    path.write_bytes(with_tensors(tiny, "regression", fit(states, bits, steps=10)._asdict()))
+    path.write_bytes(tiny.file.with_extras("regression", fit(states, bits, steps=10)._asdict()))
     source = tmp_path / "a.txt"
     source.write_bytes(text)
     for name, file in (("regression", str(path)), *((name, TINY_PATH) for name in ENCODER_ESTIMATORS)):
@@ -169,6 +170,14 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
         assert name.capitalize() in (tmp_path / "a.html").read_text(encoding="utf-8")
     refused = CliRunner().invoke(main, ["entropy", str(source), "--estimator", "regression", "--model", TINY_PATH])
     assert refused.exit_code == 1
+
+
+def test_a_second_order_model_of_another_shape_is_refused(tiny: Model) -> None:
+    fitted = fit(np.zeros((600, 16), np.float32), np.zeros(600), steps=1)
+    with pytest.raises(LlmzError, match="does not fit"):
+        second_order_model(Model(tiny.file.with_extras("regression", fitted._asdict())))
+    with pytest.raises(LlmzError, match="no second-order model"):
+        second_order_model(tiny)
 
 
 def test_shipped_model_regresses_entropy(shipped: Model) -> None:

@@ -18,14 +18,16 @@ from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
-from llmzip.network.architecture import ModelConfig  # noqa: E402
-from llmzip.network.model import Model  # noqa: E402
-from llmzip.models.data import BatchSampler, Domain, load_corpus  # noqa: E402
-from llmzip.models.export import export_model, import_model, restore_network  # noqa: E402
+from llmzip.models.data import BatchSampler, DeviceTokens, Domain, load_corpus, tokens_at  # noqa: E402
+from llmzip.models.export import export_model, import_model, restore_network, unpack_pairs_of_values  # noqa: E402
 from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
+from llmzip.models.muon import StackedMuon  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
 from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+from llmzip.network.architecture import ModelConfig  # noqa: E402
+from llmzip.network.model import Model  # noqa: E402
+from llmzip.network.model_file import pack_pairs_of_values  # noqa: E402
 from tests.conftest import TINY_PATH  # noqa: E402
 
 OPTIONS = TrainingOptions(
@@ -49,6 +51,10 @@ def domains(corpus: Path, tiny: Model) -> list[Domain]:
 def run(tiny: Model, domains: list[Domain], folder: Path, options: TrainingOptions) -> EncoderAugmentedDecoder:
     lengths = tiny.tokenizer.token_lengths
     return train(tiny.config, options, folder, domains, domains, lengths, progress=False)
+
+
+def vocabulary_of(model: Model) -> bytes:
+    return model.file.read("vocabulary").tobytes()
 
 
 def float_model(tiny: Model) -> EncoderAugmentedDecoder:
@@ -81,12 +87,26 @@ def test_encoder_in_torch_reads_what_the_integer_encoder_reads(tiny: Model, text
 
 
 def test_export_of_an_import_is_the_same_network(tiny: Model) -> None:
-    again = Model(export_model(float_model(tiny), tiny.vocabulary))
-    for name, tensor in again.tensors.items():
+    again = Model(export_model(float_model(tiny), vocabulary_of(tiny)))
+    assert again.config == tiny.config
+    assert again.file.entries.keys() == {name for name in tiny.file.entries if not name.startswith("mixing.")}
+    for name in again.file.entries:
         if name == "side_frequencies":
             continue
-        difference = np.abs(tensor.astype(np.int64) - tiny.tensors[name])
-        assert difference.max() <= max(2, 1e-6 * np.abs(tiny.tensors[name].astype(np.int64)).max()), name
+        before = tiny.file.read(name).astype(np.int64)
+        difference = np.abs(again.file.read(name) - before)
+        if name in ("decoder.pairs", "decoder.triples"):
+            assert not difference.any(), name
+        assert difference.max(initial=0) <= max(2, 1e-6 * np.abs(before).max(initial=0)), name
+
+
+def test_hashed_embeddings_are_packed_and_unpacked(tiny: Model) -> None:
+    rows = np.random.default_rng(0).integers(-7, 8, (5, 6)).astype(np.int8)
+    packed = pack_pairs_of_values(rows)
+    assert packed.shape == (5, 3)
+    assert np.array_equal(unpack_pairs_of_values(packed), rows)
+    packed = tiny.file.read("decoder.triples")
+    assert np.array_equal(pack_pairs_of_values(unpack_pairs_of_values(packed)), packed)
 
 
 @pytest.mark.parametrize(("bits", "largest"), [(8, 127), (6, 31), (4, 7)])
@@ -118,11 +138,11 @@ def test_loss_in_chunks_has_the_gradients_of_plain_cross_entropy(tiny: Model) ->
 
 def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -> None:
     small = tiny.config
-    decoder = replace(small.decoder, width=48, hidden=96, heads=3, layers=small.decoder.layers.replace("a", "ca"))
-    large = replace(small, decoder=decoder, bigram_bits=5, bigram_width=32, trigram_bits=4, weight_bits=6)
+    decoder = replace(small.decoder, width=64, hidden=160, heads=4, layers=small.decoder.layers.replace("a", "ca"))
+    large = replace(small, decoder=decoder, bigram_bits=11, bigram_width=32, trigram_bits=12)
     tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None]).long()
     losses = []
-    for config in (small, large, replace(large, weight_bits=8)):
+    for config in (small, large, replace(large, weight_bits=8, bigram_weight_bits=6)):
         network = EncoderAugmentedDecoder(config)
         if config is not small:
             network.load_state_dict(grow(import_model(tiny), small, config))
@@ -137,11 +157,11 @@ def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -
         layer_sources("caa", "cca")
 
 
-def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny_with_ngrams: Model, text: bytes) -> None:
-    small = tiny_with_ngrams.config
+def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny: Model, text: bytes) -> None:
+    small = tiny.config
     large = replace(small, bigram_bits=small.bigram_bits + 1, trigram_bits=small.trigram_bits + 2)
-    state = import_model(tiny_with_ngrams)
-    tokens = torch.from_numpy(tiny_with_ngrams.tokenizer.encode(text)[None, :300]).long()
+    state = import_model(tiny)
+    tokens = torch.from_numpy(tiny.tokenizer.encode(text)[None, :300]).long()
     logits = []
     for config, weights in ((small, state), (large, grow(state, small, large))):
         network = EncoderAugmentedDecoder(config)
@@ -185,6 +205,58 @@ def test_learning_rate_schedule() -> None:
     assert factors[10:81] == [1.0] * 71
     assert factors[100] == 0
     assert all(a > b for a, b in itertools.pairwise(factors[80:]))
+
+
+def test_learning_rate_by_the_clock_falls_to_zero() -> None:
+    options = TrainingOptions(0, 0, warmup_steps=10, minutes=10, cooldown_share=0.5, rate=0.5)
+    assert learning_rate_factor(4, options, 1.0) == 0.25
+    assert [learning_rate_factor(99, options, minutes) for minutes in (0, 5, 7.5, 10, 11)] == [0.5, 0.5, 0.25, 0, 0]
+
+
+def test_a_run_by_the_clock_ends_and_goes_on(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
+    options = replace(OPTIONS, minutes=0.02, steps=0)
+    run(tiny, domains, tmp_path, options)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert saved["step"] > 0
+    assert saved["minutes"] >= 0.02
+    run(tiny, domains, tmp_path, options)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == saved["step"]
+    run(tiny, domains, tmp_path, replace(options, minutes=saved["minutes"] + 0.02))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] > saved["step"]
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sum("bits_per_byte" in row for row in rows) == 2
+
+
+def test_batches_gathered_on_a_device_are_the_same(domains: list[Domain]) -> None:
+    sampler = BatchSampler(domains, 16, 3)
+    resident = DeviceTokens(sampler.domains, 16, torch.device("cpu"))
+    for step in range(3):
+        places = sampler.places(step, 9)
+        assert np.array_equal(resident.at(places).numpy(), tokens_at(places))
+
+
+@pytest.mark.parametrize("shapes", [[(8, 20), (8, 20), (30, 5)], [(16, 16)]])
+def test_muon_in_stacks_is_muon(shapes: list[tuple[int, int]]) -> None:
+    random = torch.Generator().manual_seed(4)
+    starts = [torch.randn(shape, generator=random) for shape in shapes]
+    gradients = [[torch.randn(shape, generator=random) for shape in shapes] for _ in range(4)]
+    settings = {"lr": 0.05, "weight_decay": 0.1, "momentum": 0.9}
+    ends = []
+    for kinds in ([torch.optim.Muon] * 4, [StackedMuon] * 4, [torch.optim.Muon, StackedMuon] * 2):
+        matrices = [torch.nn.Parameter(start.clone()) for start in starts]
+        state = None
+        for kind, step in zip(kinds, gradients, strict=True):
+            optimizer = kind(matrices, **settings)
+            if state is not None:
+                optimizer.load_state_dict(state)
+            for matrix, gradient in zip(matrices, step, strict=True):
+                matrix.grad = gradient.clone()
+            optimizer.step()
+            state = optimizer.state_dict()
+        ends.append([matrix.detach() for matrix in matrices])
+    for other in ends[1:]:
+        for a, b in zip(ends[0], other, strict=True):
+            assert torch.allclose(a, b, atol=5e-3)
 
 
 def test_batches_depend_on_seed_and_step_alone(domains: list[Domain]) -> None:
@@ -263,7 +335,7 @@ def test_mean_of_two_checkpoints(tiny: Model, tmp_path: Path) -> None:
     command = [str(tmp_path / "0.pt"), str(tmp_path / "1.pt"), str(tmp_path / "mean"), "--vocabulary-of", TINY_PATH]
     result = CliRunner().invoke(export_command, command, catch_exceptions=False)
     assert "step 0, 1" in result.output
-    assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), tiny.vocabulary)
+    assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), vocabulary_of(tiny))
 
 
 def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
@@ -287,5 +359,5 @@ def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     data = (corpus / "first.txt").read_bytes()[:1000]
     settings = Settings(model=str(exported))
     packed = compress(data, settings)
-    assert packed[5:9] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
+    assert packed[6:10] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
     assert decompress(packed, str(exported)) == data

@@ -1,0 +1,60 @@
+"""Muon in stacks: matrices of one shape are orthogonalised together, which a GPU does in a few large products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def orthogonalised(stack: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
+    """Matrices ``[count, rows, columns]`` with singular values near 1, by Newton-Schulz iterations in bfloat16."""
+    a, b, c = coefficients
+    x = stack.bfloat16()
+    flip = x.shape[-2] > x.shape[-1]
+    if flip:
+        x = x.mT
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(eps)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if flip else x
+
+
+class StackedMuon(torch.optim.Muon):
+    """:class:`torch.optim.Muon`, whose state it shares: a run may go on with either."""
+
+    def __init__(self, parameters: list[Tensor], compiled: bool = False, **settings: Any) -> None:
+        super().__init__(parameters, **settings)
+        self._orthogonalised = torch.compile(orthogonalised, dynamic=False) if compiled else orthogonalised
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Step all matrices that have a gradient."""
+        for group in self.param_groups:
+            matrices: dict[torch.Size, list[Tensor]] = {}
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    matrices.setdefault(matrix.shape, []).append(matrix)
+            for shape, alike in matrices.items():
+                self._step_alike(group, shape, alike)
+
+    def _step_alike(self, group: dict[str, Any], shape: torch.Size, matrices: list[Tensor]) -> None:
+        gradients: list[Tensor] = [matrix.grad for matrix in matrices if matrix.grad is not None]
+        momenta = [self._momentum(matrix) for matrix in matrices]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        ahead = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
+        updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+        rate = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
+        torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype).unbind(0)), alpha=-rate)
+
+    def _momentum(self, matrix: Tensor) -> Tensor:
+        state = self.state[matrix]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        momentum: Tensor = state["momentum_buffer"]
+        return momentum

@@ -1,0 +1,33 @@
+"""Golden archives must be restored for ever."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from llmzip.inspection import describe
+from llmzip.settings import ReadSettings
+from llmzip.streams import decompress
+from tests.conftest import GOLDEN, TINY_PATH
+from tests.make_golden import sources
+
+ARCHIVES = sorted(GOLDEN.glob("*.llmz"))
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_golden_archives_are_restored(path: Path, threads: int) -> None:
+    plain = next(plain for name, plain in sources().items() if path.name.startswith(f"{name}-"))
+    assert decompress(path.read_bytes(), ReadSettings(TINY_PATH, threads)) == plain
+
+
+@pytest.mark.skipif(not ARCHIVES, reason="there are none before the format is frozen")
+def test_there_are_golden_archives_of_every_method() -> None:
+    described = [describe(io.BytesIO(path.read_bytes())) for path in ARCHIVES]
+    methods = {method for archive in described for method in archive["methods"]}
+    assert methods >= {"stored", "lzma", "tokens", "mixed", "context", "copy"}
+    assert any(archive["transforms"] for archive in described)
+    assert any(archive["independent_blocks"] for archive in described)
+    assert {lanes for archive in described for lanes in archive["lanes"]} >= {1, 2, 4}
