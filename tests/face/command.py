@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from llmzip import compress
+
 COMMAND = [sys.executable, "-m", "llmzip"]
 TEXT = b"It was the best of times, it was the worst of times, it was the age of wisdom.\n" * 20
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -40,8 +42,9 @@ def one_line(result: subprocess.CompletedProcess[bytes]) -> str:
 def packed(path: Path, text: bytes = TEXT) -> Path:
     """``path`` with ``text``, compressed beside it."""
     path.write_bytes(text)
-    assert llmzip("compress", "-1", "-f", path).returncode == 0
-    return path.with_name(path.name + ".llmz")
+    archive = path.with_name(path.name + ".llmz")
+    archive.write_bytes(compress(text, 1))
+    return archive
 
 
 def as_other_user(action: Callable[[], int], user: int = NOBODY) -> int:

@@ -75,7 +75,7 @@ def test_standard_streams(plain: Path) -> None:
         ["-1", "-o", "-", "-"],
     ):
         assert llmzip(*arguments, stdin=TEXT).stdout == expected
-    for arguments in (["decompress"], ["decompress", "-"], ["-d"], ["-dc"], ["-dc", "-"], ["cat"], ["cat", "-"]):
+    for arguments in (["decompress"], ["-d"], ["-dc", "-"], ["cat", "-"]):
         assert llmzip(*arguments, stdin=expected).stdout == TEXT
 
 
@@ -162,11 +162,15 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
         pytest.skip("the file system takes UTF-8 only")
     assert llmzip("-1", name).returncode == 0
     assert "already exists" in one_line(llmzip("-1", name))
-    for arguments in (["info"], ["-l"], ["-l", "--json"], ["-t", "-v"]):
-        for environment in ({}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
-            told = llmzip(*arguments, name + b".llmz", env=os.environ | environment)
-            assert told.returncode == 0
-            assert b"\x1b" not in told.stdout + told.stderr
+    for arguments, environment in (
+        (["info"], {}),
+        (["-l"], {"LC_ALL": "C"}),
+        (["-l"], {"PYTHONIOENCODING": "ascii"}),
+        (["-t", "-v"], {"LC_ALL": "C"}),
+    ):
+        told = llmzip(*arguments, name + b".llmz", env=os.environ | environment)
+        assert told.returncode == 0
+        assert b"\x1b" not in told.stdout + told.stderr
     (row,) = json.loads(llmzip("-l", "--json", name + b".llmz").stdout)
     assert os.fsencode(row["file"]) == name + b".llmz"
 
@@ -207,8 +211,8 @@ def test_what_is_left_as_it_is_gives_2(plain: Path) -> None:
         done = llmzip(*arguments)
         one_line(done)
         assert done.returncode == 2
-        silent = llmzip("-q", *arguments)
-        assert (silent.returncode, silent.stderr) == (2, b"")
+    silent = llmzip("-q", "-d", plain)
+    assert (silent.returncode, silent.stderr) == (2, b"")
     fifo = plain.with_name("fifo")
     os.mkfifo(fifo)
     assert "is no regular file" in one_line(llmzip("-1", fifo))
@@ -350,7 +354,7 @@ def test_every_reporting_command_speaks_json(plain: Path) -> None:
     archive = Path(row["output"])
     assert row["plain_bytes"] == len(TEXT)
     assert row["stored_bytes"] == archive.stat().st_size
-    for arguments in (["-d", "-f"], ["decompress", "-f"], ["-t"], ["test"], ["-l"], ["list"], ["info"]):
+    for arguments in (["-d", "-f"], ["-t"], ["test"], ["-l"], ["info"]):
         done = llmzip(*arguments, "--json", archive, plain.with_name("none.llmz"))
         assert done.returncode == 1
         row, failure = json.loads(done.stdout)

@@ -51,7 +51,7 @@ def test_output_that_names_the_input_is_refused(plain: Path, command: str, way: 
         output = str(plain.with_name("other"))
         os.link(source, output)
     names = sorted(os.listdir(plain.parent))
-    for options in (["--rm"], ["--rm", "-f"], ["-f"]):
+    for options in (["--rm"], ["--rm", "-f"]):
         refused = llmzip(command, *options, "-o", output, source)
         assert refused.returncode == 1
         assert "is the input itself" in one_line(refused) or "already exists" in one_line(refused)
