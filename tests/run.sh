@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install llmzip with all extras into a fresh virtual environment; run linters, types and every test.
+# Install llmzip with all extras into a fresh virtual environment; run linters, types and all tests but the slow ones
+# (`pytest --slow` runs those too).
 set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv .venv-test
@@ -8,4 +9,4 @@ python3 -m venv .venv-test
 .venv-test/bin/ruff check .
 .venv-test/bin/ruff format --check .
 .venv-test/bin/mypy compressor models benchmarks
-.venv-test/bin/pytest -q --slow
+.venv-test/bin/pytest -q -n 2

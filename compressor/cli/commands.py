@@ -263,9 +263,25 @@ def test(**given: Any) -> int:
 @click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below.")
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON array.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings.")
-def info(**given: Any) -> int:
+@click.option("--machine", is_flag=True, help="Show this machine's kernels and what they reach, in place of files.")
+def info(machine: bool, **given: Any) -> int:
     """Show sizes, methods and models of FILEs without restoring them."""
-    return _list(verbose=True, **given)
+    return _show_machine(given["as_json"]) if machine else _list(verbose=True, **given)
+
+
+def _show_machine(as_json: bool) -> int:
+    from llmzip.network.model import load_model
+    from llmzip.network.speed import measure_machine
+
+    report = measure_machine(load_model())
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return 0
+    others = ", ".join(name for name in report["kernels"] if name != report["kernel"])
+    click.echo(f"kernel {report['kernel']} (also here: {others or 'none'}), {report['cores']} cores")
+    for name, speed in report["network"].items():
+        click.echo(f"{name}: {speed['microseconds_per_token']} microseconds a token, {speed['gops']} GOPS of products")
+    return 0
 
 
 @main.command("list")

@@ -41,25 +41,26 @@ def test_any_bytes_with_any_settings(data: bytes, chosen: Settings) -> None:
         assert len(packed) <= len(data) * 1.0001 + 64
 
 
-class Reversed:
-    """A transform: the block backwards, and what begins it once more in the description."""
+class Hexadecimal:
+    """A transform: what hexadecimal digits stand for, in two streams and an empty one."""
 
     @staticmethod
     def take_out(plain: bytes, sample_bits: object) -> tuple[bytes, list[bytes]] | None:
-        if not plain.startswith(b"reverse me"):
+        if not plain.startswith(b"hex:"):
             return None
-        return plain[:3], [plain[::-1][: len(plain) // 2], plain[::-1][len(plain) // 2 :], b""]
+        data = bytes.fromhex(plain[4:].decode())
+        return b"hex", [data[: len(data) // 2], data[len(data) // 2 :], b""]
 
     @staticmethod
     def put_back(description: bytes, streams: list[bytes], plain_length: int) -> bytes:
-        plain = b"".join(streams)[::-1]
-        if description != plain[:3] or len(plain) != plain_length:
-            raise DamagedError("not reversed")
+        plain = b"hex:" + b"".join(streams).hex().encode()
+        if description != b"hex" or len(plain) != plain_length:
+            raise DamagedError("these are no digits")
         return plain
 
 
-def transformed_text(text: bytes) -> bytes:
-    return b"reverse me" + text
+def in_digits(text: bytes) -> bytes:
+    return b"hex:" + text.hex().encode()
 
 
 SETTINGS = {
@@ -81,7 +82,7 @@ def archive(request: pytest.FixtureRequest, text: bytes) -> tuple[bytes, bytes]:
     plain = {
         "lzma": b"abcd" * 5000,
         "stored": np.random.default_rng(0).bytes(100),
-        "transformed": transformed_text(text[:300]),
+        "transformed": in_digits(text[:300]),
     }.get(request.param, text[:300])
     packed = compress(plain, SETTINGS[request.param])
     if request.param != "independent":
@@ -93,10 +94,10 @@ def archive(request: pytest.FixtureRequest, text: bytes) -> tuple[bytes, bytes]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def reversing() -> object:
+def one_transform() -> object:
     """A transform that the tests know, in place of those that there are."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(transforms, "TRANSFORMS", {200: Reversed})
+    patch.setattr(transforms, "TRANSFORMS", {200: Hexadecimal})
     yield
     patch.undo()
 
@@ -195,10 +196,10 @@ def test_megabytes_that_are_no_text(data: bytes) -> None:
 
 
 def test_a_transform_that_does_not_come_back_is_left_alone(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
-    plain = transformed_text(text[:500])
+    plain = in_digits(text[:500])
     assert describe(io.BytesIO(compress(plain, Settings(level=1))))["transforms"] == {200: 1}
 
-    class Wrong(Reversed):
+    class Wrong(Hexadecimal):
         @staticmethod
         def put_back(description: bytes, streams: list[bytes], plain_length: int) -> bytes:
             return bytes(plain_length)
@@ -210,7 +211,7 @@ def test_a_transform_that_does_not_come_back_is_left_alone(monkeypatch: pytest.M
 
 
 def test_an_unknown_transform_asks_for_a_later_llmzip(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
-    packed = compress(transformed_text(text[:500]), Settings(level=1))
+    packed = compress(in_digits(text[:500]), Settings(level=1))
     monkeypatch.setattr(transforms, "TRANSFORMS", {})
     with pytest.raises(LlmzError, match="not known here"):
         decompress(packed)

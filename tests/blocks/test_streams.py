@@ -57,7 +57,7 @@ def test_longer_ones_begin_with_small_blocks() -> None:
 
 def test_blocks_grow_to_a_bound_and_larger_where_a_text_repeats_itself() -> None:
     line = b"2026-11-24 10:00:01 INFO worker-7 finished job 4711 in 12 ms\n" * 200
-    lines = b"".join(line + b"%d\n" % i for i in range(29_000_000 // len(line)))
+    lines = b"".join(line + b"%d\n" % i for i in range(30_000_000 // len(line)))
     lengths = block_lengths(compress(lines, FAST))
     assert lengths[0] == BLOCK_BYTES
     assert max(lengths) == REPETITIVE_BLOCK_BYTES
