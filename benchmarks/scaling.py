@@ -39,7 +39,13 @@ def shaped(shape: str) -> ModelConfig:
     )
     encoder = replace(DEFAULT_CONFIG.encoder, width=CHANNEL_TILE, layers="c", hidden=CHANNEL_TILE, heads=1)
     return replace(
-        DEFAULT_CONFIG, decoder=decoder, encoder=encoder, bigram_bits=12, bigram_width=channels // 2, trigram_bits=0
+        DEFAULT_CONFIG,
+        decoder=decoder,
+        encoder=encoder,
+        bigram_bits=12,
+        bigram_width=channels // 2,
+        trigram_bits=0,
+        trigram_width=0,
     )
 
 

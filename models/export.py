@@ -99,8 +99,13 @@ def _side_frequencies(model: EncoderAugmentedDecoder) -> NDArray[np.int32]:
 
 @torch.no_grad()
 def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
-    """Return the model file of a trained network."""
+    """Return the model file of a trained network.
+
+    Raises:
+        ValueError: its configuration is none that the run time takes, or a weight is too large.
+    """
     config = model.config
+    config.check()
     tensors: dict[str, NDArray] = {}
     parts = (
         ("decoder", model.decoder, config.decoder, model.embedding),

@@ -161,6 +161,11 @@ def test_distilled_loss_is_the_mean_of_both() -> None:
     assert half == pytest.approx(float((plain + whole) / 2), rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [*scaling.SHAPES, "32:c", "64:ca"])
+def test_shapes_of_the_scaling_law_are_models(shape: str) -> None:
+    scaling.shaped(shape).check()
+
+
 @pytest.mark.slow
 def test_scaling_study(corpus: Path, tmp_path: Path) -> None:
     arguments = [str(corpus), str(tmp_path), "--shapes", "32:c,64:ca", "--budget", "1e11"]
