@@ -1,4 +1,4 @@
-"""The core's network against the plain reference, and kernels, threads, lanes and calls of any length against each other."""
+"""The network in the core against its reference; kernels, threads, lanes and calls of any length against each other."""
 
 from __future__ import annotations
 

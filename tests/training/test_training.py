@@ -341,7 +341,7 @@ def test_mean_of_two_checkpoints(tiny: Model, tmp_path: Path) -> None:
 def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     """From a folder of text to a model file that compresses, starting from the shipped weights."""
     from llmzip.network.model import load_model
-    from llmzip.settings import Settings
+    from llmzip.settings import ReadSettings, Settings
     from llmzip.streams import compress, decompress
 
     (tmp_path / "corpus").mkdir()
@@ -360,4 +360,4 @@ def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     settings = Settings(model=str(exported))
     packed = compress(data, settings)
     assert packed[6:10] == load_model(str(exported)).fingerprint[:4] != load_model().fingerprint[:4]
-    assert decompress(packed, str(exported)) == data
+    assert decompress(packed, ReadSettings(model=str(exported))) == data
