@@ -111,10 +111,16 @@ class MixedCoder:
         self._model = model
         self._threads = threads
         self.table_bits = table_bits
+        from_file = learned is None
         if learned is None:
             learned = primed_states(model)
         self._tail = b""
-        self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, tuple(learned))
+        try:
+            self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, tuple(learned))
+        except ValueError as error:
+            if from_file:
+                raise LlmzError(f"not a model file of this version: {error}") from error
+            raise
 
     def fork(self) -> MixedCoder:
         """A coder in the same state that learns on its own."""

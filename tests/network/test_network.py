@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from llmzip.core import _native
+from llmzip.errors import LlmzError
+from llmzip.mixing.mixed import MixedCoder, new_learned_state
 from llmzip.network.model import Model, begins_after_line, inputs_of, network_code_lengths
 from tests.conftest import TINY_PATH
 from tests.reference.network import Lane, Network, side_numbers
@@ -22,6 +24,8 @@ _KERNEL_RUN = """
 import hashlib, sys
 import numpy as np
 from llmzip.core import _native
+from llmzip.errors import LlmzError
+from llmzip.mixing.mixed import MixedCoder, new_learned_state
 from llmzip.network.model import load_model
 model = load_model(sys.argv[1])
 tokens = np.random.default_rng(3).integers(0, model.config.vocabulary, (5, 90)).astype(np.int32)
@@ -132,3 +136,11 @@ def test_the_shipped_model_reads_text(shipped: Model, text: bytes) -> None:
     assert bits < 3 * int(shipped.tokenizer.token_lengths[tokens].sum())
     assert inputs_of(shipped, tokens[None])[0, 0] == shipped.start_token
     assert isinstance(begins_after_line(shipped, text), bool)
+
+
+def test_mixers_out_of_range_are_no_model(tiny: Model) -> None:
+    arrays = {name: array.copy() for name, array in new_learned_state()._asdict().items()}
+    arrays["weights"][0, 0] = 1 << 30
+    hostile = Model(tiny.file.with_extras("mixing.0", arrays))
+    with pytest.raises(LlmzError, match="not a model file"):
+        MixedCoder(hostile, 12)
