@@ -82,8 +82,10 @@ class MemberDecoder:
         limits.check_memory(header, model, limit)
         self._side_by_side, threads = limits.share_threads(header, model, settings.thread_count, limit)
 
+        lanes = limits.LaneBudget(header, model, self._side_by_side, limit)
+
         def new_decoder() -> BlockDecoder:
-            return BlockDecoder(header, model, threads, limit, self._progress)
+            return BlockDecoder(header.table_bits, model, threads, lanes, self._progress)
 
         if header.independent:
             return lambda coded: new_decoder().decode(coded)

@@ -6,6 +6,8 @@ this costs nothing to speak of.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from llmzip import text
@@ -29,9 +31,9 @@ _REPETITIVE_RATIO = 0.004
 _CONTEXT_TO_LZMA = 0.39
 """Context mode is not smaller than this share of what LZMA's quick setting gives."""
 _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 16 << 10
-_CONTEXT_TO_SAMPLE = 0.6
-"""Context mode is not smaller than this share of what a sample foretells, unless that is all of the block: it learns
-from the rest, and from blocks before."""
+_CONTEXT_GAIN, _CONTEXT_TO_SAMPLE = 0.08, 0.6
+"""Context mode needs that much less than a sample foretells for each time that the block is twice as long, but not less
+than this share; the same if it knows blocks before."""
 _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES = 4, 600
 _TOKENS_TO_LZMA = 1.5
 """Where the network alone, on a sample from a cold start, needs more than so many times what LZMA's quick setting does,
@@ -170,12 +172,14 @@ class BlockEncoder:
         return needed * len(plain) < _TOKENS_TO_LZMA * quick_size
 
     def _context_may_win(self, plain: bytes, quick_size: int, least: int) -> bool:
-        """Whether context mode may need fewer bytes than ``least``: by LZMA, then by a sample."""
+        """Whether context mode may need fewer bytes than ``least``: by its profile, by LZMA, then by a sample."""
+        if choose_profile(plain) >= MIXED_PROFILES:
+            return True
         if _CONTEXT_TO_LZMA * quick_size > least:
             return False
-        is_foretold = len(plain) <= _CONTEXT_SAMPLE_BYTES and not self._models.is_warm(Method.CONTEXT)
-        share = _context_share(plain) * (1 if is_foretold else _CONTEXT_TO_SAMPLE)
-        return share * len(plain) < least
+        doublings = math.log2(max(1.0, len(plain) / _CONTEXT_SAMPLE_BYTES))
+        learning = 1 - _CONTEXT_GAIN * doublings if not self._models.is_warm(Method.CONTEXT) else 0.0
+        return _context_share(plain) * max(learning, _CONTEXT_TO_SAMPLE) * len(plain) < least
 
     def sample_bits(self, parts: list[bytes]) -> float:
         """Bits of pieces of text by the network alone, each from a cold start."""

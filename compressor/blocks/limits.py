@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
+
 from llmzip.blocks.repeats import MAX_DISTANCE
 from llmzip.blocks.transformed import most_stream_bytes
 from llmzip.errors import MemoryLimitError
@@ -14,6 +18,8 @@ file cannot keep a reader busy for long."""
 _BUCKET_BYTES = 32
 _LEARNED_BYTES = 36 << 20
 """Mixers, maps, match tables and ends of tokens of one mode."""
+_USUAL_LANES, _MOST_USUAL_LANES = 16, 64
+"""Of a block, unless someone asked for more."""
 _OTHER_BYTES = 64 << 20
 """The interpreter, its libraries and whatever else is not counted here."""
 
@@ -29,19 +35,19 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     Args:
         model: the one that the header names; None where it names none.
         threads: blocks that are read side by side if they are independent.
-        lanes: of a block.
+        lanes: of all blocks that are read at a time.
     """
     block = 1 << header.block_bits
     each = 3 * block + most_stream_bytes(block)  # payload, plain bytes, what a transform works with, streams
     modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, and mixed mode
     each += modes * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
+    needed = _OTHER_BYTES
     if model is not None:
-        each += lanes * _lane_bytes(model)
-    weights = _weight_bytes(model) if model is not None else 0
+        needed += _weight_bytes(model) + lanes * _lane_bytes(model)
     history = 0 if header.single else MAX_DISTANCE
     if header.independent:
-        return _OTHER_BYTES + weights + history + (threads + 1) * each
-    return _OTHER_BYTES + weights + (1 + modes) * history + each
+        return needed + history + threads * each + 2 * block
+    return needed + (1 + modes) * history + each
 
 
 def check_memory(header: Header, model: Model | None, limit: int, lanes: int = 1) -> None:
@@ -52,9 +58,50 @@ def check_memory(header: Header, model: Model | None, limit: int, lanes: int = 1
 
 def share_threads(header: Header, model: Model | None, threads: int, limit: int) -> tuple[int, int]:
     """How many blocks ``threads`` may read side by side in ``limit`` bytes, one at least, and threads for each."""
-    most = threads if header.independent else 1
-    blocks = next((n for n in range(most, 1, -1) if memory_needed(header, model, n) <= limit), 1)
+    most = threads if header.independent and not header.single else 1
+    wanted_lanes = {n: max(n * _USUAL_LANES, _MOST_USUAL_LANES) for n in range(2, most + 1)}
+    fitting = (n for n, lanes in wanted_lanes.items() if memory_needed(header, model, n, lanes) <= limit)
+    blocks = max(fitting, default=1)
     return blocks, max(1, threads // blocks)
+
+
+class LaneBudget:
+    """Sees to it that blocks which are read side by side do not have more lanes at a time than memory allows.
+
+    Args:
+        blocks: how many are read side by side.
+        limit: bytes.
+    """
+
+    def __init__(self, header: Header, model: Model | None, blocks: int, limit: int) -> None:
+        self._header = header
+        self._model = model
+        self._blocks = blocks
+        self._limit = limit
+        self._in_use = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, lanes: int) -> Iterator[None]:
+        """Wait for so many lanes, which the caller then uses.
+
+        Raises:
+            MemoryLimitError: they are too many in any case.
+        """
+        if (needed := self._needed(lanes)) > self._limit:
+            raise MemoryLimitError(needed, self._limit)
+        with self._changed:
+            self._changed.wait_for(lambda: self._needed(self._in_use + lanes) <= self._limit)
+            self._in_use += lanes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_use -= lanes
+                self._changed.notify_all()
+
+    def _needed(self, lanes: int) -> int:
+        return memory_needed(self._header, self._model, self._blocks, lanes)
 
 
 def _weight_bytes(model: Model) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from llmzip.blocks import context, limits, lzma_block, mixed, stored, tokens, transformed
 from llmzip.blocks.adaptive import AdaptiveModels
+from llmzip.blocks.limits import LaneBudget
 from llmzip.errors import DamagedError, TruncatedError
-from llmzip.format.member import Coded, Header, Method
+from llmzip.format.member import Coded, Method
 from llmzip.network.model import Model
 from llmzip.progress import SILENT, Progress
 
@@ -16,16 +17,17 @@ class BlockDecoder:
     Copies are left to :class:`llmzip.blocks.repeats.RepeatWindow`.
 
     Args:
+        table_bits: as the member's header says.
+        model: the one that the header names; None where it names none.
         threads: of the network.
-        memory_limit: bytes.
+        lanes: those that blocks may have.
     """
 
     def __init__(
-        self, header: Header, model: Model | None, threads: int, memory_limit: int, progress: Progress = SILENT
+        self, table_bits: int, model: Model | None, threads: int, lanes: LaneBudget, progress: Progress = SILENT
     ) -> None:  # fmt: skip
-        self._header = header
-        self._models = AdaptiveModels(header.table_bits, model, threads)
-        self._memory_limit = memory_limit
+        self._models = AdaptiveModels(table_bits, model, threads)
+        self._lanes = lanes
         self._progress = progress
         self._stream_bytes_left = 0
 
@@ -62,10 +64,9 @@ class BlockDecoder:
         if method is Method.CONTEXT:
             return context.decode(self._models, payload, plain_length, progress)
         lanes = 1 << parameter
-        limits.check_memory(self._header, self._models.model, self._memory_limit, lanes)
-        if method is Method.TOKENS:
-            return tokens.decode(self._models, payload, lanes, plain_length, progress)
-        return mixed.decode(self._models, payload, lanes, plain_length, progress)
+        decode = tokens.decode if method is Method.TOKENS else mixed.decode
+        with self._lanes.taken(lanes):
+            return decode(self._models, payload, lanes, plain_length, progress)
 
     def _decode_transformed(self, coded: Coded, progress: Progress, depth: int) -> bytes:
         if depth == transformed.MOST_NESTED:

@@ -23,6 +23,8 @@ from llmzip.network.tokenizer import Tokenizer
 FINGERPRINT_BYTES = 8
 MODEL_PATH_VARIABLE = "LLMZIP_MODEL_PATH"
 SUFFIX = ".llmzmodel"
+_CALL_ROWS = 256
+"""Of distributions at a time, which take 32 KB each."""
 _TRIED_BYTES, _TRIED_TOKENS = 2048, 512
 """Of a text, to find what its first lane begins after."""
 _WEIGHTS = (
@@ -211,8 +213,14 @@ def network_code_lengths(
 ) -> NDArray[np.float64]:
     """Ideal bits of ``targets`` ``[rows, length]`` by the network alone, each row from a cold start."""
     rows, length = targets.shape
-    cumulative = model.predictor(rows, length, side)(inputs_of(model, targets))
-    return code_lengths(cumulative, targets.ravel()).reshape(targets.shape)
+    steps = min(length, max(1, _CALL_ROWS // rows))
+    predictor, inputs = model.predictor(rows, steps, side), inputs_of(model, targets)
+    lengths = np.empty(targets.shape)
+    for start in range(0, length, steps):
+        called = slice(start, start + steps)
+        cumulative = predictor(inputs[:, called])
+        lengths[:, called] = code_lengths(cumulative, targets[:, called].ravel()).reshape(rows, -1)
+    return lengths
 
 
 def begins_after_line(model: Model, text: bytes) -> bool:

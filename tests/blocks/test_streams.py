@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -197,9 +200,33 @@ def test_lanes_count_for_the_memory_limit(text: bytes) -> None:
         decompress(packed, ReadSettings(TINY_PATH, memory_limit=enough - 1))
 
 
+def test_blocks_side_by_side_share_the_memory_for_lanes() -> None:
+    model, header = load_model(TINY_PATH), Header(12, 12, b"abcd", independent=True)
+    for_ten = limits.memory_needed(header, model, 4, 10)
+    budget = limits.LaneBudget(header, model, 4, for_ten)
+    in_use, most, lock = 0, 0, threading.Lock()
+
+    def use(lanes: int) -> None:
+        nonlocal in_use, most
+        with budget.taken(lanes):
+            with lock:
+                in_use += lanes
+                most = max(most, in_use)
+            time.sleep(0.002)
+            with lock:
+                in_use -= lanes
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, [1, 2, 4, 8, 10] * 8))
+    assert in_use == 0
+    assert 8 <= most <= 10
+    with pytest.raises(MemoryLimitError), budget.taken(11):
+        pass
+
+
 def test_fewer_threads_work_where_memory_is_short() -> None:
     header = Header(22, 22, None, independent=True)
-    needed = [limits.memory_needed(header, None, threads) for threads in (1, 2, 3)]
+    needed = [limits.memory_needed(header, None, threads, 64) for threads in (1, 2, 3)]
     assert [limits.share_threads(header, None, 6, limit) for limit in (1, *needed)] == [(1, 6), (1, 6), (2, 3), (3, 2)]
     assert limits.share_threads(Header(22, 22), None, 6, 1 << 40) == (1, 6)
 
