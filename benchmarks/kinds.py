@@ -66,8 +66,12 @@ def fetch(folder: Path, only: set[str], digests: dict[str, str]) -> tuple[list[S
 
 
 def samples_in(folder: Path) -> list[Sample]:
-    """Every file of a folder as a sample of a kind of its own."""
-    return [Sample(path.name, str(path), path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file()]
+    """Every file of a folder as a sample of a kind of its own; where the folder lies is no part of a result."""
+    return [
+        Sample(path.name, f"{folder.name}/{path.name}", path.read_bytes())
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    ]
 
 
 def measure_sample(sample: Sample, ours: list[Peer], rivals: list[Peer], known: Row | None) -> Row:
