@@ -57,8 +57,7 @@ class MemberEncoder:
         if self._start is not None:
             self._start += plain
         if self._blocks is None:
-            whole = self._whole_bytes()
-            if len(self._waiting) <= whole:
+            if len(self._waiting) <= self._settings.whole_bytes or len(self._waiting) <= (whole := self._whole_bytes()):
                 return b""
             self._begin(is_repetitive(bytes(self._waiting[:whole])))
         while len(self._waiting) >= self._block_bytes:
