@@ -36,7 +36,7 @@ __attribute__((always_inline)) static inline __m256i add_digits(__m256i sum, __m
 
 #include "kernel_avx2.inc"
 
-const struct llmz_kernel llmz_kernel_avx2 = {"avx2", multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop
