@@ -15,8 +15,9 @@ from llmzip.network.model import Model
 MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
 """So many plain bytes at most are coded by models in a payload of none, and so many more for each of its bytes: a short
 file cannot keep a reader busy for long."""
-_BUCKET_BYTES = 32
-_LEARNED_BYTES = 36 << 20
+_BUCKET_BYTES = 33
+"""Of counters, and its part of the table of runs."""
+_LEARNED_BYTES = 58 << 20
 """Mixers, maps, match tables and ends of tokens of one mode."""
 _USUAL_LANES, _MOST_USUAL_LANES = 16, 64
 """Of a block, unless someone asked for more."""
