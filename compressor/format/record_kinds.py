@@ -39,6 +39,9 @@ class RecordKind(IntEnum):
     """What ends with a NUL byte."""
 
 
+KINDS_WITH_KEYS = (RecordKind.JSONL, RecordKind.CSV, RecordKind.MBOX, RecordKind.WARC)
+
+
 class Splitter(Protocol):
     """Tells where records begin."""
 

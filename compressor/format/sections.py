@@ -129,7 +129,7 @@ class KeyIndex:
 
     def marks_of(self, key: bytes) -> list[int]:
         """Numbers of the marks that may have it."""
-        hashed = _hash(key)
+        hashed = hash_key(key)
         found = []
         for mark, values in enumerate(self._values):
             value = hashed * (values.size << self._bits) >> 32
@@ -139,17 +139,22 @@ class KeyIndex:
         return found
 
 
-def pack_keys(field: str, keys: Iterable[list[bytes]]) -> bytes:
+def hash_key(key: bytes) -> int:
+    """32 bits."""
+    return xxhash.xxh3_64_intdigest(key) >> 32
+
+
+def pack_keys(field: str, hashes: Iterable[NDArray[np.int64]]) -> bytes:
     """The section of keys.
 
     Args:
-        keys: those of the records of each mark.
+        hashes: of the keys of each mark's records.
     """
     name = field.encode()
     out = [pack_varint(len(name)), name, bytes([KEY_BITS])]
-    for mark_keys in keys:
-        count = len(mark_keys)
-        values = np.sort(np.array([_hash(key) * (count << KEY_BITS) >> 32 for key in mark_keys], np.int64))
+    for mark_hashes in hashes:
+        count = len(mark_hashes)
+        values = np.sort(mark_hashes.astype(np.uint64) * np.uint64(count << KEY_BITS) >> np.uint64(32)).astype(np.int64)
         high = np.zeros(2 * count, np.uint8)
         high[(values >> KEY_BITS) + np.arange(count)] = 1
         low = (values[:, None] >> np.arange(KEY_BITS) & 1).astype(np.uint8)
@@ -195,10 +200,6 @@ def _sizes(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
     if numbers.sum(dtype=np.float64) > _MOST_SUM:
         raise DamagedError("a number in the file is out of range")
     return numbers.astype(np.int64)
-
-
-def _hash(key: bytes) -> int:
-    return xxhash.xxh3_64_intdigest(key) >> 32
 
 
 def _packed(bits: NDArray[np.uint8]) -> bytes:

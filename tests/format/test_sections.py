@@ -214,7 +214,7 @@ def test_keys_are_found() -> None:
     keys = [[b"a%d" % i for i in range(500)], [], [b"twice", b"twice", b"b"]]
     counts = [700, 2, 3]
     records = sections.pack_records(RecordKind.JSONL, [0, 5000, 6000], counts)
-    packed = sections.pack_keys("naïve", keys)
+    packed = sections.pack_keys("naïve", [np.array([*map(sections.hash_key, of)], np.int64) for of in keys])
     index = sections.parse_keys(packed, sections.parse_records(records, 9000))
     assert index.field == "naïve"
     found = reference.members_from_the_end(member([b"x"], extra=sections.pack_sections({2: records, 3: packed})))[0]
