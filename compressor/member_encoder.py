@@ -44,12 +44,12 @@ class MemberEncoder:
         self._blocks: _BlockWriter | None = None
         self._block_bytes = self._first_block_bytes = self._most_block_bytes = 0
         self._coded_bytes = 0
-        self._left_of_group = settings.group_bytes or 0
+        self._left_of_group = settings.most_group_bytes or 0
         self._group_is_full = False
         self._group_encoder: BlockEncoder | None = None
         self._marker = RecordMarker(RECORD_KINDS.get(settings.records), settings.key) if settings.records else None
         may_be_one_block = settings.block_bytes is None and not settings.independent
-        may_be_one_block &= settings.group_bytes is None and settings.records is None
+        may_be_one_block &= settings.most_group_bytes is None and settings.records is None
         self._start = bytearray() if may_be_one_block else None
         """All that was fed, as long as one block of LZMA may be smaller than all blocks."""
         self._held = bytearray()
@@ -139,12 +139,12 @@ class MemberEncoder:
             self._marker.mark(self._coded_bytes)
         ready += blocks.add(plain, self._finder.split(plain))
         self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
-        if self._settings.group_bytes is not None:
+        if (most := self._settings.most_group_bytes) is not None:
             self._left_of_group -= count
             self._group_is_full = self._left_of_group < self._first_block_bytes / 2
             self._block_bytes = min(self._block_bytes, self._left_of_group)
             if self._group_is_full:
-                self._left_of_group, self._block_bytes = self._settings.group_bytes, self._first_block_bytes
+                self._left_of_group, self._block_bytes = most, self._first_block_bytes
         return ready
 
     def _begin_group(self, blocks: _BlockWriter) -> bytes:
@@ -176,7 +176,7 @@ class MemberEncoder:
         settings = self._settings
         self._block_bytes = self._first_block_bytes = settings.first_block_bytes(repetitive)
         self._most_block_bytes = ends_at or settings.most_block_bytes(repetitive)
-        learned_from = self._most_block_bytes if settings.independent else settings.group_bytes or ends_at
+        learned_from = self._most_block_bytes if settings.independent else settings.most_group_bytes or ends_at
         header = self._header(self._most_block_bytes, learned_from, independent=settings.independent)
         side_by_side, threads = limits.share_threads(header, self._model, settings.thread_count, settings.memory_bytes)
         if settings.independent:

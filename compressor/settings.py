@@ -24,6 +24,8 @@ _WHOLE_FACTOR = 2
 AUTO = "auto"
 RECORD_KINDS = {kind.name.lower(): kind for kind in RecordKind}
 RECORDS_WITHOUT_KEYS = tuple(name for name, kind in RECORD_KINDS.items() if kind not in KINDS_WITH_KEYS)
+_GROUP_FACTOR = 4
+"""First blocks' plain bytes that a group of records has."""
 _LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22
 _BUCKETS_PER_BYTE = 28
 
@@ -75,7 +77,7 @@ class Settings:
         independent: every block starts from fresh models, so that blocks can be coded and read side by side.
         block_bytes: plain bytes per block; None lets them grow, so that reading a stream gives its first text soon.
         group_bytes: plain bytes after which the models start afresh, so that going to any place means restoring so many
-            at most; None for never.
+            at most; None for never, or with ``records`` for what is restored in some seconds.
         records: keep an index of records: ``"auto"`` or a kind of records, as in
             :class:`llmzip.format.record_kinds.RecordKind` but in lower case; None for none.
         key: keep an index of the records' keys of this name too.
@@ -139,7 +141,15 @@ class Settings:
 
     def within_group(self, plain_bytes: int) -> int:
         """So many, or as many as a group has, if these are fewer."""
-        return plain_bytes if self.group_bytes is None else min(plain_bytes, self.group_bytes)
+        most = self.most_group_bytes
+        return plain_bytes if most is None else min(plain_bytes, most)
+
+    @property
+    def most_group_bytes(self) -> int | None:
+        """Plain bytes after which the models start afresh."""
+        if self.group_bytes is None and self.records is not None and not self.independent:
+            return _GROUP_FACTOR * (self.block_bytes or self._level.first_block_bytes)
+        return self.group_bytes
 
     def lanes_for(self, plain_length: int, warm: bool = False) -> int:
         """Lanes of a block, a power of two: more of them are faster, fewer lose less context."""

@@ -112,12 +112,14 @@ def _from_end_records(source: BinaryIO, start: int, end: int, room: _Room) -> li
 
 def _without_padding(source: BinaryIO, start: int, end: int) -> int:
     """The end of what is left without zero bytes at its end."""
+    count = END_TAIL_BYTES
     while end > start:
-        count = min(_SKIP_BYTES, end - start)
+        count = min(count, end - start)
         part = _read_at(source, end - count, count).rstrip(b"\0")
         end -= count - len(part)
         if part:
             break
+        count = _SKIP_BYTES
     return end
 
 

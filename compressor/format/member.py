@@ -259,6 +259,11 @@ class MemberReader:
         self._account = _Account(header.to_bytes(), blocks, plain_bytes)
 
     @property
+    def blocks(self) -> int:
+        """Up to the last one that was read."""
+        return self._account.blocks
+
+    @property
     def plain_bytes(self) -> int:
         """Up to the end of the last block that was read."""
         return self._account.plain_bytes
