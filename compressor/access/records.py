@@ -73,7 +73,9 @@ class Records(Sequence[bytes]):
         self._owned = None if hasattr(self._file, "read") else open(cast(str, self._file), "rb")
         source = self._owned or cast(BinaryIO, self._file)
         try:
-            blocks = BlockMap(source, source.tell(), self._settings)
+            start = source.tell()
+            blocks = BlockMap(source, start, self._settings)
+            source.seek(start)
             self._members = self._find_members(blocks)
         except BaseException:
             if self._owned is not None:
