@@ -193,15 +193,14 @@ def test_a_group_that_goes_on_from_blocks_before_is_damage(name: str, text: byte
                 file.read(1)
 
 
-def rewritten(data: bytes, first: int, found: dict[int, bytes]) -> bytes:
-    """The same member with other sections; it begins at 0, its blocks at ``first``."""
+def rewritten(data: bytes, first: int, found: dict[int, bytes], stored: int = 1) -> bytes:
+    """The same member, at 0, its blocks at ``first``, with others than the ``stored`` bytes of its sections."""
     import xxhash
 
     length = int.from_bytes(data[-8:-4], "little")
     body = data[-length:-12]
-    assert body.endswith(b"\0")
     packed = sections.pack_sections(found)
-    body = body[:-1] + sections.pack_varint(len(packed)) + packed
+    body = body[:-stored] + sections.pack_varint(len(packed)) + packed
     checksum = xxhash.xxh3_64_intdigest(body, xxhash.xxh3_64_intdigest(data[:first])).to_bytes(8, "little")[:4]
     return data[:-length] + body + checksum + (len(body) + 12).to_bytes(4, "little") + b"ZMLL"
 
