@@ -188,7 +188,8 @@ class MixedCoder:
             first = np.full(len(lane_bytes), model.line_token, np.int32)
             if not after_line:
                 first[0] = model.start_token
-        threads = _native.threads_new(self._threads or available_cores())
+        # More of them than cores would wait for each other: lanes are decoded in turn.
+        threads = _native.threads_new(min(self._threads or available_cores(), available_cores()))
         drive = _native.drive_new(
             model.decoder, threads, self._core, first, model.side_vector(side), read[:-1], tokens, counts
         )
