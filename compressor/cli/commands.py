@@ -91,7 +91,13 @@ class LikeGzip(click.Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        return [*super().shell_complete(ctx, incomplete), *FileName().shell_complete(ctx, self.params[0], incomplete)]
+        # Files come first: what bash has found before them is lost.
+        files = FileName().shell_complete(ctx, self.params[0], incomplete)
+        nameless = self.commands[GZIP_STYLE]
+        options = nameless.shell_complete(click.Context(nameless, parent=ctx), incomplete)
+        known = {option.value for option in options}
+        commands = [item for item in super().shell_complete(ctx, incomplete) if item.value not in known]
+        return [*files, *commands, *options]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")
@@ -462,7 +468,7 @@ def _list(
         from llmzip.inspection import describe
 
         with open_source(name) as source:
-            described = describe(source)
+            described = describe(cast(BinaryIO, source))
         row = {"file": name} | described
         if as_json:
             return row
@@ -502,7 +508,7 @@ def _read_settings(
 
 
 def _thread_count(threads: int | None) -> int | None:
-    from llmzip.settings import available_cores
+    from llmzip.core import available_cores
 
     return available_cores() if threads == 0 else threads
 
