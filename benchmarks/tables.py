@@ -18,6 +18,7 @@ from llmzip.benchmarks import results
 from llmzip.benchmarks.bench import YARDSTICK, speed
 from llmzip.benchmarks.bench_page import is_ours, points, totals
 from llmzip.benchmarks.kinds import losses
+from llmzip.benchmarks.peers import CAUSAL
 from llmzip.benchmarks.plots import curves, size_against_speed
 from llmzip.benchmarks.results import Result
 
@@ -102,6 +103,28 @@ def _speeds(result: Result, file: str = "") -> str:
     return markdown(head, rows) + measured_on(result)
 
 
+def _overview(result: Result) -> str:
+    """What a reader wants to know first: size, speed and memory on the largest file, of compressors that people use."""
+    measured = max(result["files"], key=lambda each: each["bytes"])
+    size = measured["bytes"]
+    good = [row for row in measured["rows"] if row.get("restored") and row["peer"] != CAUSAL]
+    rows = [
+        [row["peer"], _count(row["bytes"]), f"{8 * row['bytes'] / max(1, size):.2f}",
+         *(_figure(speed(size, row[f"seconds_{way}"])) for way in ("in", "out")),
+         _count(max(row["mib_in"], row["mib_out"]))]
+        for row in sorted(good, key=lambda row: row["bytes"])
+    ]  # fmt: skip
+    head = [
+        f"{measured['file']}, {size:,} bytes",
+        "bytes",
+        "bits per byte",
+        "compressing, KB/s",
+        "restoring, KB/s",
+        "MiB",
+    ]
+    return markdown(head, rows) + measured_on(result)
+
+
 def _kind_names(rows: list[Row]) -> tuple[list[str], str, str]:
     """Columns, and our fast and our default level."""
     ours = sorted({name for row in rows for name in row["sizes"] if is_ours(name)})
@@ -172,6 +195,12 @@ def _stream_limits(result: Result) -> str:
     return markdown(["what", "measured"], rows)
 
 
+def _stream_plots(result: Result) -> str:
+    """The plots, which are there where the result is."""
+    titles = {"seconds": "Seconds against megabytes read", "memory": "Memory against megabytes read"}
+    return "\n\n".join(f"![{title}](stream-{name}.svg)" for name, title in titles.items()) + "\n"
+
+
 def _rows(result: Result) -> str:
     """A result that is a table already: ``head`` and ``rows``."""
     return markdown(result["head"], ([str(cell) for cell in row] for row in result["rows"])) + measured_on(result)
@@ -180,12 +209,14 @@ def _rows(result: Result) -> str:
 TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "sizes": ("bench", _sizes),
     "speeds": ("bench", _speeds),
+    "overview": ("bench", _overview),
     "levels": ("levels", _speeds),
     "kinds": ("kinds", _kinds),
     "kind-files": ("kinds", _kind_files),
     "many-files": ("many_files", _many_files),
     "stream": ("stream", _stream),
     "stream-limits": ("stream", _stream_limits),
+    "stream-plots": ("stream", _stream_plots),
     "repetition": ("repetition", _rows),
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv .venv-test
 .venv-test/bin/pip install --quiet --upgrade pip
-.venv-test/bin/pip install --quiet -e '.[train,bench,test]'
+.venv-test/bin/pip install --quiet -e '.[train,bench,test,docs]'
 .venv-test/bin/ruff check .
 .venv-test/bin/ruff format --check .
 # mypy reads the folders as the package llmzip, so that types are known from one folder to the other.
