@@ -227,7 +227,8 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
 
 
 def _size_plot(result: Result) -> str:
-    return size_against_speed(points(totals(result["files"]), "out"), 820, 440, "restoring, KB/s", alone=True)
+    drawn = [point for point in points(totals(result["files"]), "out") if point.name != CAUSAL]
+    return size_against_speed(drawn, 820, 440, "restoring, KB/s", alone=True)
 
 
 def _stream_plot(value: str, title: str) -> Callable[[Result], str]:
