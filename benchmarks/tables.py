@@ -201,6 +201,34 @@ def _stream_plots(result: Result) -> str:
     return "\n\n".join(f"![{title}](stream-{name}.svg)" for name, title in titles.items()) + "\n"
 
 
+def _corpus(result: Result) -> str:
+    """What a megabyte of a corpus costs as it grows, in milliseconds of a worker's processor and of the clock."""
+    rows = [
+        [_count(run[key]) for key in ("mb", "archives", "packed")]
+        + [_count(1000 * run[key] / run["mb"]) for key in ("cpu_seconds", "coding_seconds", "seconds")]
+        for run in result["runs"]
+    ]
+    head = ["MB", "archives", "bytes", "processor, ms a MB", "of it compressing", "clock, ms a MB"]
+    note = f" {result['note']}" if result["note"] else ""
+    return markdown(head, rows) + measured_on(result).rstrip() + f" Workers: {result['workers']}.{note}\n"
+
+
+def _corpus_picture(result: Result) -> str:
+    """The plot, which is there where the result is."""
+    return "![Milliseconds a MB against MB in the corpus](corpus-cost.svg)\n"
+
+
+def _corpus_overheads(result: Result) -> str:
+    overheads = result["overheads"]
+    rows = [
+        ["starting a local cluster", f"{overheads['start_seconds']:.1f} s"],
+        ["the scheduler, a task that does nothing", f"{1000 * overheads['seconds_a_task']:.2f} ms"],
+        ["finding and planning, a file", f"{1000 * overheads['seconds_a_file']:.3f} ms"],
+        ["the manifest, a file", f"{overheads['manifest_bytes_a_file']:,} bytes"],
+    ]
+    return markdown(["what", "measured"], rows)
+
+
 def _rows(result: Result) -> str:
     """A result that is a table already: ``head`` and ``rows``."""
     return markdown(result["head"], ([str(cell) for cell in row] for row in result["rows"])) + measured_on(result)
@@ -217,6 +245,9 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "stream": ("stream", _stream),
     "stream-limits": ("stream", _stream_limits),
     "stream-plots": ("stream", _stream_plots),
+    "corpus": ("corpus", _corpus),
+    "corpus-plot": ("corpus", _corpus_picture),
+    "corpus-overheads": ("corpus", _corpus_overheads),
     "repetition": ("repetition", _rows),
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),
@@ -239,10 +270,19 @@ def _stream_plot(value: str, title: str) -> Callable[[Result], str]:
     return draw
 
 
+def _corpus_plot(result: Result) -> str:
+    lines = [
+        (words, [(run["mb"], 1000 * run[key] / run["mb"]) for run in result["runs"]])
+        for words, key in (("processor", "cpu_seconds"), ("clock", "seconds"))
+    ]
+    return curves(lines, 760, 320, "MB in the corpus", "ms a MB")
+
+
 PLOTS: dict[str, tuple[str, Callable[[Result], str]]] = {
     "docs/size-speed.svg": ("bench", _size_plot),
     "docs/stream-seconds.svg": ("stream", _stream_plot("seconds", "seconds")),
     "docs/stream-memory.svg": ("stream", _stream_plot("mib", "MiB")),
+    "docs/corpus-cost.svg": ("corpus", _corpus_plot),
 }
 """By path: the result file, and what draws it."""
 

@@ -31,7 +31,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name in BESIDE_DOCS:
         content = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
         files.append(File.generated(config, name.lower(), content=content))
+    files.append(File.generated(config, "examples.md", content=examples()))
     return files
+
+
+def examples() -> str:
+    """A page with every example, under its name."""
+    parts = ["# Examples\n\nEach of these is run by the tests, with the real library.\n"]
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        parts.append(f"## {path.stem}\n\n```python\n{path.read_text(encoding='utf-8')}```\n")
+    return "\n".join(parts)
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """In the repository the examples are files; here they have places on a page."""
+    return re.sub(r"\]\(\.\./examples/(\w+)\.py\)", r"](examples.md#\1)", markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -189,13 +189,16 @@ def set_level(ctx: click.Context, _param: click.Parameter, value: int | None) ->
         ctx.params["level"] = value
 
 
-level_options = options(
+level_setting = options(
     setting("-1", "--fast", to="level", value=1, note="Fastest."),
     *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
     setting("-9", "--best", to="level", value=9, note="Smallest."),
     click.option(
         "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
     ),
+)
+level_options = options(
+    level_setting,
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
     click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
     click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
@@ -380,6 +383,18 @@ def train(arguments: tuple[str, ...]) -> None:
         raise click.ClickException(f"training needs {error.name}: pip install 'llmzip[train]'") from None
     raise_interrupts()
     train_main(arguments, prog_name="llmzip train")
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def corpus(arguments: tuple[str, ...]) -> int:
+    """Compress whole folders and buckets, on one machine or many (llmzip corpus --help)."""
+    try:
+        from llmzip.cli.corpus import main as corpus_main
+    except ImportError as error:
+        raise click.ClickException(f"corpora need {error.name}: pip install 'llmzip[corpus]'") from None
+    raise_interrupts()
+    return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
 
 
 def _compress(
