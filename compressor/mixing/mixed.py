@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def primed_states(model: Model) -> tuple[LearnedState, ...]:
             found = own[name]
             if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
                 raise LlmzError(f"not a model file of this version: array mixing.{profile}.{name} does not fit")
-        states.append(LearnedState(**own))
+        states.append(LearnedState(**cast(dict[str, Any], own)))
     return tuple(states)
 
 
