@@ -14,7 +14,7 @@ from llmzip.cli.safe_files import discard_temporaries_for_good
 
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2")
 WAIT_SECONDS = 1.0
-"""Should a signal reach another thread than the waiting one, it is answered after so long at most."""
+"""Where a signal can reach another thread than the waiting one, it is answered after so long at most."""
 _Result = TypeVar("_Result")
 
 
@@ -29,6 +29,8 @@ def interruptibly(work: Callable[[], _Result]) -> _Result:
     failure: list[BaseException] = []
 
     def body() -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # so that they reach the waiting thread
         try:
             outcome.append(work())
         except BaseException as error:
