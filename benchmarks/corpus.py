@@ -117,6 +117,7 @@ def main(mb: str, level: int, workers: int, tasks: int, note: str, target: Path)
             run = measure_size(workforce, folder, megabytes, level)
             result["runs"].append(run)
             click.echo(f"{run}")
+            results.save(result, target)
         corpus = str(folder / f"corpus-{run['mb']}")
         started = time.perf_counter()
         if (
@@ -128,7 +129,6 @@ def main(mb: str, level: int, workers: int, tasks: int, note: str, target: Path)
         if (folder / "back" / source.name / "00000.log").read_bytes() != (source / "00000.log").read_bytes():
             raise click.ClickException("what was restored differs")
         click.echo(f"verified, and a file restored, in {time.perf_counter() - started:.1f} s")
-    results.save(result, target)
 
 
 if __name__ == "__main__":
