@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from distributed import Client
 
 from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.benchmarks.stream import log_lines
-from llmzip.corpus import compress_corpus, connected, restore_corpus, verify_corpus
-from llmzip.corpus.cluster import each
+from llmzip.corpus import Workforce, compress_corpus, restore_corpus, verify_corpus
 from llmzip.corpus.planning import find_documents, plan
 from llmzip.settings import Settings
 
@@ -42,12 +40,12 @@ def write_logs(folder: Path, megabytes: int) -> None:
             file.writelines(log_lines(rest, seed=99_999))
 
 
-def measure_size(client: Client, folder: Path, megabytes: int, level: int) -> dict[str, Any]:
+def measure_size(workforce: Workforce, folder: Path, megabytes: int, level: int) -> dict[str, Any]:
     """What ``megabytes`` cost, in seconds of the workers' processors and of the clock."""
     source, corpus = folder / f"logs-{megabytes}", folder / f"corpus-{megabytes}"
     write_logs(source, megabytes)
     started = time.perf_counter()
-    made = compress_corpus(client, [str(source)], str(corpus), Settings(level))
+    made = compress_corpus(workforce, [str(source)], str(corpus), Settings(level))
     seconds = time.perf_counter() - started
     return {
         "mb": megabytes,
@@ -64,10 +62,10 @@ def _nothing(number: int) -> int:
     return number
 
 
-def measure_overheads(client: Client, folder: Path, tasks: int) -> dict[str, float]:
+def measure_overheads(workforce: Workforce, folder: Path, tasks: int) -> dict[str, float]:
     """Seconds that a task costs the scheduler, and what a file costs in planning and in the manifest."""
     started = time.perf_counter()
-    for _ in each(client, _nothing, range(tasks), names=[f"{time.time_ns()}-{number}" for number in range(tasks)]):
+    for _ in workforce.each(_nothing, range(tasks), names=[f"{time.time_ns()}-{number}" for number in range(tasks)]):
         pass
     scheduling = (time.perf_counter() - started) / tasks
     source = folder / "small"
@@ -79,7 +77,7 @@ def measure_overheads(client: Client, folder: Path, tasks: int) -> dict[str, flo
     origins = {task.origin for task in planned}
     planning = (time.perf_counter() - started) / SMALL_FILES
     assert len(origins) == len(planned)
-    made = compress_corpus(client, [str(source)], str(folder / "small-corpus"), Settings(1))
+    made = compress_corpus(workforce, [str(source)], str(folder / "small-corpus"), Settings(1))
     manifest = (folder / "small-corpus" / "manifest.json").stat().st_size
     return {
         "seconds_a_task": round(scheduling, 6),
@@ -89,11 +87,11 @@ def measure_overheads(client: Client, folder: Path, tasks: int) -> dict[str, flo
 
 
 @contextlib.contextmanager
-def _started(workers: int) -> Iterator[tuple[Client, float]]:
+def _started(workers: int) -> Iterator[tuple[Workforce, float]]:
     started = time.perf_counter()
-    with connected(workers=workers) as client:
+    with Workforce(workers=workers).connected(workers) as client:
         client.wait_for_workers(workers)
-        yield client, time.perf_counter() - started
+        yield Workforce(client), time.perf_counter() - started
 
 
 @click.command()
@@ -111,26 +109,26 @@ def main(mb: str, level: int, workers: int, tasks: int, note: str, target: Path)
     click.echo(machine_line())
     result = results.new_result([llmzip_peer(level)])
     result |= {"level": level, "workers": workers, "note": note, "runs": []}
-    with tempfile.TemporaryDirectory() as name, _started(workers) as (client, start_seconds):
+    with tempfile.TemporaryDirectory() as name, _started(workers) as (workforce, start_seconds):
         folder = Path(name)
-        result["overheads"] = {"start_seconds": round(start_seconds, 2)} | measure_overheads(client, folder, tasks)
+        result["overheads"] = {"start_seconds": round(start_seconds, 2)} | measure_overheads(workforce, folder, tasks)
         click.echo(f"{result['overheads']}")
         for megabytes in map(int, mb.split(",")):
-            run = measure_size(client, folder, megabytes, level)
+            run = measure_size(workforce, folder, megabytes, level)
             result["runs"].append(run)
             click.echo(f"{run}")
+            results.save(result, target)
         corpus = str(folder / f"corpus-{run['mb']}")
         started = time.perf_counter()
         if (
-            verify_corpus(client, corpus, stored_only=True).damage
-            or restore_corpus(client, corpus, str(folder / "back"), ["logs-" + str(run["mb"]) + "/00000.log"]).damage
+            verify_corpus(workforce, corpus, stored_only=True).damage
+            or restore_corpus(workforce, corpus, str(folder / "back"), ["logs-" + str(run["mb"]) + "/00000.log"]).damage
         ):
             raise click.ClickException("the corpus is damaged")
         source = folder / f"logs-{run['mb']}"
         if (folder / "back" / source.name / "00000.log").read_bytes() != (source / "00000.log").read_bytes():
             raise click.ClickException("what was restored differs")
         click.echo(f"verified, and a file restored, in {time.perf_counter() - started:.1f} s")
-    results.save(result, target)
 
 
 if __name__ == "__main__":

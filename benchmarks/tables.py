@@ -229,6 +229,25 @@ def _corpus_overheads(result: Result) -> str:
     return markdown(["what", "measured"], rows)
 
 
+def _corpus_many(result: Result) -> str:
+    """What the figures come to for a terabyte on 100 machines of 16 cores each: reckoned, not run."""
+    run, overheads = result["runs"][-1], result["overheads"]
+    megabytes, cores, archive_mb = 1_000_000, 1600, 16 * 1.048576
+    tasks = megabytes / archive_mb
+    of_task = archive_mb * run["cpu_seconds"] / run["mb"]
+    rows = [
+        ["tasks of 16 MiB", _count(tasks)],
+        ["a task, on one core", f"{of_task:.0f} s"],
+        ["all of it, if every core is busy", f"{tasks * of_task / cores / 60:.0f} min"],
+        ["of it the scheduler's and the client's work", f"{tasks * overheads['seconds_a_task'] / 60:.1f} min"],
+        ["cores that one scheduler keeps busy", _count(of_task / overheads["seconds_a_task"])],
+        ["the manifest, in files of 16 MiB", f"{tasks * run['manifest_bytes'] / run['archives'] / 1e6:.0f} MB"],
+        ["the manifest, in files of 4 KB", f"{megabytes / 0.004 * overheads['manifest_bytes_a_file'] / 1e9:.0f} GB"],
+        ["read, by all machines together", f"{megabytes / (tasks * of_task / cores):,.0f} MB/s"],
+    ]  # fmt: skip
+    return markdown(["1 TB, `-1`, 100 machines of 16 cores", "reckoned"], rows)
+
+
 def _rows(result: Result) -> str:
     """A result that is a table already: ``head`` and ``rows``."""
     return markdown(result["head"], ([str(cell) for cell in row] for row in result["rows"])) + measured_on(result)
@@ -247,6 +266,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "stream-plots": ("stream", _stream_plots),
     "corpus": ("corpus", _corpus),
     "corpus-plot": ("corpus", _corpus_picture),
+    "corpus-many": ("corpus", _corpus_many),
     "corpus-overheads": ("corpus", _corpus_overheads),
     "repetition": ("repetition", _rows),
     "slices": ("slices", _rows),

@@ -18,8 +18,8 @@ from llmzip.corpus import (
     IncompleteError,
     Place,
     SourceError,
+    Workforce,
     compress_corpus,
-    connected,
     load_manifest,
     open_document,
     restore_corpus,
@@ -68,11 +68,13 @@ def compress(
     Run again after an interruption, it keeps what is finished; after changes, it makes the archives that differ.
     """
 
+    workforce = Workforce(scheduler=scheduler, workers=workers)
+
     def work() -> int:
         started = time.perf_counter()
-        with connected(scheduler, workers) as client, _bar(quiet) as (starting, advance):
+        with _bar(quiet) as (starting, advance):
             made = compress_corpus(
-                client, sources, destination, Settings(level), archive_size, pack_size, starting, advance
+                workforce, sources, destination, Settings(level), archive_size, pack_size, starting, advance
             )
         manifest = made.manifest
         row = figures(manifest.plain, manifest.stored, time.perf_counter() - started)
@@ -99,9 +101,11 @@ def verify(
 ) -> int:  # fmt: skip
     """Restore every archive of CORPUS, writing nothing, and compare all checksums."""
 
+    workforce = Workforce(scheduler=scheduler, workers=workers)
+
     def work() -> int:
-        with connected(scheduler, workers) as client, _bar(quiet) as (starting, advance):
-            report = verify_corpus(client, corpus, stored, starting, advance)
+        with _bar(quiet) as (starting, advance):
+            report = verify_corpus(workforce, corpus, stored, starting, advance)
         return _tell(report, corpus, as_json, quiet, "whole")
 
     return _reporting(corpus, work)
@@ -120,9 +124,11 @@ def restore(
 ) -> int:  # fmt: skip
     """Restore CORPUS below TARGET: all of it, or the documents and folders NAMES."""
 
+    workforce = Workforce(scheduler=scheduler, workers=workers)
+
     def work() -> int:
-        with connected(scheduler, workers) as client, _bar(quiet) as (starting, advance):
-            report = restore_corpus(client, corpus, target, names, force, starting, advance)
+        with _bar(quiet) as (starting, advance):
+            report = restore_corpus(workforce, corpus, target, names, force, starting, advance)
         return _tell(report, corpus, as_json, quiet, "restored")
 
     return _reporting(corpus, work)
@@ -181,6 +187,8 @@ def _reporting(place: str, work: Callable[[], int]) -> int:
         for line in error.failures:
             complain(f"{shown(place)}: {shown(line)}")
         complain(f"{shown(place)}: {error}")
+    except ImportError as error:
+        complain(f"corpora need {error.name}: pip install 'llmzip[corpus]'")
     except KeyError as error:
         complain(f"{shown(place)}: has no document {shown(str(error.args[0]))}")
     except (LlmzError, SourceError, ValueError) as error:

@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from distributed import Client
-
 from llmzip import __version__
 from llmzip.corpus.archives import (
     RECEIPTS,
@@ -20,7 +18,7 @@ from llmzip.corpus.archives import (
     receipt_name,
     restore_archives,
 )
-from llmzip.corpus.cluster import each
+from llmzip.corpus.cluster import Workforce
 from llmzip.corpus.manifest import MANIFEST_NAME, Archive, Manifest, fingerprint
 from llmzip.corpus.places import Place
 from llmzip.corpus.planning import (
@@ -94,7 +92,7 @@ def load_manifest(place: Place) -> Manifest:
 
 
 def compress_corpus(
-    client: Client, sources: Sequence[str], destination: str, settings: Settings,
+    workforce: Workforce, sources: Sequence[str], destination: str, settings: Settings,
     archive_bytes: int = DEFAULT_ARCHIVE_BYTES, pack_bytes: int = DEFAULT_PACK_BYTES,
     starting: Callable[[int, int], object] | None = None, advance: Advance | None = None,
 ) -> Made:  # fmt: skip
@@ -125,7 +123,9 @@ def compress_corpus(
         starting(sum(task.plain for task in tasks), sum(task.plain for task in tasks if task.origin in finished))
     done: list[Done] = []
     failures: list[str] = []
-    for task, made in each(client, make_archive, todo, place, __version__, names=_unique(task.origin for task in todo)):
+    for task, made in workforce.each(
+        make_archive, todo, place, __version__, names=_unique(task.origin for task in todo)
+    ):
         if isinstance(made, Done):
             done.append(made)
             finished[task.origin] = made.archive
@@ -161,7 +161,7 @@ def _finished(place: Place, tasks: Sequence[Task], old: Sequence[Archive]) -> di
 
 
 def verify_corpus(
-    client: Client, corpus: str, stored_only: bool = False, starting: Callable[[int, int], object] | None = None,
+    workforce: Workforce, corpus: str, stored_only: bool = False, starting: Callable[[int, int], object] | None = None,
     advance: Advance | None = None,
 ) -> Report:  # fmt: skip
     """Compare every archive with the manifest.
@@ -176,8 +176,7 @@ def verify_corpus(
     manifest = load_manifest(place)
     if starting:
         starting(manifest.plain, 0)
-    results = each(
-        client, check_archive, manifest.archives, place, stored_only, _ON_ONE_CORE,
+    results = workforce.each(check_archive, manifest.archives, place, stored_only, _ON_ONE_CORE,
         names=_unique(f"check-{archive.path}" for archive in manifest.archives),
     )  # fmt: skip
     report = _collect(((archive.path, archive.plain, result) for archive, result in results), advance)
@@ -187,7 +186,7 @@ def verify_corpus(
 
 
 def restore_corpus(
-    client: Client, corpus: str, target: str, names: Collection[str] = (), force: bool = False,
+    workforce: Workforce, corpus: str, target: str, names: Collection[str] = (), force: bool = False,
     starting: Callable[[int, int], object] | None = None, advance: Advance | None = None,
 ) -> Report:  # fmt: skip
     """Restore documents below ``target``; all that can be, even where others are damaged.
@@ -213,8 +212,7 @@ def restore_corpus(
     if starting:
         starting(sum(documents[name] for name in wanted), 0)
     chosen = frozenset(wanted) if names else None
-    results = each(
-        client, restore_archives, groups, place, goal, chosen, _ON_ONE_CORE,
+    results = workforce.each(restore_archives, groups, place, goal, chosen, _ON_ONE_CORE,
         names=_unique(f"restore-{group[0].path}" for group in groups),
     )  # fmt: skip
     return _collect(((group[0].path, 0, result) for group, result in results), advance)

@@ -14,6 +14,8 @@ import pytest
 from distributed import Client
 from moto.server import ThreadedMotoServer
 
+from llmzip.corpus import Workforce
+
 S3_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
 }  # fmt: skip
@@ -81,7 +83,7 @@ def cluster(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
 
 
 @pytest.fixture(scope="session")
-def client(cluster: Cluster) -> Iterator[Client]:
+def workforce(cluster: Cluster) -> Iterator[Workforce]:
     with Client(cluster.address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=300)
-        yield client
+        yield Workforce(client)

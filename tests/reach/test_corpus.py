@@ -13,7 +13,6 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from distributed import Client
 
 import llmzip
 from llmzip.corpus import (
@@ -22,6 +21,7 @@ from llmzip.corpus import (
     Manifest,
     Place,
     SourceError,
+    Workforce,
     compress_corpus,
     load_manifest,
     open_document,
@@ -68,27 +68,28 @@ def small(tmp_path: Path) -> Path:
     return write(tmp_path / "letters", files)
 
 
-def test_killed_worker(cluster: Cluster, client: Client, tmp_path: Path) -> None:
+def test_killed_worker(cluster: Cluster, workforce: Workforce, tmp_path: Path) -> None:
     """One of two workers is killed in the middle of its work: the outcome is the same."""
     source = write(tmp_path / "logs", {"big.log": log(30_000, 1), "a/small.log": log(20, 2), "a/other.log": log(9, 3)})
-    undisturbed = compress_corpus(client, [str(source)], str(tmp_path / "one"), FAST, LEAST_ARCHIVE_BYTES)
+    undisturbed = compress_corpus(workforce, [str(source)], str(tmp_path / "one"), FAST, LEAST_ARCHIVE_BYTES)
     assert len(undisturbed.done) == len(undisturbed.manifest.archives) >= 5
 
     outcome: list[Made | Exception] = []
 
     def work() -> None:
         try:
-            outcome.append(compress_corpus(client, [str(source)], str(tmp_path / "two"), FAST, LEAST_ARCHIVE_BYTES))
+            outcome.append(compress_corpus(workforce, [str(source)], str(tmp_path / "two"), FAST, LEAST_ARCHIVE_BYTES))
         except Exception as error:
             outcome.append(error)
 
+    assert workforce.client is not None
     victim = cluster.workers[0]
-    address = next(name for name, pid in client.run(os.getpid).items() if pid == victim.pid)
+    address = next(name for name, pid in workforce.client.run(os.getpid).items() if pid == victim.pid)
     thread = threading.Thread(target=work)
     thread.start()
     receipts = tmp_path / "two" / "receipts"
     until = time.monotonic() + 300
-    while not (list(receipts.glob("*.json")) and client.processing([address])[address]):
+    while not (list(receipts.glob("*.json")) and workforce.client.processing([address])[address]):
         assert time.monotonic() < until and not outcome
         time.sleep(0.01)
     victim.send_signal(signal.SIGKILL)
@@ -101,7 +102,7 @@ def test_killed_worker(cluster: Cluster, client: Client, tmp_path: Path) -> None
     assert not receipts.exists()
 
 
-def test_s3(cluster: Cluster, client: Client, s3: str, tmp_path: Path) -> None:
+def test_s3(cluster: Cluster, workforce: Workforce, s3: str, tmp_path: Path) -> None:
     """From bucket to bucket by the command line; one document alone; back to a folder; then only what changed."""
     bucket = fsspec.filesystem("s3")
     bucket.mkdir("there")
@@ -120,25 +121,25 @@ def test_s3(cluster: Cluster, client: Client, s3: str, tmp_path: Path) -> None:
     with fsspec.open("s3://there/out/files/in/long.jsonl.llmz", compression="infer") as file:
         assert file.read() == files["long.jsonl"]
 
-    back = restore_corpus(client, "s3://there/out", str(tmp_path / "back"))
+    back = restore_corpus(workforce, "s3://there/out", str(tmp_path / "back"))
     assert (back.documents, back.damage) == (7, [])
     assert contents(tmp_path / "back") == {f"in/{name}": data for name, data in files.items()}
-    assert restore_corpus(client, "s3://there/out", "s3://there/back").documents == 7
+    assert restore_corpus(workforce, "s3://there/out", "s3://there/back").documents == 7
     assert bucket.cat_file("there/back/in/long.jsonl") == files["long.jsonl"]
 
     bucket.pipe("there/in/day-00.jsonl", b'{"id": 0}\n')
     bucket.invalidate_cache()
-    again = compress_corpus(client, ["s3://there/in"], "s3://there/out", FAST)
+    again = compress_corpus(workforce, ["s3://there/in"], "s3://there/out", FAST)
     assert (len(again.done), again.kept) == (1, 1)
 
 
-def test_damage(cluster: Cluster, client: Client, tmp_path: Path) -> None:
+def test_damage(cluster: Cluster, workforce: Workforce, tmp_path: Path) -> None:
     """A bit flipped in one archive: it is named, and everything else is restored."""
     files = {"big.log": log(12_000, 1), "whole.log": log(7_500, 2)} | {f"s/{n}.txt": log(5, n) for n in range(20)}
     write(tmp_path / "in", files)
     corpus = tmp_path / "corpus"
-    compress_corpus(client, [str(tmp_path / "in")], str(corpus), FAST, LEAST_ARCHIVE_BYTES)
-    assert verify_corpus(client, str(corpus)).documents == 22
+    compress_corpus(workforce, [str(tmp_path / "in")], str(corpus), FAST, LEAST_ARCHIVE_BYTES)
+    assert verify_corpus(workforce, str(corpus)).documents == 22
 
     damaged = corpus / "pieces/in/big.log.00001.llmz"
     stored = bytearray(damaged.read_bytes())
@@ -147,10 +148,10 @@ def test_damage(cluster: Cluster, client: Client, tmp_path: Path) -> None:
     checked = run("corpus", "verify", "corpus", "--scheduler", cluster.address, "-q", cwd=tmp_path)
     assert checked.returncode == 1
     assert "pieces/in/big.log.00001.llmz (in/big.log)" in one_line(checked)
-    (line,) = verify_corpus(client, str(corpus), stored_only=True).damage
+    (line,) = verify_corpus(workforce, str(corpus), stored_only=True).damage
     assert line.startswith("pieces/in/big.log.00001.llmz (in/big.log)")
 
-    report = restore_corpus(client, str(corpus), str(tmp_path / "out"))
+    report = restore_corpus(workforce, str(corpus), str(tmp_path / "out"))
     assert len(report.damage) == 1 and report.documents == 21
     assert contents(tmp_path / "out") == {f"in/{name}": data for name, data in files.items() if name != "big.log"}
     with pytest.raises(llmzip.DamagedError):
@@ -160,12 +161,12 @@ def test_damage(cluster: Cluster, client: Client, tmp_path: Path) -> None:
     pack = corpus / "packs/000000.llmz"
     pack.write_bytes(pack.read_bytes()[:-9])
     (corpus / "files/in/whole.log.llmz").unlink()
-    report = verify_corpus(client, str(corpus))
+    report = verify_corpus(workforce, str(corpus))
     assert len(report.damage) == 3 and report.documents == 0
     assert any("is not there" in line for line in report.damage)
 
 
-def test_resumes(client: Client, small: Path, tmp_path: Path) -> None:
+def test_resumes(workforce: Workforce, small: Path, tmp_path: Path) -> None:
     """What an interrupted run has finished is kept; receipts and archives that are torn are not believed."""
     tasks = plan(find_documents([str(small)]), FAST, pack_bytes=1500)
     place = Place(str(tmp_path / "corpus"))
@@ -173,19 +174,19 @@ def test_resumes(client: Client, small: Path, tmp_path: Path) -> None:
         make_archive(task, place, llmzip.__version__)
     place.write(f"receipts/{tasks[1].origin}.json", b'{"path": "pac')
     (tmp_path / "corpus" / tasks[2].path).unlink()
-    made = compress_corpus(client, [str(small)], place.url, FAST, pack_bytes=1500)
+    made = compress_corpus(workforce, [str(small)], place.url, FAST, pack_bytes=1500)
     assert (made.kept, len(made.done)) == (1, len(tasks) - 1)
-    assert verify_corpus(client, place.url).damage == []
+    assert verify_corpus(workforce, place.url).damage == []
     assert not (tmp_path / "corpus" / "receipts").exists()
 
-    again = compress_corpus(client, [str(small)], place.url, FAST, pack_bytes=1500)
+    again = compress_corpus(workforce, [str(small)], place.url, FAST, pack_bytes=1500)
     assert (again.kept, again.done) == (len(tasks), [])
-    other = compress_corpus(client, [str(small)], place.url, Settings(2, lanes=1), pack_bytes=1 << 20)
+    other = compress_corpus(workforce, [str(small)], place.url, Settings(2, lanes=1), pack_bytes=1 << 20)
     assert (other.kept, len(other.done)) == (0, 1)
     assert sorted(contents(tmp_path / "corpus")) == ["manifest.json", "packs/000000.llmz"]
 
 
-def test_failures(client: Client, small: Path, tmp_path: Path) -> None:
+def test_failures(workforce: Workforce, small: Path, tmp_path: Path) -> None:
     """A source that cannot be read spoils nothing else, and there is no manifest before all is there."""
     task = plan(find_documents([str(small)]), FAST)[0]
     with pytest.raises(ValueError, match=r"has llmzip .*, not 0\.0"):
@@ -198,25 +199,25 @@ def test_failures(client: Client, small: Path, tmp_path: Path) -> None:
     (whole / "b.txt").unlink()
     (whole / "b.txt").symlink_to(tmp_path / "nowhere")
     with pytest.raises((IncompleteError, FileNotFoundError)):
-        compress_corpus(client, [str(whole)], str(tmp_path / "c"), FAST)
+        compress_corpus(workforce, [str(whole)], str(tmp_path / "c"), FAST)
     assert not (tmp_path / "c" / "manifest.json").exists()
     with pytest.raises(SourceError, match="no such file"):
-        compress_corpus(client, [str(tmp_path / "nothing")], str(tmp_path / "c"), FAST)
+        compress_corpus(workforce, [str(tmp_path / "nothing")], str(tmp_path / "c"), FAST)
     with pytest.raises(SourceError, match="at least 256K"):
-        compress_corpus(client, [str(small)], str(tmp_path / "c"), FAST, archive_bytes=1000)
+        compress_corpus(workforce, [str(small)], str(tmp_path / "c"), FAST, archive_bytes=1000)
 
 
-def test_restores_some(client: Client, small: Path, tmp_path: Path) -> None:
+def test_restores_some(workforce: Workforce, small: Path, tmp_path: Path) -> None:
     corpus, out = str(tmp_path / "corpus"), tmp_path / "out"
-    compress_corpus(client, [str(small)], corpus, FAST)
-    assert restore_corpus(client, corpus, str(out), ["letters/03", "letters/empty"]).documents == 2
+    compress_corpus(workforce, [str(small)], corpus, FAST)
+    assert restore_corpus(workforce, corpus, str(out), ["letters/03", "letters/empty"]).documents == 2
     assert set(contents(out)) == {"letters/03/mail.txt", "letters/empty"}
     with pytest.raises(FileExistsError):
-        restore_corpus(client, corpus, str(out))
-    assert restore_corpus(client, corpus, str(out), force=True).documents == 13
+        restore_corpus(workforce, corpus, str(out))
+    assert restore_corpus(workforce, corpus, str(out), force=True).documents == 13
     assert contents(out / "letters") == contents(small)
     with pytest.raises(KeyError):
-        restore_corpus(client, corpus, str(out), ["letters/0"])
+        restore_corpus(workforce, corpus, str(out), ["letters/0"])
     assert b"".join(open_document(corpus, "letters/ö ü.txt")) == b"x\n"
 
 
@@ -325,10 +326,10 @@ def test_writing_leaves_nothing(s3: str, tmp_path: Path) -> None:
         assert place.names_below("a") == []
 
 
-def test_manifest_of_reader(client: Client, small: Path, tmp_path: Path) -> None:
+def test_manifest_of_reader(workforce: Workforce, small: Path, tmp_path: Path) -> None:
     """Archives are ordinary files, which the plain command restores."""
     corpus = str(tmp_path / "corpus")
-    compress_corpus(client, [str(small)], corpus, FAST)
+    compress_corpus(workforce, [str(small)], corpus, FAST)
     manifest = load_manifest(Place(corpus))
     (archive,) = manifest.archives
     restored = llmzip.decompress((tmp_path / "corpus" / archive.path).read_bytes())
