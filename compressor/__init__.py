@@ -10,6 +10,7 @@ from llmzip.registration import register
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llmzip.access.records import Records, records
     from llmzip.entropy import TokenEntropies, entropy
     from llmzip.errors import (
         DamagedError,
@@ -31,12 +32,14 @@ _HOME = {
     "MemoryLimitError": "errors",
     "ModelMissingError": "errors",
     "OutputLimitError": "errors",
+    "Records": "access.records",
     "TokenEntropies": "entropy",
     "TruncatedError": "errors",
     "compress": "files",
     "decompress": "files",
     "entropy": "entropy",
     "open": "files",
+    "records": "access.records",
 }
 __all__ = [
     "Compressor",
@@ -48,12 +51,14 @@ __all__ = [
     "MemoryLimitError",
     "ModelMissingError",
     "OutputLimitError",
+    "Records",
     "TokenEntropies",
     "TruncatedError",
     "compress",
     "decompress",
     "entropy",
     "open",
+    "records",
 ]
 
 
