@@ -35,7 +35,7 @@ class _Member(NamedTuple):
     """
 
     kind: RecordKind
-    index: RecordIndex
+    index: RecordIndex  # type: ignore[assignment]  # tuple.index, which nobody asks
     keys: KeyIndex | None
     plain_start: int
     plain_end: int
@@ -93,7 +93,7 @@ class Records(Sequence[bytes]):
             if RECORDS not in sections:
                 raise LlmzError("there is no index of records: it is made when compressing, with --records (records=)")
             index = parse_records(sections[RECORDS], layout.plain_bytes)
-            if index.kind not in iter(RecordKind):
+            if index.kind not in set(RecordKind):
                 raise LlmzError("records of a kind that is not known here; a later llmzip may read them")
             keys = parse_keys(sections[KEYS], index) if KEYS in sections else None
             members.append(_Member(RecordKind(index.kind), index, keys, start, end, first, first_mark))
