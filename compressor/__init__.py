@@ -11,7 +11,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from llmzip.access.records import Records, records
-    from llmzip.entropy import TokenEntropies, entropy
     from llmzip.errors import (
         DamagedError,
         LlmzError,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
         OutputLimitError,
         TruncatedError,
     )
+    from llmzip.estimates import TokenEntropies, entropy
     from llmzip.files import Compressor, Decompressor, Flush, LlmzFile, compress, decompress, open
 
 _HOME = {
@@ -33,11 +33,11 @@ _HOME = {
     "ModelMissingError": "errors",
     "OutputLimitError": "errors",
     "Records": "access.records",
-    "TokenEntropies": "entropy",
+    "TokenEntropies": "estimates",
     "TruncatedError": "errors",
     "compress": "files",
     "decompress": "files",
-    "entropy": "entropy",
+    "entropy": "estimates",
     "open": "files",
     "records": "access.records",
 }
@@ -65,9 +65,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # numpy and the core load on first use, so that `llmzip --help` starts at once.
     if name in _HOME:
-        module = importlib.import_module(f"llmzip.{_HOME[name]}")
-        # All at once, since `entropy` would be the module of that name from now on.
-        globals().update({other: getattr(module, other) for other, home in _HOME.items() if home == _HOME[name]})
+        globals()[name] = getattr(importlib.import_module(f"llmzip.{_HOME[name]}"), name)
         return globals()[name]
     raise AttributeError(f"module 'llmzip' has no attribute {name!r}")
 

@@ -6,13 +6,17 @@ from collections import Counter
 from typing import Any, BinaryIO
 
 from llmzip.blocks import limits, transformed
-from llmzip.errors import DamagedError
+from llmzip.errors import TruncatedError
 from llmzip.format.member import MemberReader, Method, read_header
 from llmzip.format.reader import Reader
+from llmzip.progress import SILENT, Progress
 
 
-def describe(source: BinaryIO) -> dict[str, Any]:
+def describe(source: BinaryIO, progress: Progress = SILENT) -> dict[str, Any]:
     """Describe a file without decoding it.
+
+    Args:
+        progress: told the plain bytes of each block whose head was read.
 
     Returns:
         ``members``, ``blocks``, ``plain_bytes``, ``stored_bytes``, ``methods`` (blocks by method, streams of
@@ -39,6 +43,7 @@ def describe(source: BinaryIO) -> dict[str, Any]:
         member = MemberReader(reader, header)
         while (block := member.next_block()) is not None:
             blocks += 1
+            progress.advance(block.coded.plain_length)
             for coded in transformed.all_coded(block.coded):
                 if coded.method is Method.TRANSFORMED:
                     transforms[transformed.number_of(coded)] += 1
@@ -50,7 +55,7 @@ def describe(source: BinaryIO) -> dict[str, Any]:
         plain_bytes += member.plain_bytes
         header = read_header(reader, first=False)
     if not members:
-        raise DamagedError("empty input is not an llmzip file")
+        raise TruncatedError("empty input is not an llmzip file")
     return {
         "members": members,
         "blocks": blocks,

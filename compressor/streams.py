@@ -6,7 +6,7 @@ import io
 from collections.abc import Generator
 from typing import BinaryIO
 
-from llmzip.errors import DamagedError
+from llmzip.errors import TruncatedError
 from llmzip.format.member import read_header
 from llmzip.format.reader import Reader
 from llmzip.member_decoder import MemberDecoder
@@ -50,7 +50,7 @@ def iterate_plain(
     reader = Reader(source)
     header = read_header(reader)
     if header is None:
-        raise DamagedError("empty input is not an llmzip file")
+        raise TruncatedError("empty input is not an llmzip file")
     done = 0
     while header is not None:
         for plain in MemberDecoder(reader, header, settings, progress, done):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from llmzip.entropy import SecondOrderModel
+from llmzip.estimates import SecondOrderModel
 from llmzip.models.data import BatchSampler, Domain
 from llmzip.models.domains import random_pieces
 from llmzip.models.estimators import EncoderAugmented, surprisal

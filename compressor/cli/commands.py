@@ -366,7 +366,7 @@ def entropy(
 
     def report(name: str) -> None:
         from llmzip.cli.entropy_page import Shading, entropy_page
-        from llmzip.entropy import entropy as estimate
+        from llmzip.estimates import entropy as estimate
 
         with open_source(name) as source:
             text = source.read_all()
@@ -550,8 +550,8 @@ def _list(
     def inspect(name: str) -> Row:
         from llmzip.inspection import describe
 
-        with open_source(name) as source:
-            described = describe(cast(BinaryIO, source))
+        with open_source(name) as source, bar(source, quiet=quiet) as progress:
+            described = describe(cast(BinaryIO, source), progress)
         row = {"file": name} | described
         if as_json:
             return row

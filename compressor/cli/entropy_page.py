@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.entropy import TokenEntropies
+from llmzip.estimates import TokenEntropies
 
 SHADES = 12
 BITS_PER_SHADE = 1.0

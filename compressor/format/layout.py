@@ -203,7 +203,7 @@ def _from_heads(source: BinaryIO, start: int, end: int, room: _Room) -> list[Mem
         member, start = _walk(source, start + reader.position, end, header, room)
         members.append(member)
     if not members:
-        raise DamagedError("empty input is not an llmzip file")
+        raise TruncatedError("empty input is not an llmzip file")
     return members
 
 

@@ -17,8 +17,8 @@ from llmzip.blocks import tokens
 from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.cli.commands import main
 from llmzip.cli.entropy_page import Shading, entropy_page
-from llmzip.entropy import TokenEntropies
-from llmzip.entropy import entropy as estimate
+from llmzip.estimates import TokenEntropies
+from llmzip.estimates import entropy as estimate
 from llmzip.network.model import Model
 from llmzip.progress import SILENT
 from tests.conftest import TINY_PATH

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from llmzip.cli.commands import ENCODER_ESTIMATORS, main  # noqa: E402
-from llmzip.entropy import entropy, regressed_entropy, second_order_model  # noqa: E402
 from llmzip.errors import LlmzError  # noqa: E402
+from llmzip.estimates import entropy, regressed_entropy, second_order_model  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, estimates_at  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
