@@ -37,6 +37,7 @@ enum {
     SMALL = 32767 / 63, /* most that the inputs of such a sum may add up to, those below 0 apart */
     FOUR = 4, /* rows at once */
     UNPACKED = 64, /* groups at once */
+    ROWS_TO_UNPACK = 20, /* with fewer, weights come from memory in bursts that arithmetic does not cover */
 };
 
 /* Whether all sums of `DEEP` groups fit in 16 bits, for any weights. */
@@ -141,7 +142,7 @@ static void multiply_weights(const struct llmz_product *p)
         bool any_small = false;
         find_starts(p, begin, rows, starts);
         for (size_t i = 0; i < fours; i++) {
-            small[i] = fours > 1; /* weights that are unpacked once are used at least twice */
+            small[i] = rows >= ROWS_TO_UNPACK;
             for (size_t r = 0; r < FOUR && small[i]; r++)
                 small[i] = are_small(p->inputs + (begin + i * FOUR + r) * p->input_stride, p->groups);
             any_small |= small[i];
