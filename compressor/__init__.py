@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from llmzip.registration import register
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llmzip.access.records import Records, records
     from llmzip.entropy import TokenEntropies, entropy
     from llmzip.errors import (
         DamagedError,
@@ -29,12 +32,14 @@ _HOME = {
     "MemoryLimitError": "errors",
     "ModelMissingError": "errors",
     "OutputLimitError": "errors",
+    "Records": "access.records",
     "TokenEntropies": "entropy",
     "TruncatedError": "errors",
     "compress": "files",
     "decompress": "files",
     "entropy": "entropy",
     "open": "files",
+    "records": "access.records",
 }
 __all__ = [
     "Compressor",
@@ -46,12 +51,14 @@ __all__ = [
     "MemoryLimitError",
     "ModelMissingError",
     "OutputLimitError",
+    "Records",
     "TokenEntropies",
     "TruncatedError",
     "compress",
     "decompress",
     "entropy",
     "open",
+    "records",
 ]
 
 
@@ -67,3 +74,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+register()
+del register

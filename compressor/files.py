@@ -9,16 +9,16 @@ import io
 import operator
 import os
 import threading
-from collections.abc import Generator
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
 from llmzip import streams
+from llmzip.access.plain_reader import PlainReader
 from llmzip.errors import LlmzError
 from llmzip.member_decoder import PushDecoder
 from llmzip.member_encoder import MemberEncoder
 from llmzip.progress import ProgressCallback, told_to
 from llmzip.settings import ReadSettings, Settings
-from llmzip.transfer import WholeReader, WholeWriter
+from llmzip.transfer import WholeWriter
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 LEVEL_NAMES = ("level", "preset", "compresslevel")
@@ -202,108 +202,11 @@ class Decompressor:
         return b"".join(out)
 
 
-class _PlainReader(io.RawIOBase):
-    """The plain bytes of a compressed stream; the last decoded block is kept, so that seeking within it is free."""
-
-    def __init__(self, source: BinaryIO, settings: ReadSettings, progress: ProgressCallback | None) -> None:
-        self._source = source
-        self._settings = settings
-        self._progress = progress
-        self._start = source.tell() if self.seekable() else 0
-        self._error: BaseException | None = None
-        self._blocks = self._decode()
-        self._block = memoryview(b"")
-        self._block_offset = 0
-        self._position = 0
-        self._size: int | None = None
-
-    def _decode(self) -> Generator[bytes]:
-        source = cast(BinaryIO, WholeReader(self._source))
-        return streams.iterate_plain(source, self._settings, told_to(self._progress))
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return bool(getattr(self._source, "seekable", bool)())
-
-    def readinto(self, buffer: Any) -> int:
-        with memoryview(buffer) as view, view.cast("B") as target:
-            part = self._ready()[: len(target)]
-            target[: len(part)] = part
-        self._position += len(part)
-        return len(part)
-
-    def readall(self) -> bytes:
-        parts = []
-        while part := self._ready():
-            parts.append(part)
-            self._position += len(part)
-        return b"".join(parts)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._blocks.close()
-        super().close()
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if not self.seekable():
-            raise io.UnsupportedOperation("the compressed file cannot seek")
-        if whence == io.SEEK_CUR:
-            offset += self._position
-        elif whence == io.SEEK_END:
-            offset += self._whole_size()
-        elif whence != io.SEEK_SET:
-            raise ValueError(f"invalid whence: {whence!r}")
-        if offset < 0:
-            raise ValueError(f"negative seek position {offset}")
-        self._position = offset
-        return offset
-
-    def _whole_size(self) -> int:
-        while self._size is None:
-            self._next_block()
-        return self._size
-
-    def _ready(self) -> memoryview:
-        """What is left of the block that holds the present position; empty at the end."""
-        if self._position < self._block_offset:
-            self._go_back(self._position)
-        while self._position >= self._block_offset + len(self._block) and self._next_block():
-            pass
-        return self._block[max(0, self._position - self._block_offset) :]
-
-    def _go_back(self, position: int) -> None:
-        """Make the next block one that starts at or before ``position``. Here the first: only streams are known."""
-        self._source.seek(self._start)
-        self._error = None
-        self._blocks = self._decode()
-        self._block, self._block_offset = memoryview(b""), 0
-
-    def _next_block(self) -> bool:
-        """Take the next block; tell whether there was one. What went wrong once does so again."""
-        if self._error:
-            raise self._error
-        following = self._block_offset + len(self._block)
-        try:
-            block = next(self._blocks, None)
-        except BaseException as error:
-            self._error = error
-            raise
-        if block is None:
-            self._size = following
-            return False
-        self._block, self._block_offset = memoryview(block), following
-        return True
-
-
 class LlmzFile(io.BufferedIOBase):
     """A compressed file as a stream of plain bytes, as ``gzip.GzipFile`` and ``lzma.LZMAFile`` are.
 
-    One object may be used by several threads. Going back costs decoding again, except within the last block.
+    One object may be used by several threads. Seeking costs decoding from the start of the group of blocks that holds
+    the place (``group_bytes``; without groups, from the file's start), except within the last block.
 
     Attributes:
         name: the path as it was given, or the ``name`` of the file object.
@@ -350,7 +253,7 @@ class LlmzFile(io.BufferedIOBase):
         self.name = name if isinstance(name, (str, bytes)) else ""
         self._target = WholeWriter(self._raw)
         if self.mode == "rb":
-            self._reader = io.BufferedReader(_PlainReader(self._raw, read_settings, progress))
+            self._reader = io.BufferedReader(PlainReader(self._raw, read_settings, progress))
 
     def _reading(self) -> io.BufferedReader:
         self._check_open()

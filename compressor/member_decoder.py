@@ -6,28 +6,46 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from llmzip.blocks import limits
 from llmzip.blocks.reading import BlockDecoder
 from llmzip.blocks.repeats import RepeatWindow
 from llmzip.errors import DamagedError, OutputLimitError, TruncatedError
+from llmzip.format.layout import MemberLayout
 from llmzip.format.member import Block, Coded, Header, MemberReader, Method, read_header
 from llmzip.format.reader import Reader
 from llmzip.network.model import find_model
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import ReadSettings
 
+Before = Callable[[int, int], bytes]
+"""Gives so many plain bytes from a place of a member on."""
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+class Entry(NamedTuple):
+    """Where decoding begins, if it is not a member's start.
+
+    Attributes:
+        layout: of the member; blocks have to be what it says.
+        block: the first one, which begins a group.
+        before: gives what copies reach back to; None where they do not reach back.
+    """
+
+    layout: MemberLayout
+    block: int
+    before: Before | None
 
 
 class MemberDecoder:
     """Restores one member; iterating gives its plain bytes block by block, each of them verified.
 
     Args:
-        reader: stands after the header.
-        plain_before: plain bytes that count for the limit of output too.
+        reader: stands after the header, or before the block of the ``entry``.
+        plain_before: plain bytes before the member, that count for the limit of output too.
+        entry: where reading begins: then block after block can be had by :meth:`next_plain`, and nothing after them.
 
     Raises:
         LlmzError: when made, the header asks for more memory than the limit allows; later, the data is damaged or cut
@@ -35,15 +53,18 @@ class MemberDecoder:
     """
 
     def __init__(
-        self, reader: Reader, header: Header, settings: ReadSettings, progress: Progress = SILENT, plain_before: int = 0
-    ) -> None:
+        self, reader: Reader, header: Header, settings: ReadSettings, progress: Progress = SILENT,
+        plain_before: int = 0, entry: Entry | None = None,
+    ) -> None:  # fmt: skip
         limits.check_memory(header, None, settings.memory_bytes)
-        self._member = MemberReader(reader, header)
+        plain_place = 0 if entry is None else entry.layout.plain_places[entry.block]
+        self._member = MemberReader(reader, header, 0 if entry is None else entry.block, plain_place)
+        self._entry = entry
         self._header = header
         self._settings = settings
         self._progress = progress
         self._plain_before = plain_before
-        self._window = None if header.single else RepeatWindow()
+        self._window = None if header.single else RepeatWindow(plain_place, None if entry is None else entry.before)
         self._decode_block: Callable[[Coded], bytes] | None = None
         self._side_by_side = 1
 
@@ -66,7 +87,10 @@ class MemberDecoder:
         return self._verified(*self._decode(block))
 
     def _next_block(self) -> Block | None:
+        number = self._member.blocks
         block = self._member.next_block()
+        if self._entry is not None and (block is None or not _is_listed(block, number, self._entry.layout)):
+            raise DamagedError("the end record does not fit the blocks")
         if block is not None:
             most_plain = self._settings.max_output
             if most_plain is not None and self._plain_before + self._member.plain_bytes > most_plain:
@@ -80,12 +104,16 @@ class MemberDecoder:
         limit = settings.memory_bytes
         model = None if header.fingerprint is None else find_model(header.fingerprint, settings.model)
         limits.check_memory(header, model, limit)
-        self._side_by_side, threads = limits.share_threads(header, model, settings.thread_count, limit)
+        midway = self._entry is not None and self._entry.block > 0 and not header.independent
+        if self._entry is None:
+            self._side_by_side, threads = limits.share_threads(header, model, settings.thread_count, limit)
+        else:
+            threads = settings.thread_count
 
         lanes = limits.LaneBudget(header, model, self._side_by_side, limit)
 
         def new_decoder() -> BlockDecoder:
-            return BlockDecoder(header.table_bits, model, threads, lanes, self._progress)
+            return BlockDecoder(header.table_bits, model, threads, lanes, self._progress, midway)
 
         if header.independent:
             return lambda coded: new_decoder().decode(coded)
@@ -106,6 +134,12 @@ class MemberDecoder:
         if self._window is not None:
             self._window.append(plain)
         return plain
+
+
+def _is_listed(block: Block, number: int, layout: MemberLayout) -> bool:
+    """Whether a block is what its member's end record says."""
+    plain_length = layout.plain_places[number + 1] - layout.plain_places[number]
+    return block.coded.plain_length == plain_length and block.checksum == layout.checksum(number)
 
 
 class PushDecoder:

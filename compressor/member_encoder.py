@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from llmzip.access.marks import RecordMarker
 from llmzip.blocks import limits, lzma_block, repeats, stored
 from llmzip.blocks.choice import BlockEncoder, is_repetitive
 from llmzip.blocks.transformed import all_coded
@@ -20,10 +21,11 @@ from llmzip.format.member import (
     Method,
     block_bits_for,
 )
+from llmzip.format.sections import GROUPS, pack_groups, pack_sections
 from llmzip.mixing.profiles import Profile, choose_profile
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
-from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, Settings, table_bits_for
+from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, RECORD_KINDS, Settings, table_bits_for
 
 
 class MemberEncoder:
@@ -40,8 +42,14 @@ class MemberEncoder:
         self._finder = repeats.RepeatFinder()
         self._waiting = bytearray()
         self._blocks: _BlockWriter | None = None
-        self._block_bytes = self._most_block_bytes = 0
+        self._block_bytes = self._first_block_bytes = self._most_block_bytes = 0
+        self._coded_bytes = 0
+        self._left_of_group = settings.most_group_bytes or 0
+        self._group_is_full = False
+        self._group_encoder: BlockEncoder | None = None
+        self._marker = RecordMarker(RECORD_KINDS.get(settings.records), settings.key) if settings.records else None
         may_be_one_block = settings.block_bytes is None and not settings.independent
+        may_be_one_block &= settings.most_group_bytes is None and settings.records is None
         self._start = bytearray() if may_be_one_block else None
         """All that was fed, as long as one block of LZMA may be smaller than all blocks."""
         self._held = bytearray()
@@ -54,6 +62,8 @@ class MemberEncoder:
             MemoryLimitError: what would be made could not be read within the limit.
         """
         self._waiting += plain
+        if self._marker is not None:
+            self._marker.feed(plain)
         if self._start is not None:
             self._start += plain
         if self._blocks is None:
@@ -61,8 +71,7 @@ class MemberEncoder:
                 return b""
             self._begin(is_repetitive(bytes(self._waiting[:whole])))
         while len(self._waiting) >= self._block_bytes:
-            self._held += self._code_waiting(self._block_bytes)
-            self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
+            self._held += self._code_waiting(self._cut())
         if self._start is not None and len(self._start) <= BLOCK_BYTES:
             return b""
         self._start = None
@@ -73,7 +82,7 @@ class MemberEncoder:
         whole = self._settings.whole_bytes
         if choose_profile(bytes(self._waiting[:whole])) is not Profile.SEQUENCES:
             return whole
-        return max(whole, self._settings.block_bytes or FAST_WHOLE_BYTES)
+        return max(whole, self._settings.within_group(self._settings.block_bytes or FAST_WHOLE_BYTES))
 
     def flush_block(self) -> bytes:
         """End a block, so that a reader gets all that was fed; return what is ready. Errors as for :meth:`feed`."""
@@ -86,16 +95,22 @@ class MemberEncoder:
         """Return the rest of the member. Errors as for :meth:`feed`."""
         start = self._start
         if self._blocks is not None:
-            member = self.flush_block() + self._blocks.finish()
+            member = self.flush_block() + self._blocks.finish(self._record_sections())
             return member if start is None else self._smallest(bytes(start), member)
         plain = bytes(self._waiting)
         if not plain:
             return MemberWriter(Header(LEAST_BLOCK_BITS)).finish()
         pieces = self._finder.split(plain)
+        if self._marker is not None:
+            self._marker.mark(len(plain))
         if len(pieces) == 1:
             return self._encode_alone(plain)
         blocks = self._begin(ends_at=len(plain))
-        return self._smallest(plain, blocks.add(plain, pieces) + blocks.finish())
+        member = blocks.add(plain, pieces) + blocks.finish(self._record_sections())
+        return member if self._marker is not None else self._smallest(plain, member)
+
+    def _record_sections(self) -> dict[int, bytes]:
+        return {} if self._marker is None else self._marker.sections()
 
     def _smallest(self, plain: bytes, member: bytes) -> bytes:
         """A member of several blocks, or what sees more of the text at once and is read as fast."""
@@ -114,14 +129,39 @@ class MemberEncoder:
         return held
 
     def _code_waiting(self, count: int) -> bytes:
+        """Code the next block, and settle how long the one after it is to be."""
+        blocks = self._blocks or self._begin()
+        ready = self._begin_group(blocks) if self._group_is_full else b""
         plain = bytes(self._waiting[:count])
         del self._waiting[:count]
-        blocks = self._blocks or self._begin()
-        return blocks.add(plain, self._finder.split(plain))
+        self._coded_bytes += count
+        if self._marker is not None:
+            self._marker.mark(self._coded_bytes)
+        ready += blocks.add(plain, self._finder.split(plain))
+        self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
+        if (most := self._settings.most_group_bytes) is not None:
+            self._left_of_group -= count
+            self._group_is_full = self._left_of_group < self._first_block_bytes / 2
+            self._block_bytes = min(self._block_bytes, self._left_of_group)
+            if self._group_is_full:
+                self._left_of_group, self._block_bytes = most, self._first_block_bytes
+        return ready
+
+    def _begin_group(self, blocks: _BlockWriter) -> bytes:
+        """Let what follows be readable without what came before."""
+        assert self._group_encoder is not None
+        self._group_encoder.start_afresh()
+        self._finder = repeats.RepeatFinder()
+        return blocks.begin_group()
+
+    def _cut(self) -> int:
+        """Where the next block ends, at a record's beginning if there is one."""
+        begin, end = self._coded_bytes, self._coded_bytes + self._block_bytes
+        return self._block_bytes if self._marker is None else self._marker.cut(begin, end) - begin
 
     def _encode_alone(self, plain: bytes) -> bytes:
         """A member of one block, whose header need not say more than the block wants."""
-        header = self._header(len(plain), len(plain), single=True)
+        header = self._header(len(plain), len(plain), single=self._marker is None)
         coded = self._block_encoder(header, self._settings.thread_count).encode(plain, alone=True)
         methods = {part.method for part in all_coded(coded)}
         if not methods & {Method.MIXED, Method.CONTEXT}:
@@ -129,14 +169,14 @@ class MemberEncoder:
         if not methods & {Method.MIXED, Method.TOKENS}:
             header = header._replace(fingerprint=None)
         writer = MemberWriter(header)
-        return writer.add(coded, plain) + writer.finish()
+        return writer.add(coded, plain) + writer.finish(pack_sections(self._record_sections()))
 
     def _begin(self, repetitive: bool = False, ends_at: int | None = None) -> _BlockWriter:
         """Settle what the header says and how long blocks are to be, of a member of several."""
         settings = self._settings
-        self._block_bytes = settings.first_block_bytes(repetitive)
+        self._block_bytes = self._first_block_bytes = settings.first_block_bytes(repetitive)
         self._most_block_bytes = ends_at or settings.most_block_bytes(repetitive)
-        learned_from = self._most_block_bytes if settings.independent else ends_at
+        learned_from = self._most_block_bytes if settings.independent else settings.most_group_bytes or ends_at
         header = self._header(self._most_block_bytes, learned_from, independent=settings.independent)
         side_by_side, threads = limits.share_threads(header, self._model, settings.thread_count, settings.memory_bytes)
         if settings.independent:
@@ -144,7 +184,8 @@ class MemberEncoder:
                 header, lambda plain: self._block_encoder(header, threads).encode(plain), side_by_side, self._progress
             )
         else:
-            self._blocks = _BlockWriter(header, self._block_encoder(header, threads).encode, 1, self._progress)
+            self._group_encoder = self._block_encoder(header, threads)
+            self._blocks = _BlockWriter(header, self._group_encoder.encode, 1, self._progress)
         return self._blocks
 
     def _header(
@@ -181,6 +222,8 @@ class _BlockWriter:
         self._progress = progress
         self._in_work: deque[tuple[bytes, Callable[[], Coded]]] = deque()
         self._stored = bytearray()
+        self._firsts = [0]
+        """First blocks of groups."""
         self.used_network = False
 
     def add(self, plain: bytes, pieces: list[repeats.Piece]) -> bytes:
@@ -197,12 +240,18 @@ class _BlockWriter:
         """Return whatever was added and not returned yet."""
         return self._collect(0) + self._write_stored()
 
-    def finish(self) -> bytes:
-        """The same, and the end record."""
+    def begin_group(self) -> bytes:
+        """Return the same; the next block begins a group."""
+        ready = self.flush()
+        self._firsts.append(self._writer.blocks)
+        return ready
+
+    def finish(self, sections: dict[int, bytes]) -> bytes:
+        """The same, and the end record with these sections."""
         ready = self.flush()
         if self._pool is not None:
             self._pool.shutdown()
-        return ready + self._writer.finish()
+        return ready + self._writer.finish(pack_sections({GROUPS: pack_groups(self._firsts)} | sections))
 
     def _begin_coding(self, plain: bytes, distance: int) -> Callable[[], Coded]:
         if not distance and self._pool is not None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from llmzip.core import available_cores
 from llmzip.format.member import MAX_BLOCK_BYTES, MAX_LANES, Method
+from llmzip.format.record_kinds import KINDS_WITH_KEYS, RecordKind
 
 DEFAULT_LEVEL = 6
 DEFAULT_MEMORY_LIMIT = 1 << 30
@@ -20,6 +21,11 @@ FAST_WHOLE_BYTES = 256 << 10
 """What is at most so long, and is coded without the network, is one block."""
 _WHOLE_FACTOR = 2
 """What is at most so many times as long as a level's first block is one block."""
+AUTO = "auto"
+RECORD_KINDS = {kind.name.lower(): kind for kind in RecordKind}
+RECORDS_WITHOUT_KEYS = tuple(name for name, kind in RECORD_KINDS.items() if kind not in KINDS_WITH_KEYS)
+_GROUP_FACTOR = 4
+"""First blocks' plain bytes that a group of records has."""
 _LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22
 _BUCKETS_PER_BYTE = 28
 
@@ -70,6 +76,11 @@ class Settings:
             four at most.
         independent: every block starts from fresh models, so that blocks can be coded and read side by side.
         block_bytes: plain bytes per block; None lets them grow, so that reading a stream gives its first text soon.
+        group_bytes: plain bytes after which the models start afresh, so that going to any place means restoring so many
+            at most; None for never, or with ``records`` for what is restored in some seconds.
+        records: keep an index of records: ``"auto"`` or a kind of records, as in
+            :class:`llmzip.format.record_kinds.RecordKind` but in lower case; None for none.
+        key: keep an index of the records' keys of this name too.
         model: path of a model file, or None for the one that ships.
         memory_limit: bytes that reading the result may take; None for 1 GiB.
     """
@@ -81,6 +92,9 @@ class Settings:
     block_bytes: int | None = None
     model: str | None = None
     memory_limit: int | None = None
+    group_bytes: int | None = None
+    records: str | None = None
+    key: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -89,6 +103,14 @@ class Settings:
             raise ValueError(f"lanes must be a power of two up to {MAX_LANES}, not {self.lanes}")
         if self.block_bytes is not None and not 1 <= self.block_bytes <= MAX_BLOCK_BYTES:
             raise ValueError(f"block size must be 1 byte to 64 MiB, not {self.block_bytes}")
+        if self.group_bytes is not None and self.group_bytes < 1:
+            raise ValueError(f"group size must be at least 1 byte, not {self.group_bytes}")
+        if self.group_bytes is not None and self.independent:
+            raise ValueError("independent blocks are a group each: a size of groups has no meaning")
+        if self.records not in (None, AUTO, *RECORD_KINDS):
+            raise ValueError(f"records must be {AUTO} or one of {', '.join(RECORD_KINDS)}, not {self.records!r}")
+        if self.key is not None and (self.records is None or self.records in RECORDS_WITHOUT_KEYS):
+            raise ValueError("a key belongs to records which have fields")
         _check_limits(self.threads, self.memory_limit)
 
     @property
@@ -107,15 +129,27 @@ class Settings:
     @property
     def whole_bytes(self) -> int:
         """What is at most so long is one block."""
-        return self.block_bytes or _WHOLE_FACTOR * self._level.first_block_bytes
+        return self.within_group(self.block_bytes or _WHOLE_FACTOR * self._level.first_block_bytes)
 
     def first_block_bytes(self, repetitive: bool) -> int:
-        """Plain bytes of the first of several blocks."""
-        return self.block_bytes or (BLOCK_BYTES if repetitive else self._level.first_block_bytes)
+        """Plain bytes of the first of several blocks, or of a group's."""
+        return self.within_group(self.block_bytes or (BLOCK_BYTES if repetitive else self._level.first_block_bytes))
 
     def most_block_bytes(self, repetitive: bool) -> int:
         """Plain bytes of a block at most, to which they double."""
-        return self.block_bytes or (REPETITIVE_BLOCK_BYTES if repetitive else BLOCK_BYTES)
+        return self.within_group(self.block_bytes or (REPETITIVE_BLOCK_BYTES if repetitive else BLOCK_BYTES))
+
+    def within_group(self, plain_bytes: int) -> int:
+        """So many, or as many as a group has, if these are fewer."""
+        most = self.most_group_bytes
+        return plain_bytes if most is None else min(plain_bytes, most)
+
+    @property
+    def most_group_bytes(self) -> int | None:
+        """Plain bytes after which the models start afresh."""
+        if self.group_bytes is None and self.records is not None and not self.independent:
+            return _GROUP_FACTOR * (self.block_bytes or self._level.first_block_bytes)
+        return self.group_bytes
 
     def lanes_for(self, plain_length: int, warm: bool = False) -> int:
         """Lanes of a block, a power of two: more of them are faster, fewer lose less context."""

@@ -17,9 +17,10 @@ class AdaptiveModels:
         table_bits: as the member's header says.
         model: None where no block may need one.
         threads: of the network.
+        midway: blocks came before that these models know nothing of, so that they must be said to start afresh.
     """
 
-    def __init__(self, table_bits: int, model: Model | None, threads: int) -> None:
+    def __init__(self, table_bits: int, model: Model | None, threads: int, midway: bool = False) -> None:
         self._table_bits = table_bits
         self._model = model
         self.threads = threads
@@ -28,6 +29,12 @@ class AdaptiveModels:
         self._text_before = b""
         self._uses = {Method.TOKENS: 0, Method.MIXED: 0, Method.CONTEXT: 0}
         self._spoilt: set[Method] = set()
+        self._midway = midway
+
+    def start_afresh(self) -> None:
+        """Forget everything; the next use of each method says so."""
+        self._mixed, self._context, self._text_before = None, None, b""
+        self._spoilt = set(self._uses)
 
     @property
     def model(self) -> Model:
@@ -37,8 +44,12 @@ class AdaptiveModels:
         return self._model
 
     def mixed(self, fresh: bool) -> MixedCoder:
-        """Mixed mode's models, as they are or ``fresh``."""
-        self._note_use(Method.MIXED)
+        """Mixed mode's models, as they are or ``fresh``.
+
+        Raises:
+            DamagedError: they are not to be ``fresh``, but are not known, or there is no model.
+        """
+        self._note_use(Method.MIXED, fresh)
         if fresh:
             self._mixed = None
         if self._mixed is None:
@@ -47,7 +58,7 @@ class AdaptiveModels:
 
     def context(self, fresh: bool) -> ContextCoder:
         """Context mode's models, as they are or ``fresh``."""
-        self._note_use(Method.CONTEXT)
+        self._note_use(Method.CONTEXT, fresh)
         if fresh:
             self._context = None
         if self._context is None:
@@ -56,7 +67,7 @@ class AdaptiveModels:
 
     def text_before(self, fresh: bool) -> bytes:
         """The end of the last block of tokens; none where the network is to start ``fresh``."""
-        self._note_use(Method.TOKENS)
+        self._note_use(Method.TOKENS, fresh)
         return b"" if fresh else self._text_before
 
     def keep_text(self, end: bytes) -> None:
@@ -86,7 +97,9 @@ class AdaptiveModels:
         if Method.CONTEXT in self._spoilt:
             self._context = None
 
-    def _note_use(self, method: Method) -> None:
+    def _note_use(self, method: Method, fresh: bool) -> None:
+        if self._midway and not self._uses[method] and not fresh:
+            raise DamagedError("the index of groups is wrong: models go on from blocks before")
         self._uses[method] += 1
         self._spoilt.discard(method)
 

@@ -76,6 +76,10 @@ class BlockEncoder:
         self._models = AdaptiveModels(table_bits, model, threads)
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
 
+    def start_afresh(self) -> None:
+        """Begin a group: what follows can be read without what was coded before."""
+        self._models.start_afresh()
+
     def encode(self, plain: bytes, alone: bool = False) -> Coded:
         """Code 1 byte to 64 MiB; ``alone`` says that the member has no other block."""
         self._stream_bytes_left = transformed.most_stream_bytes(len(plain))

@@ -21,12 +21,14 @@ class BlockDecoder:
         model: the one that the header names; None where it names none.
         threads: of the network.
         lanes: those that blocks may have.
+        midway: the first block is that of a group after others.
     """
 
     def __init__(
-        self, table_bits: int, model: Model | None, threads: int, lanes: LaneBudget, progress: Progress = SILENT
+        self, table_bits: int, model: Model | None, threads: int, lanes: LaneBudget, progress: Progress = SILENT,
+        midway: bool = False,
     ) -> None:  # fmt: skip
-        self._models = AdaptiveModels(table_bits, model, threads)
+        self._models = AdaptiveModels(table_bits, model, threads, midway)
         self._lanes = lanes
         self._progress = progress
         self._stream_bytes_left = 0

@@ -7,6 +7,7 @@ length: then the last so many bytes come again and again.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -77,9 +78,16 @@ def encode(distance: int) -> bytes:
 
 
 class RepeatWindow:
-    """The end of a member's plain bytes, as far back as copies reach."""
+    """The end of a member's plain bytes, as far back as copies reach.
 
-    def __init__(self) -> None:
+    Args:
+        place: of its first byte in the member.
+        before: gives so many bytes from a place before it on; None where no copy reaches back so far.
+    """
+
+    def __init__(self, place: int = 0, before: Callable[[int, int], bytes] | None = None) -> None:
+        self._end = place
+        self._before = before
         self._parts: deque[bytes | bytearray] = deque()
         self._bytes = 0
 
@@ -92,6 +100,7 @@ class RepeatWindow:
         else:
             self._parts.append(bytearray(plain))
         self._bytes += len(plain)
+        self._end += len(plain)
         while self._bytes - len(self._parts[0]) >= MAX_DISTANCE:
             self._bytes -= len(self._parts.popleft())
 
@@ -106,9 +115,17 @@ class RepeatWindow:
             distance = reader.read_varint(MAX_DISTANCE)
         except TruncatedError as error:
             raise DamagedError("a copy's distance is cut off") from error
-        if reader.position < len(payload) or not 1 <= distance <= self._bytes:
+        most = self._bytes if self._before is None else min(self._end, MAX_DISTANCE)
+        if reader.position < len(payload) or not 1 <= distance <= most:
             raise DamagedError("a copy points outside the text")
         length = min(plain_length, distance)
+        earlier = min(length, max(0, distance - self._bytes))
+        once = self._before(self._end - distance, earlier) if earlier and self._before is not None else b""
+        once += self._last(distance - earlier, length - earlier)
+        return (once * -(-plain_length // length))[:plain_length]
+
+    def _last(self, distance: int, length: int) -> bytes:
+        """So many bytes from ``distance`` before the end on."""
         found: list[bytes | bytearray] = []
         first = self._bytes - distance
         end = self._bytes
@@ -120,5 +137,4 @@ class RepeatWindow:
             if begin <= first:
                 break
             end = begin
-        once = b"".join(reversed(found))
-        return (once * -(-plain_length // length))[:plain_length]
+        return b"".join(reversed(found))

@@ -43,6 +43,7 @@ SHARE_ESTIMATORS = ("occlusion", "occlusion-cosine", "gradient")
 """Entropy estimates as shares of the greatest, 0 to 1; all others are in bits."""
 ENCODER_ESTIMATORS = ("shift", *SHARE_ESTIMATORS)
 """Entropy estimates that ask the encoder-augmented model: :mod:`llmzip.models.estimators`."""
+RECORD_KINDS = ("jsonl", "lines", "csv", "mbox", "warc", "paragraphs", "nul")
 Options = dict[str, Any]
 Command = Callable[..., Any]
 
@@ -78,6 +79,24 @@ class Size(click.ParamType):
         return size
 
 
+class Span(click.ParamType):
+    """``A-B``, ``A-`` or ``A``: the first and the last of what is wanted; None for the last there is."""
+
+    name = "A-B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int | None]:  # fmt: skip
+        match = re.fullmatch(r"(\d{1,18})(-(\d{1,18})?)?", value) if isinstance(value, str) else None
+        if not match:
+            self.fail(f"{value!r} is not a range such as 10-20", param, ctx)
+        first = int(match[1])
+        last = first if match[2] is None else int(match[3]) if match[3] else None
+        if last is not None and last < first:
+            self.fail(f"{value!r} ends before it begins", param, ctx)
+        return first, last
+
+
 class LikeGzip(click.Group):
     """A group whose commands need no name: ``llmzip -d FILE`` works as with gzip."""
 
@@ -91,7 +110,13 @@ class LikeGzip(click.Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        return [*super().shell_complete(ctx, incomplete), *FileName().shell_complete(ctx, self.params[0], incomplete)]
+        # Files come first: what bash has found before them is lost.
+        files = FileName().shell_complete(ctx, self.params[0], incomplete)
+        nameless = self.commands[GZIP_STYLE]
+        options = nameless.shell_complete(click.Context(nameless, parent=ctx), incomplete)
+        known = {option.value for option in options}
+        commands = [item for item in super().shell_complete(ctx, incomplete) if item.value not in known]
+        return [*files, *commands, *options]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")
@@ -183,16 +208,23 @@ def set_level(ctx: click.Context, _param: click.Parameter, value: int | None) ->
         ctx.params["level"] = value
 
 
-level_options = options(
+level_setting = options(
     setting("-1", "--fast", to="level", value=1, note="Fastest."),
     *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
     setting("-9", "--best", to="level", value=9, note="Smallest."),
     click.option(
         "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
     ),
+)
+level_options = options(
+    level_setting,
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
     click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
     click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
+    click.option("--group-size", type=Size(), help="Plain bytes that going to a place takes at most; costs size."),
+    click.option("--records", "find_records", is_flag=True, help="Keep an index of records, whose kind is detected."),
+    click.option("--record-kind", type=click.Choice(RECORD_KINDS), help="The same, for records of this kind."),
+    click.option("--key", metavar="NAME", help="Keep an index of the records' fields of this name, too."),
 )
 
 
@@ -240,12 +272,29 @@ def decompress(**given: Any) -> int:
 @main.command()
 @files_argument
 @click.option("-f", "--force", is_flag=True, help="Pass on what is not compressed as it is.")
+@click.option("--range", "plain_range", type=Span(), help="Bytes A to B alone, counted from 0; A- goes to the end.")
+@click.option("--lines", type=Span(), help="Lines A to B alone, counted from 1; A- goes to the end.")
+@click.option("--record", "record_range", type=Span(), help="Record A, or A to B, counted from 0.")
+@click.option("--key", metavar="NAME=VALUE", help="Records that have this, as with compress --key NAME.")
 @reading_options
 @restoring_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
-def cat(**given: Any) -> int:
-    """Restore FILEs to standard output, one after the other."""
-    return _restore(to_stdout=True, **given)
+def cat(
+    plain_range: tuple[int, int | None] | None, lines: tuple[int, int | None] | None,
+    record_range: tuple[int, int | None] | None, key: str | None, **given: Any,
+) -> int:  # fmt: skip
+    """Restore FILEs, or parts of them, to standard output, one after the other.
+
+    Parts are restored from the beginning of the group of blocks that holds them (--group-size).
+    """
+    parts = [part is not None for part in (plain_range, lines, record_range, key)]
+    if sum(parts) > 1:
+        raise click.UsageError("--range, --lines, --record and --key exclude each other")
+    if key is not None and "=" not in key:
+        raise click.UsageError("--key takes NAME=VALUE")
+    if not any(parts):
+        return _restore(to_stdout=True, **given)
+    return _extract(plain_range, lines, record_range, key, **given)
 
 
 @main.command()
@@ -376,18 +425,31 @@ def train(arguments: tuple[str, ...]) -> None:
     train_main(arguments, prog_name="llmzip train")
 
 
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def corpus(arguments: tuple[str, ...]) -> int:
+    """Compress whole folders and buckets, on one machine or many (llmzip corpus --help)."""
+    try:
+        from llmzip.cli.corpus import main as corpus_main
+    except ImportError as error:
+        raise click.ClickException(f"corpora need {error.name}: pip install 'llmzip[corpus]'") from None
+    raise_interrupts()
+    return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
+
+
 def _compress(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
-    lanes: int | None, independent: bool, block_size: int | None, level: int | None = None,
-    output_limit: int | None = None, **output: Any,
+    lanes: int | None, independent: bool, block_size: int | None, group_size: int | None, find_records: bool,
+    record_kind: str | None, key: str | None, level: int | None = None, output_limit: int | None = None, **output: Any,
 ) -> int:  # fmt: skip
-    from llmzip.settings import DEFAULT_LEVEL, Settings
+    from llmzip.settings import AUTO, DEFAULT_LEVEL, Settings
     from llmzip.streams import compress_stream
 
     try:
         settings = Settings(
             level or DEFAULT_LEVEL, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
-            memory_limit=memory_limit,
+            memory_limit=memory_limit, group_bytes=group_size, key=key,
+            records=record_kind or (AUTO if find_records or key is not None else None),
         )  # fmt: skip
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -407,7 +469,8 @@ def _compress(
 def _restore(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
     output_limit: int | None, force: bool, to_stdout: bool = False, level: object = None, lanes: object = None,
-    independent: object = None, block_size: object = None, **output: Any,
+    independent: object = None, block_size: object = None, group_size: object = None, find_records: object = None,
+    record_kind: object = None, key: object = None, **output: Any,
 ) -> int:  # fmt: skip
     """Options that compress have no meaning here, as with gzip."""
     from llmzip.streams import decompress_stream
@@ -430,6 +493,32 @@ def _restore(
         work=work, target_name=target_name, compresses=False, to_stdout=to_stdout, force=force, **output
     )
     return conversion.of_all(names)
+
+
+def _extract(
+    plain_range: tuple[int, int | None] | None, lines: tuple[int, int | None] | None,
+    record_range: tuple[int, int | None] | None, key: str | None, files: tuple[str, ...], recursive: bool, force: bool,
+    threads: int | None, model: str | None, memory_limit: int | None, output_limit: int | None, quiet: bool,
+) -> int:  # fmt: skip
+    from llmzip.access import parts
+
+    settings = _read_settings(model, threads, memory_limit, output_limit)
+
+    def extract(name: str) -> None:
+        with open_source(name) as source, open_target(STANDARD_STREAM, source, force) as target:
+            stream = cast(BinaryIO, source.stream)
+            if plain_range is not None:
+                found = parts.plain_range(stream, settings, *plain_range)
+            elif lines is not None:
+                found = parts.lines(stream, settings, *lines)
+            elif record_range is not None:
+                found = parts.records(stream, settings, *record_range)
+            else:
+                found = parts.with_key(stream, settings, key or "")
+            for part in found:
+                target.write(part)
+
+    return each(chosen(files, recursive, lambda name: name.endswith(SUFFIX)), extract, quiet=quiet)
 
 
 def _test(
@@ -462,7 +551,7 @@ def _list(
         from llmzip.inspection import describe
 
         with open_source(name) as source:
-            described = describe(source)
+            described = describe(cast(BinaryIO, source))
         row = {"file": name} | described
         if as_json:
             return row
@@ -502,7 +591,7 @@ def _read_settings(
 
 
 def _thread_count(threads: int | None) -> int | None:
-    from llmzip.settings import available_cores
+    from llmzip.core import available_cores
 
     return available_cores() if threads == 0 else threads
 

@@ -1,18 +1,21 @@
 /* See drive.h. While one thread mixes, the others already run the network for what comes next: when encoding, for the next chunk of
- * all lanes; when decoding, for the other half of the lanes, where there are enough of them to cut in two. */
+ * all lanes; when decoding, each for some lanes of its own. */
 
 #include "drive.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    CHUNK_ROWS = 256, /* of a call of the network when encoding */
-    LANES_TO_CUT = 16, /* fewer lanes are decoded as one group: weights then pass once for all of them */
+    CHUNK_ROWS = 256, /* of a call of the network when encoding, or when it reads what came before */
+    MOST_GROUPS = 64,
+    LANES_TO_CUT = 8, /* fewer are decoded as one group by all threads: weights then pass once for all of them */
 };
 
 struct group {
     struct llmz_predictor *predictor;
+    struct llmz_threads *threads; /* its own where there are several groups: a single thread, that which decodes it */
     uint32_t first, lanes;
     uint32_t steps; /* of the call whose frequencies are in `cumulative` */
     int32_t *cumulative[2]; /* when encoding, the next call's go to the other one */
@@ -24,8 +27,12 @@ struct llmz_drive {
     llmz_mixed *mixed;
     uint32_t lanes, group_count;
     size_t row; /* frequencies of a token */
-    struct group groups[2];
+    struct group groups[MOST_GROUPS];
     int32_t *last; /* [lanes]: each lane's last token */
+    /* Decoding only. */
+    uint64_t steps; /* of the call */
+    _Atomic uint64_t turn; /* which group mixes: counts them over all steps of the call */
+    atomic_bool failed;
     /* Encoding only. */
     bool encoding;
     const int32_t *tokens;
@@ -35,18 +42,6 @@ struct llmz_drive {
     int32_t *inputs; /* [lanes][chunk] */
     unsigned side;
 };
-
-static void start_group(struct llmz_drive *d, struct group *g)
-{
-    g->steps = 1;
-    llmz_predictor_start(g->predictor, d->last + g->first, 1, g->cumulative[0]);
-}
-
-static void end_group(struct llmz_drive *d, struct group *g)
-{
-    llmz_threads_finish(d->threads);
-    llmz_predictor_end(g->predictor);
-}
 
 /* Begin to feed the next chunk of known tokens; its frequencies go to `cumulative`. */
 static void start_chunk(struct llmz_drive *d, int32_t *cumulative)
@@ -66,6 +61,12 @@ static void start_chunk(struct llmz_drive *d, int32_t *cumulative)
     llmz_predictor_start(g->predictor, d->inputs, steps, cumulative);
     d->fed += steps;
     g->steps = steps;
+}
+
+static void end_chunk(struct llmz_drive *d, struct group *g)
+{
+    llmz_threads_finish(d->threads);
+    llmz_predictor_end(g->predictor);
 }
 
 /* Code one token of each lane of `lanes` that is not done. `frequencies`: of the first, the others' `stride` further each. */
@@ -108,7 +109,7 @@ static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
     uint64_t coded = 0;
     if (d->fed == 0 && d->longest > 0) {
         start_chunk(d, g->cumulative[d->side]);
-        end_group(d, g);
+        end_chunk(d, g);
     }
     while (d->step < d->longest && coded < tokens) {
         uint32_t steps = g->steps;
@@ -119,7 +120,7 @@ static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
         for (uint32_t t = 0; t < steps && whole; t++)
             whole = code_step(d, 0, d->lanes, d->step + t, frequencies + t * d->row, steps * d->row, &coded);
         if (more)
-            end_group(d, g);
+            end_chunk(d, g);
         if (!whole)
             return LLMZ_DRIVE_FAILED;
         d->step += steps;
@@ -128,31 +129,53 @@ static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
     return d->step < d->longest ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
 }
 
+static bool group_left(const struct llmz_drive *d, const struct group *g)
+{
+    for (uint32_t i = 0; i < g->lanes; i++)
+        if (!llmz_mixed_lane_done(d->mixed, g->first + i))
+            return true;
+    return false;
+}
+
+/* Decode `steps` tokens of each lane of a group: the network as soon as the last ones are known, mixing when it is the group's turn,
+ * so that the models see all lanes in the same order however many groups there are. */
+static void decode_group(void *context, size_t index, size_t part, size_t thread)
+{
+    struct llmz_drive *d = context;
+    struct group *g = &d->groups[part];
+    (void)index;
+    (void)thread;
+    for (uint64_t step = 0; step < d->steps; step++) {
+        bool left = group_left(d, g) && !atomic_load_explicit(&d->failed, memory_order_relaxed);
+        if (left) {
+            llmz_predictor_start(g->predictor, d->last + g->first, 1, g->cumulative[0]);
+            llmz_threads_finish(g->threads);
+            llmz_predictor_end(g->predictor);
+        }
+        for (uint32_t turns = 1; atomic_load_explicit(&d->turn, memory_order_acquire) != step * d->group_count + part; turns++)
+            llmz_threads_yield(turns);
+        uint64_t coded = 0;
+        if (left && !code_step(d, g->first, g->lanes, 0, g->cumulative[0], d->row, &coded))
+            atomic_store_explicit(&d->failed, true, memory_order_relaxed);
+        atomic_fetch_add_explicit(&d->turn, 1, memory_order_release);
+    }
+}
+
 static enum llmz_drive_state run_decoding(struct llmz_drive *d, uint64_t tokens)
 {
-    uint64_t coded = 0;
-    while (coded < tokens) {
-        if (!any_lane_left(d))
-            return LLMZ_DRIVE_DONE;
-        for (uint32_t i = 0; i < d->group_count; i++) {
-            struct group *now = &d->groups[i], *next = &d->groups[(i + 1) % d->group_count];
-            if (d->fed == 0 && i == 0) {
-                start_group(d, now);
-                end_group(d, now);
-                d->fed = 1;
-            }
-            /* The other group's last tokens are known; with one group alone, the network waits for this one's. */
-            if (next != now)
-                start_group(d, next);
-            bool whole = code_step(d, now->first, now->lanes, 0, now->cumulative[0], d->row, &coded);
-            if (next == now && whole)
-                start_group(d, next);
-            if (next != now || whole)
-                end_group(d, next);
-            if (!whole)
-                return LLMZ_DRIVE_FAILED;
+    if (any_lane_left(d)) {
+        d->steps = (tokens + d->lanes - 1) / d->lanes;
+        atomic_store_explicit(&d->turn, 0, memory_order_relaxed);
+        if (d->group_count > 1) {
+            const struct llmz_operation all = {decode_group, NULL, 0, d->group_count};
+            llmz_threads_start(d->threads, &all, 1, d);
+            llmz_threads_finish(d->threads);
+        } else {
+            decode_group(d, 0, 0, 0);
         }
     }
+    if (atomic_load_explicit(&d->failed, memory_order_relaxed))
+        return LLMZ_DRIVE_FAILED;
     return any_lane_left(d) ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
 }
 
@@ -164,12 +187,15 @@ enum llmz_drive_state llmz_drive_run(struct llmz_drive *d, uint64_t tokens)
 /* Let the predictors of all groups go on after `count` tokens. */
 static bool read_before(struct llmz_drive *d, const int32_t *side, const int32_t *tokens, uint32_t count)
 {
-    struct llmz_predictor *reader = llmz_predictor_new(d->network, d->threads, 1, count, side);
+    const uint32_t most = count < CHUNK_ROWS ? count : CHUNK_ROWS;
+    struct llmz_predictor *reader = llmz_predictor_new(d->network, d->threads, 1, most, side);
     if (!reader)
         return false;
-    llmz_predictor_start(reader, tokens, count, NULL);
-    llmz_threads_finish(d->threads);
-    llmz_predictor_end(reader);
+    for (uint32_t begin = 0; begin < count; begin += most) {
+        llmz_predictor_start(reader, tokens + begin, count - begin < most ? count - begin : most, NULL);
+        llmz_threads_finish(d->threads);
+        llmz_predictor_end(reader);
+    }
     for (uint32_t i = 0; i < d->group_count; i++)
         llmz_predictor_copy_lane(d->groups[i].predictor, reader);
     llmz_predictor_free(reader);
@@ -195,6 +221,11 @@ static bool prepare_tokens(struct llmz_drive *d, const struct llmz_drive_start *
     return true;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 struct llmz_drive *llmz_drive_new(
     const struct llmz_network *network, struct llmz_threads *threads, llmz_mixed *mixed, const struct llmz_drive_start *start)
 {
@@ -207,16 +238,17 @@ struct llmz_drive *llmz_drive_new(
     d->lanes = start->lanes;
     d->row = (size_t)llmz_network_shape(network)->vocabulary + 1;
     d->chunk = start->tokens && start->lanes < CHUNK_ROWS ? CHUNK_ROWS / start->lanes : 1;
-    d->group_count = !start->tokens && start->lanes >= LANES_TO_CUT && llmz_threads_count(threads) > 1 ? 2 : 1;
+    d->group_count = start->tokens || start->lanes < LANES_TO_CUT ? 1 : least(least(llmz_threads_count(threads), start->lanes), MOST_GROUPS);
     d->last = malloc(d->lanes * sizeof *d->last);
     bool whole = d->last && (!start->tokens || prepare_tokens(d, start));
     if (whole)
         memcpy(d->last, start->first, d->lanes * sizeof *d->last);
     for (uint32_t i = 0; i < d->group_count && whole; i++) {
         struct group *g = &d->groups[i];
-        g->lanes = d->lanes / d->group_count + (i == 0 ? d->lanes % d->group_count : 0);
-        g->first = i == 0 ? 0 : d->groups[0].lanes;
-        g->predictor = llmz_predictor_new(network, threads, g->lanes, d->chunk, start->side);
+        g->first = (uint32_t)((uint64_t)d->lanes * i / d->group_count);
+        g->lanes = (uint32_t)((uint64_t)d->lanes * (i + 1) / d->group_count) - g->first;
+        g->threads = d->group_count > 1 ? llmz_threads_new(1) : threads;
+        g->predictor = g->threads ? llmz_predictor_new(network, g->threads, g->lanes, d->chunk, start->side) : NULL;
         g->cumulative[0] = malloc(g->lanes * d->chunk * d->row * sizeof **g->cumulative);
         g->cumulative[1] = malloc(start->tokens ? g->lanes * d->chunk * d->row * sizeof **g->cumulative : 1);
         whole = g->predictor && g->cumulative[0] && g->cumulative[1];
@@ -234,8 +266,10 @@ void llmz_drive_free(struct llmz_drive *d)
 {
     if (!d)
         return;
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < d->group_count; i++) {
         llmz_predictor_free(d->groups[i].predictor);
+        if (d->groups[i].threads != d->threads)
+            llmz_threads_free(d->groups[i].threads);
         free(d->groups[i].cumulative[0]);
         free(d->groups[i].cumulative[1]);
     }

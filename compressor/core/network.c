@@ -2,11 +2,11 @@
 
 #include "network.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "arithmetic.h"
 #include "kernel.h"
+#include "memory.h"
 
 enum {
     STEPS_PER_RMS = 16, /* of normalised inputs */
@@ -23,7 +23,6 @@ enum {
     ZERO_NATS = 10647, /* so far below the best score a weight of 14 bits is 0 */
     SCORE_BITS = 15,
     LARGEST_EMBEDDING_MULTIPLIER = (1 << 30) - 1, /* so that embeddings and side information are less than 2^23: see normalise */
-    ALIGNMENT = 64,
 };
 
 #define PAIR_FACTOR 40503u
@@ -48,19 +47,6 @@ struct llmz_network {
     struct llmz_embedding tokens, pairs, triples;
 };
 
-static void *aligned(size_t bytes)
-{
-    return aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
-}
-
-static void *aligned_zeros(size_t bytes)
-{
-    void *memory = aligned(bytes);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
-}
-
 static size_t tiles_of(size_t outputs)
 {
     return (outputs + LLMZ_TILE - 1) / LLMZ_TILE;
@@ -73,10 +59,10 @@ static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multi
     size_t tiles = tiles_of(outputs), groups = inputs / LLMZ_GROUP, tile_bytes = LLMZ_TILE * inputs;
     *m = (struct matrices){.multiplier = multiplier, .outputs = outputs, .inputs = inputs, .tile_stride = groups / 2 * llmz_kernel->pair_bytes};
     m->layer_bytes = tiles * m->tile_stride;
-    m->tiles = aligned(layers * m->layer_bytes + PADDING);
-    uint8_t *tile = aligned(tile_bytes);
+    m->tiles = llmz_new_memory(layers * m->layer_bytes + PADDING);
+    uint8_t *tile = llmz_new_memory(tile_bytes);
     if (!m->tiles || !tile) {
-        free(tile);
+        llmz_free_memory(tile);
         return false;
     }
     memset(m->tiles + layers * m->layer_bytes, 0, PADDING);
@@ -93,13 +79,13 @@ static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multi
             }
             if (!in_range) {
                 *problem = "a weight is out of range";
-                free(tile);
+                llmz_free_memory(tile);
                 return false;
             }
         }
         llmz_kernel->pack(tile, groups, m->tiles + at * m->tile_stride);
     }
-    free(tile);
+    llmz_free_memory(tile);
     return true;
 }
 
@@ -142,7 +128,7 @@ static const char *problem_of(const struct llmz_shape *s, const struct llmz_weig
 
 static void *copied(const void *from, size_t bytes)
 {
-    void *copy = aligned(bytes ? bytes : 1);
+    void *copy = llmz_new_memory(bytes);
     if (copy && bytes)
         memcpy(copy, from, bytes);
     return copy;
@@ -150,11 +136,11 @@ static void *copied(const void *from, size_t bytes)
 
 struct llmz_network *llmz_network_new(const struct llmz_shape *shape, const struct llmz_weights *w, const char **problem)
 {
-    struct llmz_network *n = aligned_zeros(sizeof *n);
+    struct llmz_network *n = llmz_new_zeros(sizeof *n);
     size_t layers = shape->layers, d = shape->width, h = shape->hidden, v = w->head ? shape->vocabulary : 0;
     *problem = n ? problem_of(shape, w) : NULL;
     if (!n || *problem) {
-        free(n);
+        llmz_free_memory(n);
         return NULL;
     }
     n->shape = *shape;
@@ -165,9 +151,9 @@ struct llmz_network *llmz_network_new(const struct llmz_shape *shape, const stru
     n->taps = copied(w->taps, layers * shape->taps * d * sizeof *n->taps);
     n->slopes = copied(w->slopes, shape->heads * sizeof *n->slopes);
     n->head_bias = copied(w->head_bias, v * sizeof *n->head_bias);
-    n->multipliers = aligned((layers * (5 * d + h) + v) * sizeof *n->multipliers);
-    n->scale = aligned(layers * shape->heads * sizeof *n->scale);
-    n->shift = aligned(layers * shape->heads);
+    n->multipliers = llmz_new_memory((layers * (5 * d + h) + v) * sizeof *n->multipliers);
+    n->scale = llmz_new_memory(layers * shape->heads * sizeof *n->scale);
+    n->shift = llmz_new_memory(layers * shape->heads);
     if (!n->taps || !n->slopes || !n->head_bias || !n->multipliers || !n->scale || !n->shift) {
         llmz_network_free(n);
         return NULL;
@@ -203,14 +189,14 @@ void llmz_network_free(struct llmz_network *n)
         return;
     struct matrices *all[] = {&n->in, &n->out, &n->up, &n->down, &n->head};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]->tiles);
-    free(n->taps);
-    free(n->multipliers);
-    free(n->slopes);
-    free(n->scale);
-    free(n->shift);
-    free(n->head_bias);
-    free(n);
+        llmz_free_memory(all[i]->tiles);
+    llmz_free_memory(n->taps);
+    llmz_free_memory(n->multipliers);
+    llmz_free_memory(n->slopes);
+    llmz_free_memory(n->scale);
+    llmz_free_memory(n->shift);
+    llmz_free_memory(n->head_bias);
+    llmz_free_memory(n);
 }
 
 const struct llmz_shape *llmz_network_shape(const struct llmz_network *n)
@@ -815,7 +801,7 @@ static void plan(struct llmz_predictor *p)
 struct llmz_predictor *llmz_predictor_new(
     const struct llmz_network *n, struct llmz_threads *threads, uint32_t lanes, uint32_t most_steps, const int32_t *side)
 {
-    struct llmz_predictor *p = aligned_zeros(sizeof *p);
+    struct llmz_predictor *p = llmz_new_zeros(sizeof *p);
     if (!p)
         return NULL;
     const struct llmz_shape *shape = &n->shape;
@@ -827,31 +813,31 @@ struct llmz_predictor *llmz_predictor_new(
     p->capacity = (shape->window + LLMZ_TILE + (most_steps > SLACK ? most_steps : SLACK) + LLMZ_TILE - 1) / LLMZ_TILE * LLMZ_TILE;
     size_t heads = (size_t)n->slots * lanes * shape->heads;
     p->side = copied(side, width * sizeof *side);
-    p->tokens = aligned_zeros(rows * sizeof *p->tokens);
-    p->last_tokens = aligned_zeros(2 * lanes * sizeof *p->last_tokens);
-    p->residual = aligned(rows * width * sizeof *p->residual);
-    p->inputs = aligned(rows * width + PADDING);
-    p->tall_inputs = aligned(rows * hidden + PADDING);
-    p->wide = aligned(rows * 3 * width * sizeof *p->wide);
-    p->inner = aligned(rows * width * sizeof *p->inner);
-    p->narrow = aligned(rows * width * sizeof *p->narrow);
-    p->tall = aligned(rows * hidden * sizeof *p->tall);
-    p->logits = n->head.tiles ? aligned(rows * logit_stride(p) * sizeof *p->logits) : aligned(1);
-    p->tails = aligned_zeros((size_t)shape->layers * lanes * shape->taps * width * sizeof *p->tails);
-    p->keys = aligned_zeros(heads * head_key_bytes(p) + PADDING);
-    p->values = aligned_zeros(heads * head_value_bytes(p) + PADDING);
-    p->scratch = aligned_zeros(count * sizeof *p->scratch);
-    p->operations = aligned(LLMZ_MOST_OPERATIONS * sizeof *p->operations);
-    p->square_sums = aligned((SHARES * count + shape->heads + 1) * FEW_ROWS * sizeof *p->square_sums);
+    p->tokens = llmz_new_zeros(rows * sizeof *p->tokens);
+    p->last_tokens = llmz_new_zeros(2 * lanes * sizeof *p->last_tokens);
+    p->residual = llmz_new_memory(rows * width * sizeof *p->residual);
+    p->inputs = llmz_new_memory(rows * width + PADDING);
+    p->tall_inputs = llmz_new_memory(rows * hidden + PADDING);
+    p->wide = llmz_new_memory(rows * 3 * width * sizeof *p->wide);
+    p->inner = llmz_new_memory(rows * width * sizeof *p->inner);
+    p->narrow = llmz_new_memory(rows * width * sizeof *p->narrow);
+    p->tall = llmz_new_memory(rows * hidden * sizeof *p->tall);
+    p->logits = n->head.tiles ? llmz_new_memory(rows * logit_stride(p) * sizeof *p->logits) : llmz_new_memory(1);
+    p->tails = llmz_new_zeros((size_t)shape->layers * lanes * shape->taps * width * sizeof *p->tails);
+    p->keys = llmz_new_zeros(heads * head_key_bytes(p) + PADDING);
+    p->values = llmz_new_zeros(heads * head_value_bytes(p) + PADDING);
+    p->scratch = llmz_new_zeros(count * sizeof *p->scratch);
+    p->operations = llmz_new_memory(LLMZ_MOST_OPERATIONS * sizeof *p->operations);
+    p->square_sums = llmz_new_memory((SHARES * count + shape->heads + 1) * FEW_ROWS * sizeof *p->square_sums);
     bool whole = p->side && p->tokens && p->last_tokens && p->residual && p->inputs && p->tall_inputs && p->wide && p->inner && p->narrow
         && p->tall && p->logits && p->tails && p->keys && p->values && p->scratch && p->operations && p->square_sums;
     for (size_t i = 0; whole && i < count; i++) {
         struct attention_scratch *s = &p->scratch[i];
-        s->scaled = aligned(n->head_width * sizeof *s->scaled);
-        s->queries = aligned((size_t)QUERIES * n->head_width + PADDING);
-        s->scores = aligned(QUERIES * p->capacity * sizeof *s->scores);
-        s->digits = aligned(2 * QUERIES * p->capacity + PADDING);
-        s->sums = aligned(2 * QUERIES * value_tiles(p) * LLMZ_TILE * sizeof *s->sums);
+        s->scaled = llmz_new_memory(n->head_width * sizeof *s->scaled);
+        s->queries = llmz_new_memory((size_t)QUERIES * n->head_width + PADDING);
+        s->scores = llmz_new_memory(QUERIES * p->capacity * sizeof *s->scores);
+        s->digits = llmz_new_memory(2 * QUERIES * p->capacity + PADDING);
+        s->sums = llmz_new_memory(2 * QUERIES * value_tiles(p) * LLMZ_TILE * sizeof *s->sums);
         whole = s->scaled && s->queries && s->scores && s->digits && s->sums;
     }
     if (!whole) {
@@ -866,17 +852,17 @@ void llmz_predictor_free(struct llmz_predictor *p)
     if (!p)
         return;
     for (size_t i = 0; p->scratch && i < llmz_threads_count(p->threads); i++) {
-        free(p->scratch[i].scaled);
-        free(p->scratch[i].queries);
-        free(p->scratch[i].scores);
-        free(p->scratch[i].digits);
-        free(p->scratch[i].sums);
+        llmz_free_memory(p->scratch[i].scaled);
+        llmz_free_memory(p->scratch[i].queries);
+        llmz_free_memory(p->scratch[i].scores);
+        llmz_free_memory(p->scratch[i].digits);
+        llmz_free_memory(p->scratch[i].sums);
     }
     void *all[] = {p->side, p->tokens, p->last_tokens, p->residual, p->inputs, p->tall_inputs, p->wide, p->inner, p->narrow, p->tall,
         p->logits, p->tails, p->keys, p->values, p->scratch, p->operations, p->square_sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-    free(p);
+        llmz_free_memory(all[i]);
+    llmz_free_memory(p);
 }
 
 void llmz_predictor_size(const struct llmz_predictor *p, uint32_t *lanes, uint32_t *most_steps)

@@ -4,6 +4,8 @@
 
 #include "threads.h"
 
+#include "memory.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,7 +28,7 @@
 
 enum {
     MOST_THREADS = 64,
-    TURNS_TO_YIELD = 1 << 10, /* of a waiting loop, before it offers its core to others */
+    TURNS_TO_YIELD = 1 << 8, /* of a waiting loop, before it offers its core to others */
     TURNS_TO_SLEEP = 1 << 19, /* some ten milliseconds without a program */
     CACHE_LINE = 64,
     CHUNK_BITS = 20,
@@ -62,7 +64,7 @@ struct worker {
     unsigned number;
 };
 
-static void yield(uint32_t turns)
+void llmz_threads_yield(uint32_t turns)
 {
     PAUSE();
 #ifndef ONE_THREAD
@@ -116,7 +118,7 @@ static void take_part(struct llmz_threads *pool, unsigned thread)
             atomic_store_explicit(&pool->turn, turn + 1, memory_order_release);
         } else {
             while (atomic_load_explicit(&pool->turn, memory_order_acquire) == turn)
-                yield(++turns);
+                llmz_threads_yield(++turns);
         }
     }
 }
@@ -142,7 +144,7 @@ static void *work(void *argument)
             atomic_fetch_sub_explicit(&pool->inside, 1, memory_order_seq_cst);
             continue;
         }
-        yield(++turns);
+        llmz_threads_yield(++turns);
         if (turns < TURNS_TO_SLEEP && !atomic_load_explicit(&pool->rest, memory_order_relaxed))
             continue;
         pthread_mutex_lock(&pool->lock);
@@ -169,7 +171,7 @@ static void wake_sleepers(struct llmz_threads *pool)
 
 struct llmz_threads *llmz_threads_new(unsigned count)
 {
-    struct llmz_threads *pool = aligned_alloc(CACHE_LINE, (sizeof *pool + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    struct llmz_threads *pool = llmz_new_memory(sizeof *pool);
     if (!pool)
         return NULL;
     *pool = (struct llmz_threads){.threads = 1};
@@ -206,7 +208,7 @@ void llmz_threads_free(struct llmz_threads *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
 #endif
-    free(pool);
+    llmz_free_memory(pool);
 }
 
 unsigned llmz_threads_count(const struct llmz_threads *pool)
@@ -219,7 +221,7 @@ void llmz_threads_start(struct llmz_threads *pool, const struct llmz_operation *
     uint32_t turns = 0;
     atomic_store_explicit(&pool->open, false, memory_order_seq_cst);
     while (atomic_load_explicit(&pool->inside, memory_order_seq_cst) != 0)
-        yield(++turns);
+        llmz_threads_yield(++turns);
     memcpy(pool->operations, operations, count * sizeof *operations);
     pool->first = atomic_load_explicit(&pool->turn, memory_order_relaxed);
     pool->after = pool->first + count;

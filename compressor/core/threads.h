@@ -32,5 +32,7 @@ void llmz_threads_start(struct llmz_threads *, const struct llmz_operation *oper
 void llmz_threads_finish(struct llmz_threads *);
 /* Let idle threads sleep at once, in place of waiting some time for the next program. */
 void llmz_threads_rest(struct llmz_threads *);
+/* One turn of a waiting loop, counted from 1: now and then the core is offered to others. */
+void llmz_threads_yield(uint32_t turns);
 
 #endif

@@ -31,11 +31,17 @@ BLOCK_OVERHEAD = 32
 _SINGLE, _INDEPENDENT, _NEEDS_MODEL = 1, 2, 4
 _KNOWN_FLAGS = _SINGLE | _INDEPENDENT | _NEEDS_MODEL
 _CRC_BYTES = 2
-_CHECKSUM_BYTES = 4
-_DIGEST_BYTES = 8
+CHECKSUM_BYTES = 4
+DIGEST_BYTES = 8
 _LENGTH_BYTES = 4
+CHECKS_BYTES = _CRC_BYTES + CHECKSUM_BYTES
+"""Between a block's head and its payload."""
+END_TAIL_BYTES = CHECKSUM_BYTES + _LENGTH_BYTES + len(MAGIC)
+"""Of an end record: checksum, length, magic."""
+HEADER_BYTES = (len(MAGIC) + 2, len(MAGIC) + 2 + FINGERPRINT_BYTES)
+"""Of a header without and with a model."""
 _CRC_START = 0xFFFF
-_SECTIONS_LIMIT = 1 << 48
+SECTIONS_LIMIT = 1 << 48
 _SKIP_BYTES = 1 << 16
 
 
@@ -185,7 +191,7 @@ class _Account:
         return crc.to_bytes(_CRC_BYTES, "little"), hashed.intdigest()
 
     def add(self, head: CodedHead, checksum: bytes) -> None:
-        stored_length = len(head.to_bytes()) + _CRC_BYTES + _CHECKSUM_BYTES + head.payload_length
+        stored_length = len(head.to_bytes()) + CHECKS_BYTES + head.payload_length
         self.blocks += 1
         self.plain_bytes += head.plain_length
         self._lines += pack_varint(head.plain_length) + pack_varint(stored_length) + checksum
@@ -215,14 +221,22 @@ class MemberWriter:
         account.plain_hash.update(plain)
         return before + head.to_bytes() + crc + checksum + coded.payload
 
-    def finish(self) -> bytes:
-        """What stands after the last block."""
+    @property
+    def blocks(self) -> int:
+        """Number of those that were added."""
+        return self._account.blocks
+
+    def finish(self, sections: bytes = b"") -> bytes:
+        """What stands after the last block.
+
+        Args:
+            sections: as :func:`llmzip.format.sections.pack_sections` gives them; none in a single member.
+        """
         account = self._account
         if self._single:
             return b""
         before = b"" if account.blocks else account.header
-        no_sections = pack_varint(0)
-        body = account.listing() + _little_endian(account.plain_hash) + no_sections
+        body = account.listing() + _little_endian(account.plain_hash) + pack_varint(len(sections)) + sections
         hashed = account.new_end_record_hash()
         hashed.update(body)
         return before + bytes([Method.END]) + body + _end_record_tail(hashed, 1 + len(body))
@@ -234,17 +248,24 @@ class MemberReader:
     Where a stream does not hold a block or an end record whole, reading can be repeated from its start.
 
     Args:
-        reader: stands after the header.
+        reader: stands after the header, or before any other block.
+        blocks: how many are before that.
+        plain_bytes: how many they have.
     """
 
-    def __init__(self, reader: Reader, header: Header) -> None:
+    def __init__(self, reader: Reader, header: Header, blocks: int = 0, plain_bytes: int = 0) -> None:
         self._reader = reader
         self._header = header
-        self._account = _Account(header.to_bytes())
+        self._account = _Account(header.to_bytes(), blocks, plain_bytes)
+
+    @property
+    def blocks(self) -> int:
+        """Up to the last one that was read."""
+        return self._account.blocks
 
     @property
     def plain_bytes(self) -> int:
-        """Of the blocks that were read."""
+        """Up to the end of the last block that was read."""
         return self._account.plain_bytes
 
     def next_block(self) -> Block | None:
@@ -260,7 +281,7 @@ class MemberReader:
             if self._header.single:
                 raise DamagedError("a member has no block")
             return None
-        crc, checksum = self._reader.read(_CRC_BYTES), self._reader.read(_CHECKSUM_BYTES)
+        crc, checksum = self._reader.read(_CRC_BYTES), self._reader.read(CHECKSUM_BYTES)
         payload = self._reader.read(head.payload_length)
         expected, seed = self._account.checks(head, payload)
         if crc != expected:
@@ -294,10 +315,10 @@ class MemberReader:
         listing = account.listing()
         if reader.read(len(listing)) != listing:
             raise DamagedError("the end record does not fit the blocks")
-        digest = reader.read(_DIGEST_BYTES)
+        digest = reader.read(DIGEST_BYTES)
         if verified and digest != _little_endian(account.plain_hash):
             raise DamagedError("the file is not what was compressed: its blocks do not belong together")
-        sections_length = reader.read_varint(_SECTIONS_LIMIT)
+        sections_length = reader.read_varint(SECTIONS_LIMIT)
         hashed = account.new_end_record_hash()
         hashed.update(listing + digest + pack_varint(sections_length))
         for skipped in range(0, sections_length, _SKIP_BYTES):
@@ -339,15 +360,22 @@ def read_header(reader: Reader, first: bool = True) -> Header | None:
 
 
 def _checksum(plain: bytes, seed: int) -> bytes:
-    return _little_endian(xxhash.xxh3_64(plain, seed))[:_CHECKSUM_BYTES]
+    return _little_endian(xxhash.xxh3_64(plain, seed))[:CHECKSUM_BYTES]
 
 
 def _little_endian(hashed: xxhash.xxh3_64) -> bytes:
-    return hashed.intdigest().to_bytes(_DIGEST_BYTES, "little")
+    return hashed.intdigest().to_bytes(DIGEST_BYTES, "little")
+
+
+def is_end_record(record: bytes, header: Header) -> bool:
+    """Whether ``record`` ends as an end record of a member with this header does: checksum, length, magic."""
+    body = record[:-END_TAIL_BYTES]
+    hashed = xxhash.xxh3_64(body, seed=xxhash.xxh3_64_intdigest(header.to_bytes()))
+    return record[len(body) :] == _end_record_tail(hashed, len(body))
 
 
 def _end_record_tail(hashed: xxhash.xxh3_64, length_before: int) -> bytes:
     """Checksum of an end record, its length and the magic reversed."""
-    length = length_before + _CHECKSUM_BYTES + _LENGTH_BYTES + len(MAGIC)
+    length = length_before + END_TAIL_BYTES
     stored_length = (length & 0xFFFFFFFF).to_bytes(_LENGTH_BYTES, "little")
-    return _little_endian(hashed)[:_CHECKSUM_BYTES] + stored_length + MAGIC[::-1]
+    return _little_endian(hashed)[:CHECKSUM_BYTES] + stored_length + MAGIC[::-1]

@@ -53,6 +53,11 @@ class Reader:
         self.missing = left
         return b"".join(parts)
 
+    def skip(self, count: int) -> None:
+        """Go on ``count`` bytes further, in a stream that can seek; behind its end, too."""
+        self._stream.seek(count, io.SEEK_CUR)
+        self.position += count
+
     def rest(self) -> bytes:
         """What is left of the stream."""
         data = self._stream.read()

@@ -252,6 +252,22 @@ def test_threads_make_and_read_the_same_file(text: bytes, level: int) -> None:
         assert decompress(*archives, ReadSettings(model=TINY_PATH, threads=threads)) == text
 
 
+@pytest.mark.parametrize("lanes", [2, 4, 8])
+def test_lanes_are_read_alike_by_any_number_of_threads(
+    text: bytes, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = text[:1000]
+    packed = compress(text, Settings(level=6, lanes=lanes, model=TINY_PATH))
+    assert describe(io.BytesIO(packed))["methods"] == {"mixed": 1}
+    middle = len(packed) // 2
+    damaged = packed[:middle] + bytes([packed[middle] ^ 16]) + packed[middle + 1 :]
+    monkeypatch.setattr("llmzip.mixing.mixed.available_cores", lambda: 5)
+    for threads in (1, 2, 5):
+        assert decompress(packed, ReadSettings(model=TINY_PATH, threads=threads)) == text
+        with pytest.raises(DamagedError):
+            decompress(damaged, ReadSettings(model=TINY_PATH, threads=threads))
+
+
 def test_files_one_after_the_other_are_a_file(text: bytes) -> None:
     a, b = compress(text[:2000], Settings(level=1)), compress(text[2000:], Settings(level=1, block_bytes=1000))
     assert decompress(a + bytes(512) + b + compress(b"") + bytes(3)) == text

@@ -1,0 +1,69 @@
+"""The key of a record: what it has under a name."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+
+from llmzip.format.record_kinds import DELIMITERS, KINDS_WITH_KEYS, RecordKind
+
+Extract = Callable[[bytes], "bytes | None"]
+"""Gives a record's key; None where it has none."""
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])\s+")
+
+
+def extractor(kind: RecordKind, name: str, head: bytes) -> Extract:
+    """What gives the keys of this name.
+
+    Args:
+        head: what comes before the first record.
+
+    Raises:
+        ValueError: records of this kind have no keys, or not this one.
+    """
+    if kind is RecordKind.JSONL:
+        return lambda record: _member(record, name)
+    if kind is RecordKind.CSV:
+        delimiter = max(DELIMITERS, key=head.count).decode()
+        columns = _row(head, delimiter)
+        if name not in columns:
+            raise ValueError(f"there is no column {name!r}; there are {', '.join(map(repr, columns))}")
+        place = columns.index(name)
+        return lambda record: _field(record, delimiter, place)
+    if kind in KINDS_WITH_KEYS:
+        line = re.compile(rb"^%s:(.*(?:\r?\n[ \t].*)*)" % re.escape(name.encode()), re.IGNORECASE | re.MULTILINE)
+        return lambda record: _header_field(record, line)
+    raise ValueError(f"records of the kind {kind.name.lower()} have no keys")
+
+
+def _member(record: bytes, name: str) -> bytes | None:
+    try:
+        value = json.loads(record, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    value = value.get(name) if isinstance(value, dict) else None
+    if value is True or value is False:
+        value = str(value).lower()
+    return value.encode(errors="surrogatepass").strip() if isinstance(value, str) else None
+
+
+def _row(record: bytes, delimiter: str) -> list[str]:
+    text = record.decode(errors="replace").removeprefix("\ufeff")
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
+
+
+def _field(record: bytes, delimiter: str, place: int) -> bytes | None:
+    row = _row(record, delimiter)
+    return row[place].encode() if place < len(row) else None
+
+
+def _header_field(record: bytes, line: re.Pattern[bytes]) -> bytes | None:
+    end = _EMPTY_LINE.search(record)
+    found = line.search(record, 0, end.start() + 1 if end else len(record))
+    return _FOLD.sub(b" ", found[1]).strip() if found else None

@@ -1,0 +1,55 @@
+/* See memory.h. */
+
+#define _DEFAULT_SOURCE 1
+
+#include "memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#include <malloc.h>
+#elif defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+enum {
+    LINE = 64,
+    LARGE_PAGE = 1 << 21, /* streams through many small pages wait for the processor to find each */
+};
+
+void *llmz_new_memory(size_t bytes)
+{
+    size_t alignment = bytes >= LARGE_PAGE ? LARGE_PAGE : LINE;
+    if (bytes > SIZE_MAX - alignment)
+        return NULL;
+    size_t whole = (bytes + (bytes == 0) + alignment - 1) / alignment * alignment;
+#if defined(_WIN32)
+    return _aligned_malloc(whole, alignment);
+#else
+    void *memory = aligned_alloc(alignment, whole);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (memory && alignment == LARGE_PAGE)
+        madvise(memory, whole, MADV_HUGEPAGE);
+#endif
+    return memory;
+#endif
+}
+
+void *llmz_new_zeros(size_t bytes)
+{
+    void *memory = llmz_new_memory(bytes);
+    if (memory)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+void llmz_free_memory(void *memory)
+{
+#if defined(_WIN32)
+    _aligned_free(memory);
+#else
+    free(memory);
+#endif
+}

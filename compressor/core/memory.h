@@ -1,0 +1,12 @@
+/* Memory for what is read in streams: aligned for vectors, in large pages where there is much. */
+#ifndef LLMZ_MEMORY_H
+#define LLMZ_MEMORY_H
+
+#include <stddef.h>
+
+/* NULL where there is none; to be given back by llmz_free_memory. A size of 0 is as good as any. */
+void *llmz_new_memory(size_t bytes);
+void *llmz_new_zeros(size_t bytes);
+void llmz_free_memory(void *);
+
+#endif
