@@ -36,7 +36,9 @@ enum {
     DEEP = 8, /* groups that are added up in 16 bits */
     SMALL = 32767 / 63, /* most that the inputs of such a sum may add up to, those below 0 apart */
     FOUR = 4, /* rows at once */
+    MOST_ROWS = 64, /* whose inputs are looked at first */
     UNPACKED = 64, /* groups at once */
+    ROWS_TO_UNPACK = 20, /* with fewer, weights come from memory in bursts that arithmetic does not cover */
 };
 
 /* Whether all sums of `DEEP` groups fit in 16 bits, for any weights. */
@@ -132,28 +134,41 @@ static void multiply_small(const struct llmz_product *p, size_t t, size_t begin,
     }
 }
 
+/* Some of the rows, whatever their inputs are. */
+static void multiply_others(const struct llmz_product *p, size_t row, size_t rows)
+{
+    struct llmz_product others = *p;
+    others.inputs += row * p->input_stride;
+    others.out += row * p->out_stride;
+    others.rows = rows;
+    multiply_rows(&others);
+}
+
 static void multiply_weights(const struct llmz_product *p)
 {
-    int32_t starts[MOST_ROWS];
-    bool small[MOST_ROWS / FOUR];
+    if (p->rows < ROWS_TO_UNPACK || p->groups % DEEP != 0) {
+        multiply_rows(p);
+        return;
+    }
     for (size_t begin = 0; begin < p->rows; begin += MOST_ROWS) {
-        size_t rows = p->rows - begin < MOST_ROWS ? p->rows - begin : MOST_ROWS, fours = p->groups % DEEP == 0 ? rows / FOUR : 0;
-        bool any_small = false;
-        find_starts(p, begin, rows, starts);
-        for (size_t i = 0; i < fours; i++) {
-            small[i] = fours > 1; /* weights that are unpacked once are used at least twice */
-            for (size_t r = 0; r < FOUR && small[i]; r++)
-                small[i] = are_small(p->inputs + (begin + i * FOUR + r) * p->input_stride, p->groups);
-            any_small |= small[i];
+        size_t rows = p->rows - begin < MOST_ROWS ? p->rows - begin : MOST_ROWS, fours = rows / FOUR;
+        int32_t starts[MOST_ROWS] = {0};
+        bool small[MOST_ROWS / FOUR];
+        for (size_t i = 0; i < fours; i++)
+            small[i] = true;
+        for (size_t r = 0; r < fours * FOUR; r++) {
+            const int8_t *inputs = p->inputs + (begin + r) * p->input_stride;
+            for (size_t i = 0; i < p->groups * LLMZ_GROUP; i++)
+                starts[r] -= LLMZ_WEIGHT_OFFSET * inputs[i];
+            small[r / FOUR] = small[r / FOUR] && are_small(inputs, p->groups);
         }
-        for (size_t t = 0; t < p->tile_count; t++) {
-            if (any_small)
-                multiply_small(p, t, begin, fours, small, starts);
-            for (size_t i = 0; i < fours; i++)
-                if (!small[i])
-                    multiply_rows(p, t, begin + i * FOUR, begin + (i + 1) * FOUR, starts + i * FOUR);
-            multiply_rows(p, t, begin + fours * FOUR, begin + rows, starts + fours * FOUR);
-        }
+        for (size_t t = 0; t < p->tile_count; t++)
+            multiply_small(p, t, begin, fours, small, starts);
+        for (size_t i = 0; i < fours; i++)
+            if (!small[i])
+                multiply_others(p, begin + i * FOUR, FOUR);
+        if (rows > fours * FOUR)
+            multiply_others(p, begin + fours * FOUR, rows - fours * FOUR);
     }
 }
 

@@ -25,18 +25,7 @@ __attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __
 
 #include "kernel_avx2.inc"
 
-static void multiply_weights(const struct llmz_product *p)
-{
-    int32_t starts[MOST_ROWS];
-    for (size_t begin = 0; begin < p->rows; begin += MOST_ROWS) {
-        size_t after = p->rows - begin < MOST_ROWS ? p->rows : begin + MOST_ROWS;
-        find_starts(p, begin, after - begin, starts);
-        for (size_t t = 0; t < p->tile_count; t++)
-            multiply_rows(p, t, begin, after, starts);
-    }
-}
-
-const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_rows, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop
