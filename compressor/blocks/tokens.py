@@ -6,6 +6,8 @@ reached. As in mixed mode, all lanes go on from the end of the last such block, 
 
 from __future__ import annotations
 
+import math
+
 import constriction
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,7 @@ def encode(
     inputs = np.concatenate([first[:, None], grid[:, :-1]], 1)
     encoder = constriction.stream.queue.RangeEncoder()
     family = constriction.stream.model.Categorical(perfect=False)
+    bits = 0.0
     for start in range(0, grid.shape[1], call_steps):
         called = np.ascontiguousarray(inputs[:, start : start + call_steps])
         cumulative = predictor(called).reshape(*called.shape, -1)
@@ -54,9 +57,13 @@ def encode(
             active = np.flatnonzero(token_counts > start + step)
             tokens = grid[active, start + step]
             encoder.encode(tokens, family, _probabilities(cumulative[active, step]))
+            bits += float(code_lengths(cumulative[active, step], tokens).sum())
             progress.advance(int(tokenizer.token_lengths[tokens].sum(dtype=np.int64)))
     models.keep_text(text[-_TAIL_BYTES:])
     coded = encoder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+    # Runs of NUL, the first token, leave many zeros: as many stay as a reader asks for.
+    words = math.ceil((bits + 1 - _MARGIN_BITS) / (32 * _MOST_BITS_PER_BIT))
+    coded = coded.ljust(4 * words, b"\0")
     return LanesHead(lane_bytes, side, fresh=fresh, after_line=after_line).to_bytes(model) + coded
 
 
