@@ -65,8 +65,8 @@ def network_vectors() -> dict[str, Any]:
 
 
 def mixed_vectors() -> dict[str, Any]:
-    """Blocks one after the other: one lane with side information, four lanes, one that is read after them, another profile
-    each, and sixteen lanes, which are read in two groups where there are several threads."""
+    """Blocks one after the other: one lane with side information, four lanes, one that is read after them, other
+    profiles, and sixteen lanes, which are read in two groups where there are several threads."""
     model = load_model(TINY_PATH)
     text = (GOLDEN / "plain.txt").read_bytes()
     broken = (GOLDEN / "broken.txt").read_bytes()

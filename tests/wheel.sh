@@ -1,5 +1,6 @@
 #!/bin/sh
-# A wheel, installed where no compiler is to be found, with the oldest versions of all that it depends on; then used, and tested in part.
+# A wheel, installed where no compiler is to be found, with the oldest or the newest versions of all that it depends on; then used, and tested
+# in part: PYTHON=... sh tests/wheel.sh oldest|newest
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
@@ -8,15 +9,15 @@ trap 'PATH=/usr/bin:/bin && rm -rf "$folder"' EXIT
 "$PYTHON" -m venv "$folder/venv"
 "$PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$folder" .
 PATH="$folder/venv/bin" # no compiler from here on
-python - <<'END' >"$folder/oldest"
-import re, tomllib
+python - "$1" <<'END' >"$folder/versions"
+import re, sys, tomllib
 
 with open("pyproject.toml", "rb") as file:
     for dependency in tomllib.load(file)["project"]["dependencies"]:
         name, version = re.match(r"([\w-]+)>=([\w.]+)", dependency).groups()
-        print(f"{name}=={version}")
+        print(f"{name}=={version}" if sys.argv[1] == "oldest" else dependency)
 END
-pip install --quiet -r "$folder/oldest" "$folder"/llmzip-*.whl pytest hypothesis
+pip install --quiet -r "$folder/versions" "$folder"/llmzip-*.whl pytest hypothesis
 python -c 'import shutil, sys; shutil.copytree("tests", sys.argv[1] + "/tests")' "$folder"
 python -c 'import shutil, sys; shutil.copy("README.md", sys.argv[1] + "/plain")' "$folder"
 llmzip -k -f "$folder/plain"
