@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install llmzip with all extras into a fresh virtual environment; run linters, types and all tests but the slow ones
-# (`pytest --slow` runs those too).
+# (`pytest --slow` runs those too); then other compilers and machines, and the oldest versions of dependencies.
 set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv .venv-test
@@ -13,3 +13,5 @@ rm -rf build/types && mkdir -p build/types
 cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchmarks" build/types/llmzip
 (cd build/types && ../../.venv-test/bin/mypy --config-file ../../pyproject.toml -p llmzip)
 .venv-test/bin/pytest -q -n 2
+sh tests/portable/run.sh
+sh tests/wheel.sh oldest

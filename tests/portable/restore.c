@@ -1,99 +1,12 @@
-/* Decode golden vectors with the core alone, code them again, and compare both: restore FILE [THREADS].
- *
- * The file, which vectors.py writes, is a sequence of arrays: length of the name, the name, bytes of a number (1, 2, 4 or 8), how many there are
- * (4 bytes), the numbers; all little-endian. Here they are of this machine's byte order. */
+/* Decode golden vectors with the core alone, code them again, and compare both: restore FILE [THREADS]. */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "arrays.h"
 #include "drive.h"
 #include "kernel.h"
-#include "network.h"
-
-enum { MOST_ARRAYS = 512 };
-
-static struct array {
-    char name[256];
-    size_t count;
-    void *numbers;
-} arrays[MOST_ARRAYS];
-static size_t array_count;
-
-static void stop(const char *problem, const char *name)
-{
-    fprintf(stderr, "%s%s%s\n", problem, *name ? ": " : "", name);
-    exit(1);
-}
-
-static uint64_t read_number(FILE *file, int bytes)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < bytes; i++)
-        number |= (uint64_t)(uint8_t)fgetc(file) << (8 * i);
-    return number;
-}
-
-static void read_arrays(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    int length;
-    if (!file)
-        stop("cannot be opened", path);
-    while ((length = fgetc(file)) != EOF) {
-        struct array *a = &arrays[array_count++];
-        if (array_count > MOST_ARRAYS || fread(a->name, 1, (size_t)length, file) != (size_t)length)
-            stop("is damaged", path);
-        int bytes = fgetc(file);
-        a->count = (size_t)read_number(file, 4);
-        a->numbers = malloc(a->count * (size_t)bytes + 1);
-        for (size_t i = 0; i < a->count; i++) {
-            uint64_t number = read_number(file, bytes);
-            if (bytes == 1)
-                ((uint8_t *)a->numbers)[i] = (uint8_t)number;
-            else if (bytes == 2)
-                ((uint16_t *)a->numbers)[i] = (uint16_t)number;
-            else if (bytes == 4)
-                ((uint32_t *)a->numbers)[i] = (uint32_t)number;
-            else
-                ((uint64_t *)a->numbers)[i] = number;
-        }
-    }
-    fclose(file);
-}
-
-static const struct array *find(const char *name)
-{
-    for (size_t i = 0; i < array_count; i++)
-        if (strcmp(arrays[i].name, name) == 0)
-            return &arrays[i];
-    return NULL;
-}
-
-static void *get(const char *name)
-{
-    const struct array *a = find(name);
-    if (!a)
-        stop("there is no such array", name);
-    return a->numbers;
-}
-
-/* The array of a block, mode/number/name. */
-static const struct array *of_block(const char *mode, int number, const char *name)
-{
-    char whole[300];
-    snprintf(whole, sizeof whole, "%s/%d/%s", mode, number, name);
-    return find(whole);
-}
-
-/* The numbers of a profile's array, mode.number.name. */
-static void *numbers_of(const char *mode, int profile, const char *name)
-{
-    char whole[300];
-    snprintf(whole, sizeof whole, "%s.%d.%s", mode, profile, name);
-    return get(whole);
-}
 
 static void check(const char *what, const void *found, size_t found_size, const void *expected, size_t expected_size)
 {
@@ -102,41 +15,6 @@ static void check(const char *what, const void *found, size_t found_size, const 
 }
 
 /* --- the network --- */
-
-static struct llmz_embedding table(const char *name, const char *multiplier_name, bool packed)
-{
-    struct llmz_embedding t = {.packed = packed};
-    const struct array *rows = find(name), *multiplier = find(multiplier_name);
-    if (!rows)
-        return t;
-    t.rows_data = rows->numbers;
-    t.multiplier = multiplier->numbers;
-    t.rows = (uint32_t)multiplier->count;
-    t.columns = (uint32_t)(rows->count * (packed ? 2 : 1) / multiplier->count);
-    return t;
-}
-
-static struct llmz_network *make_network(void)
-{
-    const uint32_t *numbers = get("shape");
-    const struct array *attends = find("attends");
-    struct llmz_shape shape = {.width = numbers[0], .hidden = numbers[1], .heads = numbers[2], .taps = numbers[3], .window = numbers[4],
-        .vocabulary = numbers[5], .layers = (uint32_t)attends->count};
-    memcpy(shape.attends, attends->numbers, attends->count);
-    struct llmz_weights w = {
-        .in = get("in_weight"), .out = get("out_weight"), .up = get("up_weight"), .down = get("down_weight"),
-        .in_multiplier = get("in_multiplier"), .out_multiplier = get("out_multiplier"), .up_multiplier = get("up_multiplier"),
-        .down_multiplier = get("down_multiplier"), .taps = get("taps"), .temperature = get("temperature"), .slopes = get("slopes"),
-        .tokens = table("embedding", "embedding_multiplier", false), .pairs = table("pairs", "pairs_multiplier", true),
-        .triples = table("triples", "triples_multiplier", true),
-        .head = get("head_weight"), .head_multiplier = get("head_multiplier"), .head_bias = get("output_bias"),
-    };
-    const char *problem = "memory is short";
-    struct llmz_network *network = llmz_network_new(&shape, &w, &problem);
-    if (!network)
-        stop(problem, "");
-    return network;
-}
 
 /* Frequencies after every token, in calls of `call` steps. */
 static void check_network(const struct llmz_network *network, struct llmz_threads *threads, uint32_t call)
@@ -163,20 +41,6 @@ static void check_network(const struct llmz_network *network, struct llmz_thread
 }
 
 /* --- mixed mode --- */
-
-static llmz_mixed *make_mixed(const llmz_vocabulary *vocabulary)
-{
-    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES];
-    for (int profile = 0; profile < LLMZ_MIXED_PROFILES; profile++) {
-        llmz_mixed_learned own = {numbers_of("mixed", profile, "weights"), numbers_of("mixed", profile, "final_weights"),
-            numbers_of("mixed", profile, "counter_maps"), numbers_of("mixed", profile, "match_maps"), numbers_of("mixed", profile, "network_map")};
-        learned[profile] = own;
-    }
-    llmz_mixed *models = llmz_mixed_new(vocabulary, *(uint32_t *)get("mixed.table_bits"), learned, get("mixed.rates"));
-    if (!models)
-        stop("the mixing models make no sense", "");
-    return models;
-}
 
 static struct llmz_drive_start start_of(int number)
 {
@@ -244,24 +108,6 @@ static void check_mixed(const struct llmz_network *network, struct llmz_threads 
 
 /* --- context mode --- */
 
-static llmz_context *make_context(void)
-{
-    const struct array *primer = find("context.primer");
-    llmz_plain_learned learned[LLMZ_PLAIN_PROFILES];
-    for (int profile = 0; profile < LLMZ_PLAIN_PROFILES; profile++) {
-        llmz_plain_learned own = {numbers_of("context", profile, "weights"), numbers_of("context", profile, "final_weights"),
-            numbers_of("context", profile, "counter_maps"), numbers_of("context", profile, "match_maps")};
-        learned[profile] = own;
-    }
-    llmz_context *models = llmz_context_new(*(uint32_t *)get("context.table_bits"), learned, get("context.rates"));
-    uint8_t *output = malloc(2 * primer->count);
-    if (!models || !llmz_context_begin_encoding(models, primer->numbers, primer->count, 0, output, 2 * primer->count)
-        || llmz_context_code(models, primer->count) != 0 || llmz_context_finish(models) == SIZE_MAX || !llmz_context_set_learned(models, 0, learned))
-        stop("the primer cannot be read", "");
-    free(output);
-    return models;
-}
-
 static void check_context(void)
 {
     llmz_context *reader = make_context(), *writer = llmz_context_copy(reader);
@@ -293,10 +139,7 @@ int main(int count, char **arguments)
     read_arrays(arguments[1]);
     struct llmz_threads *threads = llmz_threads_new(count > 2 ? (unsigned)atoi(arguments[2]) : 1);
     struct llmz_network *network = make_network();
-    const struct array *packed = find("vocabulary");
-    llmz_vocabulary *vocabulary = llmz_vocabulary_new(packed->numbers, packed->count);
-    if (!vocabulary)
-        stop("the vocabulary makes no sense", "");
+    llmz_vocabulary *vocabulary = make_vocabulary();
     check_network(network, threads, 1);
     check_network(network, threads, 7);
     check_mixed(network, threads, vocabulary);
@@ -304,8 +147,7 @@ int main(int count, char **arguments)
     llmz_vocabulary_free(vocabulary);
     llmz_network_free(network);
     llmz_threads_free(threads);
-    for (size_t i = 0; i < array_count; i++)
-        free(arrays[i].numbers);
+    free_arrays();
     printf("restored, kernel %s, %u threads\n", llmz_kernel->name, count > 2 ? (unsigned)atoi(arguments[2]) : 1);
     return 0;
 }

@@ -16,11 +16,13 @@ import numpy as np
 from llmzip.mixing import context, mixed
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT
+from llmzip.text.charset_tables import tables_of
 from tests.conftest import GOLDEN, TINY_PATH
 from tests.reference.network import Lane, Network
 
 TABLE_BITS = 12
 TAIL_BYTES = 2048
+CHARSETS = ("cp1252", "cp932", "euc_jp", "gb18030")
 NETWORK_LANES, NETWORK_STEPS = 2, 100
 """More steps than the attention window."""
 
@@ -38,7 +40,7 @@ def vectors() -> dict[str, Any]:
     for name in model.file.entries:
         if name.startswith(("decoder.", "head_", "output_bias")):
             out[name.removeprefix("decoder.")] = model.file.read(name)
-    return out | network_vectors() | mixed_vectors() | context_vectors()
+    return out | network_vectors() | mixed_vectors() | context_vectors() | charset_tables()
 
 
 def sample_side(numbers: int) -> Any:
@@ -63,7 +65,8 @@ def network_vectors() -> dict[str, Any]:
 
 
 def mixed_vectors() -> dict[str, Any]:
-    """Blocks one after the other: one lane with side information, four lanes, and one that is read after it."""
+    """Blocks one after the other: one lane with side information, four lanes, one that is read after them, other
+    profiles, and sixteen lanes, which are read in two groups where there are several threads."""
     model = load_model(TINY_PATH)
     text = (GOLDEN / "plain.txt").read_bytes()
     broken = (GOLDEN / "broken.txt").read_bytes()
@@ -75,6 +78,7 @@ def mixed_vectors() -> dict[str, Any]:
         (text[900:] + broken[:-5], [700, 1, 1200, len(text) + len(broken) - 905 - 1901], 0, None),
         (broken[-5:] + text[:300], [305], 0, None),
         *((text[:500], [200, 300], profile, None) for profile in range(1, len(mixed.SHAPES))),
+        (text[:1600], [100] * 16, 0, None),
     )
     for number, (block, lane_bytes, profile, side) in enumerate(blocks):
         read = model.tokenizer.encode(tail)[1:]
@@ -122,6 +126,16 @@ def context_vectors() -> dict[str, Any]:
         fields = {"text": text, "profile": np.uint32([max(profile, 0)]), "payload": payload}
         out |= {f"context/{number}/{field}": value for field, value in fields.items()}
     return out
+
+
+def charset_tables() -> dict[str, Any]:
+    """Tables of charsets that have codes of one, two, three and four bytes."""
+    return {
+        f"charset/{number}/{name}": table
+        for number, charset in enumerate(CHARSETS)
+        for name, table in zip(("one", "two", "three", "four", "codes"), tables_of(charset)[:5], strict=True)
+        if table is not None
+    }
 
 
 def flatten(arrays: dict[str, Any]) -> bytes:
