@@ -20,6 +20,7 @@ from llmzip.format.sections import KEYS, RECORDS, KeyIndex, RecordIndex, parse_k
 from llmzip.settings import ReadSettings
 
 _KEPT_SPANS = 4
+_KINDS = {int(kind) for kind in RecordKind}
 
 
 class _Member(NamedTuple):
@@ -27,7 +28,7 @@ class _Member(NamedTuple):
 
     Attributes:
         kind: their kind.
-        index: its marks.
+        marks: what the file says of them.
         keys: the index of its keys, if it has one.
         plain_start, plain_end: of the member in the file's plain bytes.
         first: number of the first record.
@@ -35,7 +36,7 @@ class _Member(NamedTuple):
     """
 
     kind: RecordKind
-    index: RecordIndex
+    marks: RecordIndex
     keys: KeyIndex | None
     plain_start: int
     plain_end: int
@@ -93,7 +94,7 @@ class Records(Sequence[bytes]):
             if RECORDS not in sections:
                 raise LlmzError("there is no index of records: it is made when compressing, with --records (records=)")
             index = parse_records(sections[RECORDS], layout.plain_bytes)
-            if index.kind not in iter(RecordKind):
+            if index.kind not in _KINDS:
                 raise LlmzError("records of a kind that is not known here; a later llmzip may read them")
             keys = parse_keys(sections[KEYS], index) if KEYS in sections else None
             members.append(_Member(RecordKind(index.kind), index, keys, start, end, first, first_mark))
@@ -140,12 +141,12 @@ class Records(Sequence[bytes]):
             raise IndexError(f"there are {self._count} records, and no number {number}")
         member = self._members[bisect_right(self._firsts, place) - 1]
         place -= member.first
-        mark = int(np.searchsorted(member.index.firsts, place, "right")) - 1
-        return self._span(member, mark)[place - int(member.index.firsts[mark])]
+        mark = int(np.searchsorted(member.marks.firsts, place, "right")) - 1
+        return self._span(member, mark)[place - int(member.marks.firsts[mark])]
 
     def __iter__(self) -> Iterator[bytes]:
         for member in self._members:
-            for mark in range(member.index.places.size):
+            for mark in range(member.marks.places.size):
                 yield from self._span(member, mark)
 
     def find(self, key: str, name: str | None = None) -> Iterator[int]:
@@ -166,11 +167,11 @@ class Records(Sequence[bytes]):
                 extract = extractor(member.kind, field, self._head_of(member))
             except ValueError as error:
                 raise LlmzError(str(error)) from None
-            marks: Sequence[int] = range(member.index.places.size)
+            marks: Sequence[int] = range(member.marks.places.size)
             if member.keys is not None and member.keys.field == field:
                 marks = member.keys.marks_of(wanted)
             for mark in marks:
-                first = member.first + int(member.index.firsts[mark])
+                first = member.first + int(member.marks.firsts[mark])
                 for number, record in enumerate(self._span(member, mark), first):
                     if extract(record) == wanted:
                         yield number
@@ -193,7 +194,7 @@ class Records(Sequence[bytes]):
         return _reopened, (self._file, self._settings)
 
     def _head_of(self, member: _Member) -> bytes:
-        first = int(member.index.places[0]) if member.index.places.size else member.plain_end - member.plain_start
+        first = int(member.marks.places[0]) if member.marks.places.size else member.plain_end - member.plain_start
         return self._plain(member.plain_start, member.plain_start + first)
 
     def _span(self, member: _Member, mark: int) -> list[bytes]:
@@ -212,12 +213,12 @@ class Records(Sequence[bytes]):
         return records
 
     def _split(self, member: _Member, mark: int) -> list[bytes]:
-        places = member.index.places
+        places = member.marks.places
         begin = member.plain_start + int(places[mark])
         end = member.plain_start + int(places[mark + 1]) if mark + 1 < places.size else member.plain_end
         text = self._plain(begin, end)
         starts = splitter_for(member.kind).feed(text)
-        if len(starts) != member.index.firsts[mark + 1] - member.index.firsts[mark]:
+        if len(starts) != member.marks.firsts[mark + 1] - member.marks.firsts[mark]:
             raise DamagedError("the index of records does not fit the text")
         return [text[start:stop] for start, stop in zip(starts, [*starts[1:], len(text)], strict=True)]
 
