@@ -18,5 +18,12 @@ setup(
             extra_link_args=["-pthread"],
         )
     ],
+    # Made by packaging/reference.py from the commands, so that building needs nothing but setuptools.
+    data_files=[
+        ("share/man/man1", ["packaging/llmzip.1"]),
+        ("share/bash-completion/completions", ["packaging/completions/llmzip"]),
+        ("share/zsh/site-functions", ["packaging/completions/_llmzip"]),
+        ("share/fish/vendor_completions.d", ["packaging/completions/llmzip.fish"]),
+    ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -160,9 +160,17 @@ def size_against_speed(points: Sequence[Point], width: int, height: int, x_title
             to_x = min(max(x, box.left), box.right)
             to_y = box.bottom if box.bottom < y else box.top if box.top > y else y
             parts.append(f'<path class="leader" d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"/>')
+        # The box is wider than the words: they stand at the side that is next to the point.
+        if box.left >= x:
+            anchor, at = "start", box.left
+        elif box.right <= x:
+            anchor, at = "end", box.right
+        else:
+            anchor, at = "middle", (box.left + box.right) / 2
         parts.append(
             f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{html.escape(note)}</title></circle>'
-            f'<text class="{kind}" x="{box.left:.1f}" y="{box.top + 11:.1f}">{html.escape(point.name)}</text>'
+            f'<text class="{kind}" x="{at:.1f}" y="{box.top + 11:.1f}" text-anchor="{anchor}">'
+            f"{html.escape(point.name)}</text>"
         )
     return _document(width, height, parts, f"bits per byte against {x_title}", alone)
 

@@ -23,7 +23,7 @@ from llmzip.blocks.side_information import pack_side
 from llmzip.mixing.mixed import MixedCoder
 from llmzip.models.domains import domain_files, read_domain
 from llmzip.models.export import restore_network
-from llmzip.models.network import EncoderAugmentedDecoder
+from llmzip.models.network import EncoderAugmentedDecoder, SquaredReluMlp
 from llmzip.models.train import LN2
 from llmzip.network.architecture import INT8_MAX, SIDE_STEPS_PER_UNIT
 from llmzip.network.model import Model, load_model
@@ -103,8 +103,9 @@ def low_rank_update(
     network: EncoderAugmentedDecoder, inputs: Tensor, targets: Tensor, rank: int, steps: int
 ) -> tuple[float, int]:
     """Bits saved by a low-rank update of the last MLP's output matrix, fitted to a piece, and what it costs."""
-    matrix = network.decoder.mlps[-1].out
-    assert isinstance(matrix.weight, nn.Parameter)
+    mlp = network.decoder.mlps[-1]
+    assert isinstance(mlp, SquaredReluMlp)
+    matrix = mlp.out
     original = matrix.weight.data.clone()
     torch.manual_seed(0)
     left = torch.zeros(original.shape[0], rank, requires_grad=True)

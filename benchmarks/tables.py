@@ -18,6 +18,7 @@ from llmzip.benchmarks import results
 from llmzip.benchmarks.bench import YARDSTICK, speed
 from llmzip.benchmarks.bench_page import is_ours, points, totals
 from llmzip.benchmarks.kinds import losses
+from llmzip.benchmarks.peers import CAUSAL
 from llmzip.benchmarks.plots import curves, size_against_speed
 from llmzip.benchmarks.results import Result
 
@@ -102,6 +103,28 @@ def _speeds(result: Result, file: str = "") -> str:
     return markdown(head, rows) + measured_on(result)
 
 
+def _overview(result: Result) -> str:
+    """What a reader wants to know first: size, speed and memory on the largest file, of compressors that people use."""
+    measured = max(result["files"], key=lambda each: each["bytes"])
+    size = measured["bytes"]
+    good = [row for row in measured["rows"] if row.get("restored") and row["peer"] != CAUSAL]
+    rows = [
+        [row["peer"], _count(row["bytes"]), f"{8 * row['bytes'] / max(1, size):.2f}",
+         *(_figure(speed(size, row[f"seconds_{way}"])) for way in ("in", "out")),
+         _count(max(row["mib_in"], row["mib_out"]))]
+        for row in sorted(good, key=lambda row: row["bytes"])
+    ]  # fmt: skip
+    head = [
+        f"{measured['file']}, {size:,} bytes",
+        "bytes",
+        "bits per byte",
+        "compressing, KB/s",
+        "restoring, KB/s",
+        "MiB",
+    ]
+    return markdown(head, rows) + measured_on(result)
+
+
 def _kind_names(rows: list[Row]) -> tuple[list[str], str, str]:
     """Columns, and our fast and our default level."""
     ours = sorted({name for row in rows for name in row["sizes"] if is_ours(name)})
@@ -172,6 +195,59 @@ def _stream_limits(result: Result) -> str:
     return markdown(["what", "measured"], rows)
 
 
+def _stream_plots(result: Result) -> str:
+    """The plots, which are there where the result is."""
+    titles = {"seconds": "Seconds against megabytes read", "memory": "Memory against megabytes read"}
+    return "\n\n".join(f"![{title}](stream-{name}.svg)" for name, title in titles.items()) + "\n"
+
+
+def _corpus(result: Result) -> str:
+    """What a megabyte of a corpus costs as it grows, in milliseconds of a worker's processor and of the clock."""
+    rows = [
+        [_count(run[key]) for key in ("mb", "archives", "packed")]
+        + [_count(1000 * run[key] / run["mb"]) for key in ("cpu_seconds", "coding_seconds", "seconds")]
+        for run in result["runs"]
+    ]
+    head = ["MB", "archives", "bytes", "processor, ms a MB", "of it compressing", "clock, ms a MB"]
+    note = f" {result['note']}" if result["note"] else ""
+    return markdown(head, rows) + measured_on(result).rstrip() + f" Workers: {result['workers']}.{note}\n"
+
+
+def _corpus_picture(result: Result) -> str:
+    """The plot, which is there where the result is."""
+    return "![Milliseconds a MB against MB in the corpus](corpus-cost.svg)\n"
+
+
+def _corpus_overheads(result: Result) -> str:
+    overheads = result["overheads"]
+    rows = [
+        ["starting a local cluster", f"{overheads['start_seconds']:.1f} s"],
+        ["the scheduler, a task that does nothing", f"{1000 * overheads['seconds_a_task']:.2f} ms"],
+        ["finding and planning, a file", f"{1000 * overheads['seconds_a_file']:.3f} ms"],
+        ["the manifest, a file", f"{overheads['manifest_bytes_a_file']:,} bytes"],
+    ]
+    return markdown(["what", "measured"], rows)
+
+
+def _corpus_many(result: Result) -> str:
+    """What the figures come to for a terabyte on 100 machines of 16 cores each: reckoned, not run."""
+    run, overheads = result["runs"][-1], result["overheads"]
+    megabytes, cores, archive_mb = 1_000_000, 1600, 16 * 1.048576
+    tasks = megabytes / archive_mb
+    of_task = archive_mb * run["cpu_seconds"] / run["mb"]
+    rows = [
+        ["tasks of 16 MiB", _count(tasks)],
+        ["a task, on one core", f"{of_task:.0f} s"],
+        ["all of it, if every core is busy", f"{tasks * of_task / cores / 60:.0f} min"],
+        ["of it the scheduler's and the client's work", f"{tasks * overheads['seconds_a_task'] / 60:.1f} min"],
+        ["cores that one scheduler keeps busy", _count(of_task / overheads["seconds_a_task"])],
+        ["the manifest, in files of 16 MiB", f"{tasks * run['manifest_bytes'] / run['archives'] / 1e6:.0f} MB"],
+        ["the manifest, in files of 4 KB", f"{megabytes / 0.004 * overheads['manifest_bytes_a_file'] / 1e9:.0f} GB"],
+        ["read, by all machines together", f"{megabytes / (tasks * of_task / cores):,.0f} MB/s"],
+    ]  # fmt: skip
+    return markdown(["1 TB, `-1`, 100 machines of 16 cores", "reckoned"], rows)
+
+
 def _rows(result: Result) -> str:
     """A result that is a table already: ``head`` and ``rows``."""
     return markdown(result["head"], ([str(cell) for cell in row] for row in result["rows"])) + measured_on(result)
@@ -180,12 +256,18 @@ def _rows(result: Result) -> str:
 TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "sizes": ("bench", _sizes),
     "speeds": ("bench", _speeds),
+    "overview": ("bench", _overview),
     "levels": ("levels", _speeds),
     "kinds": ("kinds", _kinds),
     "kind-files": ("kinds", _kind_files),
     "many-files": ("many_files", _many_files),
     "stream": ("stream", _stream),
     "stream-limits": ("stream", _stream_limits),
+    "stream-plots": ("stream", _stream_plots),
+    "corpus": ("corpus", _corpus),
+    "corpus-plot": ("corpus", _corpus_picture),
+    "corpus-many": ("corpus", _corpus_many),
+    "corpus-overheads": ("corpus", _corpus_overheads),
     "repetition": ("repetition", _rows),
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),
@@ -197,7 +279,8 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
 
 
 def _size_plot(result: Result) -> str:
-    return size_against_speed(points(totals(result["files"]), "out"), 820, 440, "restoring, KB/s", alone=True)
+    drawn = [point for point in points(totals(result["files"]), "out") if point.name != CAUSAL]
+    return size_against_speed(drawn, 820, 440, "restoring, KB/s", alone=True)
 
 
 def _stream_plot(value: str, title: str) -> Callable[[Result], str]:
@@ -208,10 +291,19 @@ def _stream_plot(value: str, title: str) -> Callable[[Result], str]:
     return draw
 
 
+def _corpus_plot(result: Result) -> str:
+    lines = [
+        (words, [(run["mb"], 1000 * run[key] / run["mb"]) for run in result["runs"]])
+        for words, key in (("processor", "cpu_seconds"), ("clock", "seconds"))
+    ]
+    return curves(lines, 760, 320, "MB in the corpus", "ms a MB")
+
+
 PLOTS: dict[str, tuple[str, Callable[[Result], str]]] = {
     "docs/size-speed.svg": ("bench", _size_plot),
     "docs/stream-seconds.svg": ("stream", _stream_plot("seconds", "seconds")),
     "docs/stream-memory.svg": ("stream", _stream_plot("mib", "MiB")),
+    "docs/corpus-cost.svg": ("corpus", _corpus_plot),
 }
 """By path: the result file, and what draws it."""
 

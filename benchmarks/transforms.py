@@ -18,9 +18,10 @@ from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.blocks import transformed
 from llmzip.blocks.choice import BlockEncoder
+from llmzip.core import available_cores
 from llmzip.format.member import Coded, Method
 from llmzip.network.model import Model, load_model
-from llmzip.settings import Settings, available_cores, table_bits_for
+from llmzip.settings import Settings, table_bits_for
 
 
 @contextmanager
@@ -40,8 +41,9 @@ def coded_block(model: Model | None, plain: bytes, settings: Settings) -> Coded:
 
 def transforms_in(coded: Coded) -> list[str]:
     """Names of the transforms of a block and of its streams, the outermost first."""
-    kinds = [transformed.kind_of(part) for part in transformed.all_coded(coded) if part.method is Method.TRANSFORMED]
-    return [text.TRANSFORMS[kind].__name__.rpartition(".")[2].replace("_", " ") for kind in kinds]
+    parts = [part for part in transformed.all_coded(coded) if part.method is Method.TRANSFORMED]
+    numbers = map(transformed.number_of, parts)
+    return [text.TRANSFORMS[number].__name__.rpartition(".")[2].replace("_", " ") for number in numbers]
 
 
 @click.command()

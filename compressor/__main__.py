@@ -2,4 +2,5 @@
 
 from llmzip.cli import run
 
-run()
+if __name__ == "__main__":  # processes of a pool import this file by another name
+    run()

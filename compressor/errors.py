@@ -42,7 +42,8 @@ class MemoryLimitError(LlmzError):
     """Restoring the data needs more memory than the limit allows.
 
     Attributes:
-        needed, limit: bytes.
+        needed: bytes that restoring takes.
+        limit: bytes that it may take.
     """
 
     def __init__(self, needed: int, limit: int) -> None:

@@ -87,7 +87,7 @@ class SecondOrderModel(NamedTuple):
 
     def of_integers(self, states: NDArray[np.int16]) -> NDArray[np.float32]:
         """Bits ``[T]``, at least 0, from a predictor's states."""
-        return np.maximum(self(states.astype(np.float32) / ACTIVATION_STEPS_PER_RMS), 0)
+        return np.maximum(self(states.astype(np.float32) / np.float32(ACTIVATION_STEPS_PER_RMS)), 0)
 
 
 def second_order_model(model: Model) -> SecondOrderModel:

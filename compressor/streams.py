@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import BinaryIO
 
 from llmzip.errors import TruncatedError
@@ -40,7 +40,7 @@ def compress(plain: bytes, settings: Settings = _DEFAULT, progress: Progress = S
 
 def iterate_plain(
     source: BinaryIO, settings: ReadSettings = _READ_DEFAULT, progress: Progress = SILENT
-) -> Iterator[bytes]:  # fmt: skip
+) -> Generator[bytes]:  # fmt: skip
     """Yield the plain bytes of all members block by block, each once its checksum has been verified.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, Stack
+from llmzip.models.network import Attention, EncoderAugmentedDecoder, GatedConvolution, SquaredReluMlp, Stack
 from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
     EMBEDDING_MULTIPLIER_BITS,
@@ -62,6 +62,7 @@ def _stack_tensors(stack: Stack, config: StackConfig, weight_bits: int) -> dict[
 
     for mixer, mlp in zip(stack.mixers, stack.mlps, strict=True):
         assert isinstance(mixer, (Attention, GatedConvolution))
+        assert isinstance(mlp, SquaredReluMlp)
         add("in", mixer.project.weight, ACTIVATION_STEPS_PER_RMS, HIDDEN_BITS)
         taps = np.zeros((config.kernel, config.width), np.int16)
         temperature = np.zeros(config.heads, np.int32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -116,7 +116,7 @@ def fit_power_law(steps: NDArray[np.float64], losses: NDArray[np.float64]) -> tu
     return float(floor), float(math.exp(log_scale) * steps[0] ** exponent), float(exponent)
 
 
-def hessian_trace(loss: Callable[[], Tensor], parameters: list[Tensor], samples: int, seed: int = 0) -> float:
+def hessian_trace(loss: Callable[[], Tensor], parameters: Sequence[Tensor], samples: int, seed: int = 0) -> float:
     """Trace of the loss's Hessian by Hutchinson's estimator: a measure of flatness (arXiv 2210.14199)."""
     generator = torch.Generator().manual_seed(seed)
     total = 0.0

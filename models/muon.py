@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ def orthogonalised(stack: Tensor, coefficients: tuple[float, float, float], step
 class StackedMuon(torch.optim.Muon):
     """:class:`torch.optim.Muon`, whose state it shares: a run may go on with either."""
 
-    def __init__(self, parameters: list[Tensor], compiled: bool = False, **settings: Any) -> None:
+    def __init__(self, parameters: Sequence[Tensor], compiled: bool = False, **settings: Any) -> None:
         super().__init__(parameters, **settings)
         self._orthogonalised = torch.compile(orthogonalised, dynamic=False) if compiled else orthogonalised
 

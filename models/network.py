@@ -8,7 +8,7 @@ to rounding. RMSNorm has no gain: the matrix behind it learns one.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +56,8 @@ def ngram_rows(tokens: Tensor, order: int, row_bits: int) -> Tensor:
     mask = 0xFFFFFFFF
     length = tokens.shape[1]
     earlier = (F.pad(tokens, (i, 0))[:, :length] for i in range(order))
-    hashed = sum(part * factor for part, factor in zip(earlier, NGRAM_FACTORS, strict=False)) & mask
+    total = sum(part * factor for part, factor in zip(earlier, NGRAM_FACTORS, strict=False))
+    hashed = cast(Tensor, total) & mask
     return ((hashed * NGRAM_SPREAD) & mask) >> (32 - row_bits)
 
 

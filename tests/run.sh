@@ -5,8 +5,11 @@ set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv .venv-test
 .venv-test/bin/pip install --quiet --upgrade pip
-.venv-test/bin/pip install --quiet -e '.[train,bench,test]'
+.venv-test/bin/pip install --quiet -e '.[train,bench,test,docs]'
 .venv-test/bin/ruff check .
 .venv-test/bin/ruff format --check .
-.venv-test/bin/mypy compressor models benchmarks
+# mypy reads the folders as the package llmzip, so that types are known from one folder to the other.
+rm -rf build/types && mkdir -p build/types
+cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchmarks" build/types/llmzip
+(cd build/types && ../../.venv-test/bin/mypy --config-file ../../pyproject.toml -p llmzip)
 .venv-test/bin/pytest -q -n 2

@@ -20,7 +20,6 @@ from llmzip.format.sections import KEYS, RECORDS, KeyIndex, RecordIndex, parse_k
 from llmzip.settings import ReadSettings
 
 _KEPT_SPANS = 4
-_KINDS = {int(kind) for kind in RecordKind}
 
 
 class _Member(NamedTuple):
@@ -28,7 +27,7 @@ class _Member(NamedTuple):
 
     Attributes:
         kind: their kind.
-        marks: what the file says of them.
+        marks: of the records
         keys: the index of its keys, if it has one.
         plain_start, plain_end: of the member in the file's plain bytes.
         first: number of the first record.
@@ -94,7 +93,7 @@ class Records(Sequence[bytes]):
             if RECORDS not in sections:
                 raise LlmzError("there is no index of records: it is made when compressing, with --records (records=)")
             index = parse_records(sections[RECORDS], layout.plain_bytes)
-            if index.kind not in _KINDS:
+            if index.kind not in set(RecordKind):
                 raise LlmzError("records of a kind that is not known here; a later llmzip may read them")
             keys = parse_keys(sections[KEYS], index) if KEYS in sections else None
             members.append(_Member(RecordKind(index.kind), index, keys, start, end, first, first_mark))

@@ -10,16 +10,22 @@ from llmzip.blocks.repeats import MAX_DISTANCE
 from llmzip.blocks.transformed import most_stream_bytes
 from llmzip.errors import MemoryLimitError
 from llmzip.format.member import Header
+from llmzip.network.architecture import CHANNEL_TILE, StackConfig
 from llmzip.network.model import Model
 
 MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
 """So many plain bytes at most are coded by models in a payload of none, and so many more for each of its bytes: a short
 file cannot keep a reader busy for long."""
-_BUCKET_BYTES = 32
-_LEARNED_BYTES = 36 << 20
+_BUCKET_BYTES = 33
+"""Of counters, and its part of the table of runs."""
+_LEARNED_BYTES = 58 << 20
 """Mixers, maps, match tables and ends of tokens of one mode."""
 _USUAL_LANES, _MOST_USUAL_LANES = 16, 64
 """Of a block, unless someone asked for more."""
+_CACHE_SLACK = 576
+"""Positions of attention's cache beyond the window."""
+_READING_ROWS = 512
+"""Of a call of the network that reads the end of the block before."""
 _OTHER_BYTES = 64 << 20
 """The interpreter, its libraries and whatever else is not counted here."""
 
@@ -43,7 +49,7 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     each += modes * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
     needed = _OTHER_BYTES
     if model is not None:
-        needed += _weight_bytes(model) + lanes * _lane_bytes(model)
+        needed += _weight_bytes(model) + lanes * _lane_bytes(model) + threads * _reading_bytes(model)
     history = 0 if header.single else MAX_DISTANCE
     if header.independent:
         return needed + history + threads * each + 2 * block
@@ -105,10 +111,28 @@ class LaneBudget:
 
 
 def _weight_bytes(model: Model) -> int:
-    return 2 * sum(entry.plain_bytes for entry in model.file.entries.values())
+    """Arrays as they are stored and inflated, and what the core makes of them."""
+    return sum(2 * entry.plain_bytes + (entry.deflated or 0) for entry in model.file.entries.values())
 
 
 def _lane_bytes(model: Model) -> int:
-    """What the network keeps of a lane: keys and values of a window for each attention layer, and one distribution."""
+    """What the network keeps of a lane, keys and values of attention before all, and what a step of it takes."""
     config = model.config.decoder
-    return 4 * config.layers.count("a") * config.window * config.width + 8 * model.config.vocabulary + (1 << 16)
+    heads = config.layers.count("a") * config.heads
+    values_width = -(-config.head_width // CHANNEL_TILE) * CHANNEL_TILE
+    cache = heads * (config.window + _CACHE_SLACK) * (config.head_width + values_width)
+    tails = 4 * len(config.layers) * config.kernel * config.width
+    distributions = (
+        5 * 4 * (model.config.vocabulary + CHANNEL_TILE)
+    )  # scores, frequencies, those that are still to come
+    return cache + tails + _row_bytes(config) + distributions + (1 << 16)
+
+
+def _reading_bytes(model: Model) -> int:
+    """What it takes to read the end of the block before."""
+    return _lane_bytes(model) + _READING_ROWS * (_row_bytes(model.config.decoder) + 4 * model.config.vocabulary)
+
+
+def _row_bytes(config: StackConfig) -> int:
+    """Between the layers of a step."""
+    return 26 * config.width + 5 * config.hidden

@@ -20,7 +20,7 @@ from llmzip.network.model import Model, Predictor, code_lengths
 from llmzip.progress import Progress
 
 _CALL_ROWS = 512
-"""Rows of one network call while compressing."""
+"""Rows of one network call while compressing, or while reading what came before."""
 _TAIL_BYTES = 2048
 """Of the last block's end, which the network reads before the first token of every lane."""
 
@@ -121,8 +121,10 @@ def _start(
             first[0] = model.start_token
         return predictor, first
     if tail.size > 1:
-        reading = model.predictor(1, tail.size - 1, side, threads)
-        reading(tail[None, :-1])
+        read = np.array_split(tail[:-1], -(-tail.size // _CALL_ROWS))
+        reading = model.predictor(1, read[0].size, side, threads)
+        for part in read:
+            reading.states(part[None])
         predictor.start_from(reading)
     return predictor, np.full(lanes, tail[-1], np.int32)
 

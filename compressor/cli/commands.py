@@ -110,7 +110,13 @@ class LikeGzip(click.Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        return [*super().shell_complete(ctx, incomplete), *FileName().shell_complete(ctx, self.params[0], incomplete)]
+        # Files come first: what bash has found before them is lost.
+        files = FileName().shell_complete(ctx, self.params[0], incomplete)
+        nameless = self.commands[GZIP_STYLE]
+        options = nameless.shell_complete(click.Context(nameless, parent=ctx), incomplete)
+        known = {option.value for option in options}
+        commands = [item for item in super().shell_complete(ctx, incomplete) if item.value not in known]
+        return [*files, *commands, *options]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")
@@ -202,13 +208,16 @@ def set_level(ctx: click.Context, _param: click.Parameter, value: int | None) ->
         ctx.params["level"] = value
 
 
-level_options = options(
+level_setting = options(
     setting("-1", "--fast", to="level", value=1, note="Fastest."),
     *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
     setting("-9", "--best", to="level", value=9, note="Smallest."),
     click.option(
         "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
     ),
+)
+level_options = options(
+    level_setting,
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
     click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
     click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
@@ -416,6 +425,18 @@ def train(arguments: tuple[str, ...]) -> None:
     train_main(arguments, prog_name="llmzip train")
 
 
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def corpus(arguments: tuple[str, ...]) -> int:
+    """Compress whole folders and buckets, on one machine or many (llmzip corpus --help)."""
+    try:
+        from llmzip.cli.corpus import main as corpus_main
+    except ImportError as error:
+        raise click.ClickException(f"corpora need {error.name}: pip install 'llmzip[corpus]'") from None
+    raise_interrupts()
+    return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
+
+
 def _compress(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
     lanes: int | None, independent: bool, block_size: int | None, group_size: int | None, find_records: bool,
@@ -570,7 +591,7 @@ def _read_settings(
 
 
 def _thread_count(threads: int | None) -> int | None:
-    from llmzip.settings import available_cores
+    from llmzip.core import available_cores
 
     return available_cores() if threads == 0 else threads
 

@@ -39,9 +39,11 @@ Work = Callable[[Source, Target, Progress], None]
 
 def shown(name: str) -> str:
     """A file's name for people: on one line, whatever is in it."""
-    if name == STANDARD_STREAM:
-        return "standard input"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return "standard input" if name == STANDARD_STREAM else on_one_line(name)
+
+
+def on_one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def complain(message: str) -> None:
@@ -104,7 +106,7 @@ def _each(names: Iterable[str | OSError], action: Callable[[str], Row | None], a
             code = ERROR
             subject, message = _explain(error, name)
             row = {"file": subject, "error": message}
-            complain(f"{shown(subject)}: {message}")
+            complain(f"{shown(subject)}: {on_one_line(message)}")
         if as_json and row:
             rows.append(row)
     if as_json:

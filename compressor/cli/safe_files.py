@@ -145,7 +145,7 @@ def open_target(name: str, source: Source, force: bool, like_source: bool = True
     if status:
         _refuse_source(status, source, name)
     if not force and os.path.lexists(name) and not (status and _is_stream(status)):
-        raise Refusal("already exists (-f overwrites)")
+        raise Refusal(f"{name} already exists (-f overwrites)")
     if status and not stat.S_ISREG(status.st_mode):
         with open(_open_special(name), "wb", buffering=0) as special:
             yield Target(name, special)
@@ -286,12 +286,12 @@ def _rename_to_new(temporary: str, final: str) -> None:
     try:
         os.link(temporary, final, follow_symlinks=False)
     except FileExistsError:
-        raise Refusal("already exists (-f overwrites)") from None
+        raise Refusal(f"{final} already exists (-f overwrites)") from None
     except (OSError, NotImplementedError):  # no hard links here: take the name first, then replace what took it
         try:
             os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError:
-            raise Refusal("already exists (-f overwrites)") from None
+            raise Refusal(f"{final} already exists (-f overwrites)") from None
         try:
             os.replace(temporary, final)
         except BaseException:

@@ -748,7 +748,8 @@ static PyObject *shapes_of(const llmz_profile_shape *shapes, int profiles)
 {
     PyObject *result = PyTuple_New(profiles);
     for (int i = 0; result && i < profiles; i++) {
-        PyObject *shape = Py_BuildValue("(III)", shapes[i].contexts, shapes[i].guesses, shapes[i].inputs);
+        PyObject *shape = Py_BuildValue("(IIII)", shapes[i].contexts, shapes[i].context_inputs, shapes[i].guesses,
+                                        shapes[i].inputs);
         if (!shape || PyTuple_SetItem(result, i, shape) < 0)
             Py_CLEAR(result);
     }
@@ -823,8 +824,8 @@ static PyMethodDef functions[] = {
     {"context_finish", context_finish, METH_O,
      "context_finish(models) -> coded or plain bytes; None where output or data do not fit"},
     {"squash_table", squash_table, METH_VARARGS, "squash_table(uint16 [5633]): write probabilities of stretched values"},
-    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, guesses, inputs)"},
-    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, guesses, inputs)"},
+    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, inputs of each, guesses, inputs)"},
+    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, inputs of each, guesses, inputs)"},
     {"decision_kernel", decision_kernel, METH_NOARGS, "decision_kernel() -> name of the one that is used"},
     {"force_decision_kernel", force_decision_kernel, METH_VARARGS,
      "force_decision_kernel(name) -> whether it is here; new models use it"},

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_BYTES ((Py_ssize_t)1 << 40) /* so that no product of a size and a small number overflows */
+#define MOST_BYTES ((Py_ssize_t)(PY_SSIZE_T_MAX >> (sizeof(Py_ssize_t) > 4 ? 23 : 4))) /* no product of a size and a small number overflows */
 
 /* Buffers of one call: filled by PyArg_ParseTuple, released together. */
 #define MOST_BUFFERS 8

@@ -15,7 +15,7 @@ uint16_t llmz_squash_table[LLMZ_SQUASHED];
 int16_t llmz_stretch_table[LLMZ_ONE];
 uint8_t llmz_counter_bucket[4096];
 int16_t llmz_counter_stretch[4096];
-uint32_t llmz_counter_rates[16];
+uint32_t llmz_counter_rates[256];
 uint8_t llmz_byte_classes[256];
 
 #define EXP_OF_STEP 0xFF007FD55FFDDE38u /* e^(-1/256) in 1/2^64 */
@@ -87,7 +87,7 @@ void llmz_make_bit_model_tables(void)
         llmz_counter_stretch[counter] = (int16_t)stretched;
         llmz_counter_bucket[counter] = (uint8_t)llmz_clip_32(llmz_shift_right_32(stretched + 2048, 7), 0, 31);
     }
-    for (uint32_t count = 0; count < 16; count++)
+    for (uint32_t count = 0; count < 256; count++)
         llmz_counter_rates[count] = LLMZ_ONE * 2 / (2 * count + 3);
     for (unsigned byte = 0; byte < 256; byte++)
         llmz_byte_classes[byte] = (uint8_t)classify(byte);

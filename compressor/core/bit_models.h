@@ -38,7 +38,7 @@ extern uint16_t llmz_squash_table[LLMZ_SQUASHED];
 extern int16_t llmz_stretch_table[LLMZ_ONE];
 extern uint8_t llmz_counter_bucket[4096];  /* bucket of a counter map, by a counter's 12 bits of probability */
 extern int16_t llmz_counter_stretch[4096]; /* the same probability stretched */
-extern uint32_t llmz_counter_rates[16];    /* of a counter that has seen n bits: 1 / (n + 1.5), in 1/65536 */
+extern uint32_t llmz_counter_rates[256];   /* of a counter that has seen n bits: 1 / (n + 1.5), in 1/65536 */
 extern uint8_t llmz_byte_classes[256];
 
 void llmz_make_bit_model_tables(void);
@@ -75,6 +75,22 @@ static inline uint16_t llmz_counted(uint16_t counter, unsigned bit)
     int32_t target = bit ? 4095 : 0;
     probability += llmz_shift_right_32((target - probability) * (int32_t)llmz_counter_rates[count], 16);
     return (uint16_t)(probability << 4 | (count < 15 ? count + 1 : 15));
+}
+
+/* Slow counters: 22 bits of probability of a 1 less a half, then 10 of count, so that 0 is a new one. They come to rest slowly. */
+static inline uint32_t llmz_slowly_counted(uint32_t counter, unsigned bit)
+{
+    enum { MOST = 255 };
+    int64_t count = counter & 1023, probability = (counter >> 10) ^ (1 << 21), target = bit ? (1 << 22) - 1 : 0;
+    probability += llmz_shift_right((target - probability) * (int64_t)llmz_counter_rates[count], 16);
+    return ((uint32_t)probability ^ (1 << 21)) << 10 | (uint32_t)(count < MOST ? count + 1 : MOST);
+}
+
+/* The probability of a slow counter, 1 to 65535. */
+static inline uint32_t llmz_slow_probability(uint32_t counter)
+{
+    uint32_t probability = ((counter >> 10) ^ (1 << 21)) >> 6;
+    return probability < 1 ? 1 : probability;
 }
 
 static inline uint32_t llmz_first_slot(uint32_t bucket_mask, uint64_t hash)

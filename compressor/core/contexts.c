@@ -338,10 +338,10 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 #define SET(name) *contexts++ = name(&v);
 #define COUNT(name) +1
 
-#define MIXED_PROFILE(profile, count, guesses, inputs, known)                                                                  \
+#define MIXED_PROFILE(profile, count, each, guesses, inputs, known)                                                                 \
     _Static_assert(MIXED_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
     _Static_assert((count) <= LLMZ_MIXED_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
-    _Static_assert((count) + 2 * (guesses) + 7 <= (inputs) && (inputs) <= 64, "all inputs have a place");                      \
+    _Static_assert((each) * (count) + 2 * (guesses) + 7 + (profile) * LLMZ_SLOW_MAPS <= (inputs), "all inputs have a place");  \
     static void mixed_##profile(const llmz_lane *lane, uint32_t node, const llmz_history *history,                             \
                                 const llmz_followers *followers, uint64_t *contexts)                                           \
     {                                                                                                                          \
@@ -359,10 +359,10 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
         MIXED_##profile(SET)                                                                                                   \
     }
 
-#define PLAIN_PROFILE(profile, count, guesses, inputs, known)                                                                  \
+#define PLAIN_PROFILE(profile, count, each, guesses, inputs, known)                                                                 \
     _Static_assert(PLAIN_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
     _Static_assert((count) <= LLMZ_PLAIN_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
-    _Static_assert(2 * (count) + 2 * (guesses) + 2 <= (inputs) && (inputs) <= 64, "all inputs have a place");                  \
+    _Static_assert((each) * (count) + 2 * (guesses) + 2 <= (inputs), "all inputs have a place");                               \
     static void plain_##profile(const llmz_text *text, uint32_t position, const llmz_history *history,                         \
                                 const llmz_followers *followers, const llmz_special *special, uint64_t *contexts)              \
     {                                                                                                                          \
@@ -382,10 +382,17 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 LLMZ_MIXED_SHAPES(MIXED_PROFILE)
 LLMZ_PLAIN_SHAPES(PLAIN_PROFILE)
 
-#define MIXED_NAME(profile, count, guesses, inputs, known) mixed_##profile,
-#define PLAIN_NAME(profile, count, guesses, inputs, known) plain_##profile,
+#define MIXED_NAME(profile, count, each, guesses, inputs, known) mixed_##profile,
+#define PLAIN_NAME(profile, count, each, guesses, inputs, known) plain_##profile,
 llmz_mixed_contexts *const llmz_mixed_profiles[LLMZ_MIXED_PROFILES] = {LLMZ_MIXED_SHAPES(MIXED_NAME)};
 llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES] = {LLMZ_PLAIN_SHAPES(PLAIN_NAME)};
+
+#define NUMBER(name) number_##name,
+enum { MIXED_1(NUMBER) };
+const uint8_t llmz_run_contexts[LLMZ_RUNS] = {
+    number_order_3, number_order_4, number_order_6, number_two_words, number_two_texts, number_three_texts, number_value_above,
+    number_value_of_kin, number_key_and_text, number_cell_before_and_text, number_field_of_kin, number_one_token,
+};
 
 /* ---- What single profiles remember ---- */
 

@@ -7,16 +7,19 @@
 #include "records.h"
 #include "sequences.h"
 
-/* Shapes of the profiles: contexts, models that expect one byte, inputs of a mixer (a multiple of 16), and how many of the
- * first contexts are counted that know the text. */
-#define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 2, 48, 7) USE(1, 46, 5, 64, 7)
-#define LLMZ_PLAIN_SHAPES(USE) USE(0, 12, 1, 32, 0) USE(1, 24, 4, 64, 0) USE(2, 22, 1, 48, 0) USE(3, 27, 3, 64, 14)
+/* Shapes of the profiles: contexts, inputs of each, models that expect one byte, inputs of a mixer (a multiple of 16), and
+ * how many of the first contexts are counted that know the text. */
+#define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 1, 2, 48, 7) USE(1, 46, 2, 17, 144, 7)
+#define LLMZ_PLAIN_SHAPES(USE)                                                                                                 \
+    USE(0, 12, 2, 1, 32, 0) USE(1, 24, 2, 4, 64, 0) USE(2, 22, 2, 1, 48, 0) USE(3, 27, 2, 3, 64, 14)
 
 enum {
     LLMZ_MIXED_CONTEXTS_MAX = 46,
     LLMZ_PLAIN_CONTEXTS_MAX = 27,
-    LLMZ_GUESSES_MAX = 5,
+    LLMZ_GUESSES_MAX = 17,
     LLMZ_MATCH_MODELS = 2,
+    LLMZ_RUNS = 12, /* contexts of records whose latest byte is remembered */
+    LLMZ_SLOW_MAPS = 4,
     LLMZ_NO_BYTE = 256
 };
 
@@ -133,6 +136,9 @@ typedef void llmz_mixed_contexts(const llmz_lane *lane, uint32_t node, const llm
 typedef void llmz_plain_contexts(const llmz_text *text, uint32_t position, const llmz_history *history,
                                  const llmz_followers *followers, const llmz_special *special,
                                  uint64_t contexts[LLMZ_PLAIN_CONTEXTS_MAX]);
+
+/* Contexts of mixed mode's records that runs are kept of, by their numbers in the profile. */
+extern const uint8_t llmz_run_contexts[LLMZ_RUNS];
 
 /* The contexts of each profile. */
 extern llmz_mixed_contexts *const llmz_mixed_profiles[LLMZ_MIXED_PROFILES];

@@ -244,9 +244,9 @@ enum {
     LLMZ_PLAIN_MIXERS = 3,
 };
 
-/* Of a profile. A model that expects a byte has two inputs. */
+/* Of a profile: contexts, inputs of each, models that expect a byte and have two inputs, inputs of a mixer. */
 typedef struct llmz_profile_shape {
-    uint32_t contexts, guesses, inputs;
+    uint32_t contexts, context_inputs, guesses, inputs;
 } llmz_profile_shape;
 
 extern const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_plain_shapes[LLMZ_PLAIN_PROFILES];

@@ -10,7 +10,7 @@
 #include "contexts.h"
 
 enum {
-    LLMZ_INPUTS_MAX = 64,
+    LLMZ_INPUTS_MAX = 144,
     LLMZ_MIXED_KNOWN = 4, /* the mixer whose weights depend on how many of the first contexts know the text */
     LLMZ_PLAIN_KNOWN = 1,
     LLMZ_KNOWN_SETS = 9,
@@ -23,6 +23,10 @@ enum {
 typedef struct llmz_rates {
     uint32_t mixers, last, extra;
 } llmz_rates;
+
+#define LLMZ_INPUTS_FIT(profile, contexts, each, guesses, inputs, known) _Static_assert((inputs) <= LLMZ_INPUTS_MAX, "all have room");
+LLMZ_MIXED_SHAPES(LLMZ_INPUTS_FIT)
+LLMZ_PLAIN_SHAPES(LLMZ_INPUTS_FIT)
 
 typedef struct llmz_decision {
     int32_t inputs[LLMZ_INPUTS_MAX]; /* the counters' come from the kernel, the others from outside */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    CHUNK_ROWS = 256, /* of a call of the network when encoding */
+    CHUNK_ROWS = 256, /* of a call of the network when encoding, or when it reads what came before */
     MOST_GROUPS = 64,
     LANES_TO_CUT = 8, /* fewer are decoded as one group by all threads: weights then pass once for all of them */
 };
@@ -187,12 +187,15 @@ enum llmz_drive_state llmz_drive_run(struct llmz_drive *d, uint64_t tokens)
 /* Let the predictors of all groups go on after `count` tokens. */
 static bool read_before(struct llmz_drive *d, const int32_t *side, const int32_t *tokens, uint32_t count)
 {
-    struct llmz_predictor *reader = llmz_predictor_new(d->network, d->threads, 1, count, side);
+    const uint32_t most = count < CHUNK_ROWS ? count : CHUNK_ROWS;
+    struct llmz_predictor *reader = llmz_predictor_new(d->network, d->threads, 1, most, side);
     if (!reader)
         return false;
-    llmz_predictor_start(reader, tokens, count, NULL);
-    llmz_threads_finish(d->threads);
-    llmz_predictor_end(reader);
+    for (uint32_t begin = 0; begin < count; begin += most) {
+        llmz_predictor_start(reader, tokens + begin, count - begin < most ? count - begin : most, NULL);
+        llmz_threads_finish(d->threads);
+        llmz_predictor_end(reader);
+    }
     for (uint32_t i = 0; i < d->group_count; i++)
         llmz_predictor_copy_lane(d->groups[i].predictor, reader);
     llmz_predictor_free(reader);

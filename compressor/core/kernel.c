@@ -90,16 +90,38 @@ const struct llmz_kernel_choice llmz_kernels[] = {
 
 const struct llmz_kernel *llmz_kernel = &llmz_kernel_portable;
 
+void llmz_pack_six_bits(const uint8_t *tile, size_t groups, uint8_t *packed)
+{
+    for (size_t g = 0; g < groups; g += 2, tile += 2 * LLMZ_TILE_BYTES, packed += LLMZ_SIX_BIT_BYTES)
+        for (size_t j = 0; j < 3; j++)
+            for (size_t i = 0; i < 64; i++)
+                packed[64 * j + i] = (uint8_t)((tile[64 * j + i] & 63) | (tile[192 + i] >> 2 * j & 3) << 6);
+}
+
+/* A product with the weights of `tiles`, which the kernel packs. */
+static void multiply_packed(const struct llmz_kernel *kernel, const struct llmz_product *bytes, const uint8_t *tiles, uint8_t *packed, int32_t *out)
+{
+    struct llmz_product p = *bytes;
+    p.tiles = packed;
+    p.tile_stride = p.groups / 2 * kernel->pair_bytes;
+    p.out = out;
+    for (size_t t = 0; t < p.tile_count; t++)
+        kernel->pack(tiles + t * bytes->tile_stride, p.groups, packed + t * p.tile_stride);
+    kernel->multiply_weights(&p);
+}
+
 /* Whether a kernel's products are those of the portable one, on bytes that reach every extreme. */
 static bool agrees(const struct llmz_kernel *kernel)
 {
     enum { ROWS = 37, GROUPS = 32, TILES = 2, WIDTH = GROUPS * LLMZ_GROUP, BYTES = GROUPS * LLMZ_TILE_BYTES, OUTPUTS = TILES * LLMZ_TILE };
     static int8_t inputs[ROWS * WIDTH];
-    static uint8_t tiles[TILES * BYTES];
+    static uint8_t tiles[TILES * BYTES], weights[TILES * BYTES], packed[TILES * BYTES];
     static int32_t expected[ROWS * OUTPUTS], found[ROWS * OUTPUTS];
     uint32_t random = 1;
     for (size_t i = 0; i < sizeof tiles; i++)
         tiles[i] = i % 5 == 0 ? 255 : (uint8_t)((random = random * 1664525u + 1013904223u) >> 24);
+    for (size_t i = 0; i < sizeof weights; i++)
+        weights[i] = tiles[i] & 63;
     for (int digits = 0; digits < 2; digits++) {
         for (size_t i = 0; i < sizeof inputs; i++) {
             int value = (int)((random = random * 1664525u + 1013904223u) >> 24) - 128;
@@ -113,10 +135,8 @@ static bool agrees(const struct llmz_kernel *kernel)
             (digits ? kernel->multiply_digits : kernel->multiply_bytes)(&p);
             if (memcmp(expected, found, bytes) != 0)
                 return false;
-            p.out = expected;
-            llmz_kernel_portable.multiply_weights(&p);
-            p.out = found;
-            kernel->multiply_weights(&p);
+            multiply_packed(&llmz_kernel_portable, &p, weights, packed, expected);
+            multiply_packed(kernel, &p, weights, packed, found);
             if (memcmp(expected, found, bytes) != 0)
                 return false;
         }

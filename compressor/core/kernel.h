@@ -4,9 +4,10 @@
  * LLMZ_TILE outputs, with the inputs in groups of LLMZ_GROUP: [groups][LLMZ_TILE][LLMZ_GROUP]. An instruction then works on several
  * outputs at once, nothing is added across a register, and a whole tile is one stream through memory.
  *
- * Weights have six bits, moved up by LLMZ_WEIGHT_OFFSET. Two groups, 256 weights q[4][64], take LLMZ_PAIR_BYTES bytes r[3][64]: the low
- * six bits of r[j] are q[j], the high two bits of r[0], r[1], r[2] together q[3], lowest first. So weights take three quarters of the
- * memory, whose speed is what bounds a step of few rows, and any instruction set unpacks them with a few shifts.
+ * Weights have six bits, moved up by LLMZ_WEIGHT_OFFSET. How a kernel keeps a tile of them is its own affair: `pack` says. Those with
+ * instructions of their own pack two groups, 256 weights q[4][64], into LLMZ_SIX_BIT_BYTES bytes r[3][64]: the low six bits of r[j] are
+ * q[j], the high two bits of r[0], r[1], r[2] together q[3], lowest first. So weights take three quarters of the memory, whose speed is
+ * what bounds a step of few rows, and a few shifts unpack them.
  *
  * All kernels give the same integers; one is checked against the portable one when it is chosen. */
 #ifndef LLMZ_KERNEL_H
@@ -20,8 +21,7 @@ enum {
     LLMZ_TILE = 32,
     LLMZ_GROUP = 4,
     LLMZ_TILE_BYTES = LLMZ_TILE * LLMZ_GROUP, /* of a group */
-    LLMZ_PAIR_BYTES = 3 * 64,
-    LLMZ_PAIR_INPUTS = 2 * LLMZ_GROUP,
+    LLMZ_SIX_BIT_BYTES = 3 * 64, /* of two groups of weights */
     LLMZ_WEIGHT_OFFSET = 32,
     LLMZ_WEIGHT_MAX = 31,
 };
@@ -29,7 +29,7 @@ enum {
 /* A product with bytes: out[r * out_stride + t * LLMZ_TILE + o] = sum over g < groups, k of
  * inputs[r * input_stride + g * LLMZ_GROUP + k] * tiles[t * tile_stride + (g * LLMZ_TILE + o) * LLMZ_GROUP + k].
  *
- * A product with weights: tiles are packed, groups are even, and the weights count as what they are before they are moved up.
+ * A product with weights: tiles are packed by the same kernel, groups are even, and weights count as what they are before they are moved up.
  * What lies up to 16 KB after the last tile may be asked for ahead of its use; it is never read. */
 struct llmz_product {
     const int8_t *inputs;
@@ -65,6 +65,8 @@ enum { LLMZ_NORM_BITS = 20 };
 
 struct llmz_kernel {
     const char *name;
+    size_t pair_bytes; /* that two groups of weights take */
+    void (*pack)(const uint8_t *tile, size_t groups, uint8_t *packed); /* [groups][LLMZ_TILE][LLMZ_GROUP], 0 to 63 */
     void (*multiply_weights)(const struct llmz_product *);
     void (*multiply_bytes)(const struct llmz_product *); /* any bytes */
     void (*multiply_digits)(const struct llmz_product *); /* inputs from 0 to 127 */
@@ -85,6 +87,9 @@ struct llmz_kernel {
 };
 
 extern const struct llmz_kernel llmz_kernel_portable;
+/* A `pack` of six bits a weight. */
+void llmz_pack_six_bits(const uint8_t *tile, size_t groups, uint8_t *packed);
+
 /* The kernels of this build, best first; a NULL ends them. */
 struct llmz_kernel_choice {
     const struct llmz_kernel *kernel;

@@ -74,7 +74,7 @@ static void add_products(const struct llmz_product *p, const uint8_t *tile, size
 /* Unpack two groups after each other, as kernel.h has them. */
 static void unpack(const uint8_t *packed, size_t groups, uint8_t *out)
 {
-    for (size_t g = 0; g < groups; g += 2, packed += LLMZ_PAIR_BYTES, out += 2 * LLMZ_TILE_BYTES) {
+    for (size_t g = 0; g < groups; g += 2, packed += LLMZ_SIX_BIT_BYTES, out += 2 * LLMZ_TILE_BYTES) {
         for (size_t i = 0; i < 64; i++) {
             out[i] = packed[i] & 63;
             out[64 + i] = packed[64 + i] & 63;

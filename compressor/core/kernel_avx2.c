@@ -29,14 +29,194 @@ __attribute__((always_inline)) static inline __m256i add_bytes(__m256i sum, __m2
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(high, inputs), _mm256_set1_epi16(128)));
 }
 
-__attribute__((always_inline)) static inline __m256i add_digits(__m256i sum, __m256i bytes, __m256i inputs)
-{
-    return add_bytes(sum, bytes, inputs);
-}
-
 #include "kernel_avx2.inc"
 
-const struct llmz_kernel llmz_kernel_avx2 = {"avx2", multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
+/* Sums of 16 bits hold more than two groups where inputs are small, as they nearly always are: then fewer instructions widen them. */
+enum {
+    DEEP = 8, /* groups that are added up in 16 bits */
+    SMALL = 32767 / 63, /* most that the inputs of such a sum may add up to, those below 0 apart */
+    FOUR = 4, /* rows at once */
+    MOST_ROWS = 64, /* whose inputs are looked at first */
+    UNPACKED = 64, /* groups at once */
+    ROWS_TO_UNPACK = 20, /* with fewer, weights come from memory in bursts that arithmetic does not cover */
+};
+
+/* Whether all sums of `DEEP` groups fit in 16 bits, for any weights. */
+static bool are_small(const int8_t *inputs, size_t groups)
+{
+    __m256i most = _mm256_setzero_si256();
+    const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi8(1);
+    for (size_t g = 0; g < groups; g += DEEP) {
+        __m256i x = load((const uint8_t *)inputs + g * LLMZ_GROUP);
+        __m256i above = _mm256_maddubs_epi16(ones, _mm256_max_epi8(x, zero)), below = _mm256_maddubs_epi16(ones, _mm256_min_epi8(x, zero));
+        /* Sums of two inputs, of the first and the second half of each group in turn: all first halves belong together. */
+        below = _mm256_sub_epi16(zero, below);
+        for (unsigned i = 0; i < 2; i++) {
+            above = _mm256_add_epi16(above, i ? _mm256_shuffle_epi32(above, 0x4E) : _mm256_permute4x64_epi64(above, 0x4E));
+            below = _mm256_add_epi16(below, i ? _mm256_shuffle_epi32(below, 0x4E) : _mm256_permute4x64_epi64(below, 0x4E));
+        }
+        above = _mm256_add_epi16(above, _mm256_shuffle_epi32(above, 0xB1));
+        below = _mm256_add_epi16(below, _mm256_shuffle_epi32(below, 0xB1));
+        most = _mm256_max_epi16(most, _mm256_max_epi16(above, below));
+    }
+    return _mm256_testz_si256(_mm256_cmpgt_epi16(most, _mm256_set1_epi16(SMALL)), _mm256_set1_epi8(-1));
+}
+
+/* Groups of a tile as bytes, [groups][LLMZ_TILE][LLMZ_GROUP]. */
+static void unpack(const uint8_t *packed, size_t groups, uint8_t *out)
+{
+    const __m256i low = _mm256_set1_epi8(63), bits_0 = _mm256_set1_epi8(3), bits_1 = _mm256_set1_epi8(12), bits_2 = _mm256_set1_epi8(48);
+    for (size_t g = 0; g < groups; g += 2, packed += LLMZ_SIX_BIT_BYTES, out += 2 * LLMZ_TILE_BYTES) {
+        ask_for(packed + WEIGHTS_AHEAD);
+        ask_for(packed + WEIGHTS_AHEAD + 64);
+        ask_for(packed + WEIGHTS_AHEAD + 128);
+        for (unsigned half = 0; half < 64; half += 32) {
+            __m256i r0 = load(packed + half), r1 = load(packed + 64 + half), r2 = load(packed + 128 + half);
+            __m256i w3 = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(r0, 6), bits_0),
+                _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(r1, 4), bits_1), _mm256_and_si256(_mm256_srli_epi16(r2, 2), bits_2)));
+            _mm256_store_si256((__m256i *)(out + half), _mm256_and_si256(r0, low));
+            _mm256_store_si256((__m256i *)(out + 64 + half), _mm256_and_si256(r1, low));
+            _mm256_store_si256((__m256i *)(out + 128 + half), _mm256_and_si256(r2, low));
+            _mm256_store_si256((__m256i *)(out + 192 + half), w3);
+        }
+    }
+}
+
+/* Nothing; but compilers may not put additions before it off, as they do, until no register is left. */
+__attribute__((always_inline)) static inline void keep(__m256i *sum)
+{
+    __asm__("" : "+x"(*sum));
+}
+
+/* Half a tile: the sums of four rows grow by some groups' products. */
+static void add_four_rows(const int8_t *inputs, size_t input_stride, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    for (size_t g = 0; g < groups; g += DEEP, inputs += DEEP * LLMZ_GROUP, weights += DEEP * LLMZ_TILE_BYTES) {
+        __m256i sums[FOUR][2];
+        for (unsigned d = 0; d < DEEP; d++) {
+            __m256i first = load(weights + d * LLMZ_TILE_BYTES), second = load(weights + d * LLMZ_TILE_BYTES + 32);
+            for (unsigned r = 0; r < FOUR; r++) {
+                __m256i spread = spread_four(inputs + r * input_stride + d * LLMZ_GROUP);
+                __m256i one = _mm256_maddubs_epi16(first, spread), other = _mm256_maddubs_epi16(second, spread);
+                sums[r][0] = d ? _mm256_add_epi16(sums[r][0], one) : one;
+                sums[r][1] = d ? _mm256_add_epi16(sums[r][1], other) : other;
+                keep(&sums[r][0]);
+                keep(&sums[r][1]);
+            }
+        }
+        for (unsigned r = 0; r < FOUR; r++) {
+            for (unsigned i = 0; i < 2; i++) {
+                __m256i *place = (__m256i *)(out + r * out_stride + i * 8);
+                _mm256_storeu_si256(place, _mm256_add_epi32(_mm256_loadu_si256(place), _mm256_madd_epi16(sums[r][i], ones)));
+            }
+        }
+    }
+}
+
+/* Four rows at a time whose inputs are small; each group of them has `small` set. */
+static void multiply_small(const struct llmz_product *p, size_t t, size_t begin, size_t fours, const bool *small, const int32_t *starts)
+{
+    _Alignas(32) uint8_t weights[UNPACKED * LLMZ_TILE_BYTES];
+    for (size_t r = 0; r < FOUR * fours; r++)
+        if (small[r / FOUR])
+            for (size_t o = 0; o < LLMZ_TILE; o++)
+                p->out[(begin + r) * p->out_stride + t * LLMZ_TILE + o] = starts[r];
+    for (size_t g = 0; g < p->groups; g += UNPACKED) {
+        size_t groups = p->groups - g < UNPACKED ? p->groups - g : UNPACKED;
+        unpack(p->tiles + t * p->tile_stride + g / 2 * LLMZ_SIX_BIT_BYTES, groups, weights);
+        for (size_t i = 0; i < fours; i++) {
+            size_t row = begin + i * FOUR;
+            for (size_t half = 0; small[i] && half < 2; half++)
+                add_four_rows(p->inputs + row * p->input_stride + g * LLMZ_GROUP, p->input_stride, weights + half * 64, groups,
+                    p->out + row * p->out_stride + t * LLMZ_TILE + half * 16, p->out_stride);
+        }
+    }
+}
+
+/* Some of the rows, whatever their inputs are. */
+static void multiply_others(const struct llmz_product *p, size_t row, size_t rows)
+{
+    struct llmz_product others = *p;
+    others.inputs += row * p->input_stride;
+    others.out += row * p->out_stride;
+    others.rows = rows;
+    multiply_rows(&others);
+}
+
+static void multiply_weights(const struct llmz_product *p)
+{
+    if (p->rows < ROWS_TO_UNPACK || p->groups % DEEP != 0) {
+        multiply_rows(p);
+        return;
+    }
+    for (size_t begin = 0; begin < p->rows; begin += MOST_ROWS) {
+        size_t rows = p->rows - begin < MOST_ROWS ? p->rows - begin : MOST_ROWS, fours = rows / FOUR;
+        int32_t starts[MOST_ROWS] = {0};
+        bool small[MOST_ROWS / FOUR];
+        for (size_t i = 0; i < fours; i++)
+            small[i] = true;
+        for (size_t r = 0; r < fours * FOUR; r++) {
+            const int8_t *inputs = p->inputs + (begin + r) * p->input_stride;
+            for (size_t i = 0; i < p->groups * LLMZ_GROUP; i++)
+                starts[r] -= LLMZ_WEIGHT_OFFSET * inputs[i];
+            small[r / FOUR] = small[r / FOUR] && are_small(inputs, p->groups);
+        }
+        for (size_t t = 0; t < p->tile_count; t++)
+            multiply_small(p, t, begin, fours, small, starts);
+        for (size_t i = 0; i < fours; i++)
+            if (!small[i])
+                multiply_others(p, begin + i * FOUR, FOUR);
+        if (rows > fours * FOUR)
+            multiply_others(p, begin + fours * FOUR, rows - fours * FOUR);
+    }
+}
+
+/* Digits are unsigned: bytes, moved down by 128, may be the signed ones, as 127 * 128 * 2 fits. */
+__attribute__((always_inline)) static inline void digits_tile(const struct llmz_product *p, size_t t, size_t row, const unsigned rows)
+{
+    __m256i sums[2][4], digit_sums[2];
+    const int8_t *inputs = p->inputs + row * p->input_stride;
+    const uint8_t *tile = p->tiles + t * p->tile_stride;
+    const __m256i ones = _mm256_set1_epi16(1), top = _mm256_set1_epi8(-128), one_of_each = _mm256_set1_epi8(1);
+    for (unsigned r = 0; r < rows; r++) {
+        digit_sums[r] = _mm256_setzero_si256();
+        for (unsigned i = 0; i < 4; i++)
+            sums[r][i] = _mm256_setzero_si256();
+    }
+    for (size_t g = 0; g < p->groups; g++) {
+        const uint8_t *group = tile + g * LLMZ_TILE_BYTES;
+        __m256i spread[2];
+        ask_for(group + BYTES_AHEAD);
+        ask_for(group + BYTES_AHEAD + 64);
+        for (unsigned r = 0; r < rows; r++) {
+            spread[r] = spread_four(inputs + r * p->input_stride + g * LLMZ_GROUP);
+            digit_sums[r] = _mm256_add_epi32(digit_sums[r], _mm256_madd_epi16(_mm256_maddubs_epi16(spread[r], one_of_each), ones));
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            __m256i bytes = _mm256_xor_si256(load(group + i * 32), top);
+            for (unsigned r = 0; r < rows; r++)
+                sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(_mm256_maddubs_epi16(spread[r], bytes), ones));
+        }
+    }
+    for (unsigned r = 0; r < rows; r++)
+        for (unsigned i = 0; i < 4; i++)
+            _mm256_storeu_si256((__m256i *)(p->out + (row + r) * p->out_stride + t * LLMZ_TILE + i * 8),
+                _mm256_add_epi32(sums[r][i], _mm256_slli_epi32(digit_sums[r], 7)));
+}
+
+static void multiply_digits(const struct llmz_product *p)
+{
+    for (size_t t = 0; t < p->tile_count; t++) {
+        size_t row = 0;
+        for (; row + 2 <= p->rows; row += 2)
+            digits_tile(p, t, row, 2);
+        if (row < p->rows)
+            digits_tile(p, t, row, 1);
+    }
+}
+
+const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

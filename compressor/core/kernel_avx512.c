@@ -137,7 +137,7 @@ __attribute__((always_inline)) static inline void weights_tile(const struct llmz
         sums[r][0][0] = sums[r][1][0] = _mm512_set1_epi32(starts[r]);
         sums[r][0][1] = sums[r][1][1] = _mm512_setzero_si512();
     }
-    for (size_t g = 0; g < p->groups; g += 2, packed += LLMZ_PAIR_BYTES) {
+    for (size_t g = 0; g < p->groups; g += 2, packed += LLMZ_SIX_BIT_BYTES) {
         ask_for(packed + WEIGHTS_AHEAD);
         ask_for(packed + WEIGHTS_AHEAD + 64);
         ask_for(packed + WEIGHTS_AHEAD + 128);
@@ -184,7 +184,7 @@ static void multiply_weights(const struct llmz_product *p)
     }
 }
 
-const struct llmz_kernel llmz_kernel_avx512 = {"avx512", multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avx512 = {"avx512", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -18,11 +18,6 @@ __attribute__((always_inline)) static inline __m256i add_bytes(__m256i sum, __m2
     return _mm256_dpbusd_avx_epi32(sum, bytes, inputs);
 }
 
-__attribute__((always_inline)) static inline __m256i add_digits(__m256i sum, __m256i bytes, __m256i inputs)
-{
-    return add_bytes(sum, bytes, inputs);
-}
-
 __attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __m256i first, __m256i inputs, __m256i second, __m256i next_inputs)
 {
     return add_bytes(add_bytes(sum, first, inputs), second, next_inputs);
@@ -30,7 +25,7 @@ __attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __
 
 #include "kernel_avx2.inc"
 
-const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_rows, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

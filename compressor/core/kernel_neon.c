@@ -55,7 +55,7 @@ __attribute__((always_inline)) static inline void weights_tile(const struct llmz
         for (unsigned i = 0; i < REGISTERS; i++)
             sums[r][i] = vdupq_n_s32(0);
     }
-    for (size_t g = 0; g < p->groups; g += 2, packed += LLMZ_PAIR_BYTES) {
+    for (size_t g = 0; g < p->groups; g += 2, packed += LLMZ_SIX_BIT_BYTES) {
         int8x16_t first[2], second[2];
         for (unsigned r = 0; r < rows; r++) {
             const int8_t *inputs = p->inputs + (row + r) * p->input_stride + g * LLMZ_GROUP;
@@ -91,7 +91,7 @@ static void multiply_weights(const struct llmz_product *p)
     }
 }
 
-const struct llmz_kernel llmz_kernel_neon = {"neon", multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_neon = {"neon", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -14,6 +14,8 @@ enum {
     END_BITS_MAX = 18,
     NETWORK_ROWS = 65536,
     FINAL_ROWS = 16384,
+    SLOW_ROWS = 6144, /* of 256 slow counters, by partial byte */
+    RUN_BITS_LESS = 2, /* of the table of runs than of that of counters */
 
     NETWORK_INPUTS = 6,
     BIAS = 256,
@@ -53,6 +55,10 @@ enum {
     STAGE_WORD,
     FINAL_1,
     FINAL_2,
+    FINAL_3,
+    FINAL_4,
+    SLOW,
+    RUNS,
     FOLLOWERS,
     MAPS,
     WEIGHTS = MAPS + LLMZ_MIXED_PROFILES,
@@ -74,7 +80,7 @@ typedef struct learned {
 struct llmz_mixed {
     const llmz_vocabulary *vocabulary;
     table tables[TABLES];
-    uint32_t bucket_mask, end_start, end_bits;
+    uint32_t bucket_mask, end_start, end_bits, run_mask;
     learned learned[LLMZ_MIXED_PROFILES];
 
     llmz_history history;
@@ -83,6 +89,8 @@ struct llmz_mixed {
     uint32_t lanes;
     llmz_lane *lane;
     llmz_records *records; /* [lanes] in profiles that use them */
+    llmz_records carried;  /* the last lane's of the block before */
+    bool carries;
     unsigned profile;
     llmz_coder coder;
 
@@ -97,6 +105,7 @@ struct llmz_mixed {
     uint64_t hash_of_pair, hash_of_word;
     uint32_t last_byte;
     uint32_t slots[LLMZ_MIXED_CONTEXTS_MAX];
+    uint32_t *runs[LLMZ_RUNS]; /* of the byte at hand */
     uint32_t excluded[257];
 };
 
@@ -121,10 +130,13 @@ static bool new_tables(llmz_mixed *m, unsigned table_bits)
     m->end_bits = end_bits < END_BITS_MAX ? end_bits : END_BITS_MAX;
     m->bucket_mask = ((uint32_t)1 << table_bits) - 1;
     m->end_start = (uint32_t)LLMZ_SLOT << table_bits;
+    m->run_mask = ((uint32_t)1 << (table_bits - RUN_BITS_LESS)) - 1;
     const size_t ends = (size_t)LLMZ_MIXED_CONTEXTS_MAX << m->end_bits;
     const size_t sizes[TABLES] = {
         [COUNTERS] = (m->end_start + ends) * sizeof(uint16_t),
         [MATCH_PLACES] = ((size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS) * sizeof(uint32_t),
+        [SLOW] = (size_t)SLOW_ROWS * 256 * sizeof(uint32_t),
+        [RUNS] = ((size_t)m->run_mask + 1) * sizeof(uint32_t),
         [FOLLOWERS] = sizeof(llmz_followers),
     };
     for (int i = 0; i < TABLES; i++) {
@@ -132,7 +144,7 @@ static bool new_tables(llmz_mixed *m, unsigned table_bits)
         t->bytes = i < MAPS      ? sizes[i]
                    : i < WEIGHTS ? map_cells(i - MAPS) * sizeof(uint32_t)
                                  : weight_count(i - WEIGHTS) * sizeof(int32_t);
-        if (i >= STAGE_1 && i <= FINAL_2) {
+        if (i >= STAGE_1 && i <= FINAL_4) {
             const size_t rows = i < FINAL_1 ? NETWORK_ROWS : FINAL_ROWS;
             t->bytes = rows * LLMZ_STAGE_ROW * sizeof(uint16_t);
             t->data = llmz_new_stage(rows, &t->allocation);
@@ -257,7 +269,7 @@ static void choose_profile(llmz_mixed *m, unsigned profile)
     m->own = &m->learned[profile];
     d->weights = m->tables[WEIGHTS + profile].data;
     memset(d->inputs, 0, sizeof d->inputs);
-    d->inputs[m->shape.contexts + 2 * m->shape.guesses + NETWORK_INPUTS] = BIAS;
+    d->inputs[m->shape.context_inputs * m->shape.contexts + 2 * m->shape.guesses + NETWORK_INPUTS] = BIAS;
 }
 
 static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile)
@@ -281,6 +293,8 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
         free(records);
         return false;
     }
+    const bool goes_on = m->carries && has_records && moved == 0;
+    m->carries = false;
     free(m->lane);
     free(m->records);
     m->records = records;
@@ -296,7 +310,12 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
         lane[i].end = start = end;
         if (records) {
             lane[i].records = &records[i];
-            llmz_records_begin(&records[i], lane[i].start);
+            if (goes_on)
+                records[i] = m->carried;
+            else
+                llmz_records_begin(&records[i], lane[i].start);
+            if (goes_on && i > 0)
+                llmz_records_go_on(&records[i], m->history.bytes, m->block_start, lane[i].start);
         }
     }
     return true;
@@ -336,6 +355,9 @@ size_t llmz_mixed_finish(llmz_mixed *m)
     for (uint32_t lane = 0; lane < m->lanes; lane++)
         if (!llmz_mixed_lane_done(m, lane))
             return SIZE_MAX;
+    m->carries = m->records != NULL;
+    if (m->carries)
+        m->carried = m->records[m->lanes - 1];
     if (m->coder.decoding)
         return llmz_ends_right(&m->coder) ? m->coder.size : SIZE_MAX;
     return llmz_finish_encoding(&m->coder);
@@ -382,11 +404,56 @@ static void ask_for_rows(const llmz_mixed *m, uint32_t partial)
     LLMZ_PREFETCH(r.by_word);
 }
 
+/* ---- Runs: of a context, the byte that came last, how often in a row, and whether another did before ----
+ *
+ * 16 bits of check, 1 of another byte, 7 of count, 8 of byte. */
+
+enum { RUN_MISSED = 128 << 8, RUN_COUNT = 127 << 8, RUN_FORGIVEN = 16 << 8, RUN_LONGEST = 100 << 8 };
+
+static void find_runs(llmz_mixed *m)
+{
+    for (uint32_t i = 0; i < LLMZ_RUNS; i++) {
+        uint64_t hash = llmz_hash(m->contexts[llmz_run_contexts[i]] + i, 99);
+        uint32_t *run = (uint32_t *)m->tables[RUNS].data + ((uint32_t)(hash >> 20) & m->run_mask);
+        uint32_t check = (uint32_t)(hash >> 48) << 16;
+        if ((*run ^ check) >> 16)
+            *run = check;
+        m->runs[i] = run;
+    }
+}
+
+static void follow_runs(llmz_mixed *m, unsigned byte)
+{
+    for (uint32_t i = 0; i < LLMZ_RUNS; i++) {
+        uint32_t run = *m->runs[i], count = run & RUN_COUNT;
+        if (count > 0 && (run & 0xFF) == byte) {
+            count += count < RUN_LONGEST ? 1 << 8 : 0;
+            *m->runs[i] = (run & 0xFFFF0000) | (count < RUN_FORGIVEN ? run & RUN_MISSED : 0) | count | byte;
+        } else {
+            *m->runs[i] = (run & 0xFFFF0000) | (count > 0 ? RUN_MISSED : 0) | 1 << 8 | byte;
+        }
+    }
+}
+
+static unsigned byte_of_run(uint32_t run)
+{
+    return run & RUN_COUNT ? run & 0xFF : LLMZ_NO_BYTE;
+}
+
+static uint32_t run_bucket(uint32_t run)
+{
+    uint32_t count = run >> 8 & 127;
+    uint32_t bucket = count < 6 ? count : 6u + (count >= 8) + (count >= 12) + (count >= 16) + (count >= 24) + (count >= 40) + (count >= 70);
+    return bucket + (run & RUN_MISSED ? 16 : 0);
+}
+
 static void begin_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t node)
 {
     llmz_mixed_profiles[m->profile](lane, node, &m->history, m->tables[FOLLOWERS].data, m->contexts);
     m->steps->hash(m->contexts, 1, m->hashes[0]);
     ask_for_slots(m, m->hashes[0]);
+    if (m->profile == RECORDS)
+        find_runs(m);
     m->hash_of_pair = llmz_hash(77, lane->text.last_bytes & 0xFFFF);
     m->hash_of_word = llmz_hash(79, lane->text.word);
     m->last_byte = lane->text.last_bytes & 0xFF;
@@ -426,8 +493,10 @@ static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
         llmz_follow_match(&lane->matches[i], &m->history, m->history.places + ((size_t)i << MATCH_TABLE_BITS), MATCH_TABLE_BITS,
                           hash, match_minimum[i], lane->start, lane->position);
     }
-    if (lane->records)
+    if (lane->records) {
+        follow_runs(m, byte);
         llmz_records_append(lane->records, bytes, lane->position);
+    }
 }
 
 /* ---- Decisions ---- */
@@ -452,28 +521,75 @@ static unsigned guessed_byte(const llmz_mixed *m, const llmz_lane *lane, uint32_
 {
     if (guess < LLMZ_MATCH_MODELS)
         return llmz_expected_byte(&lane->matches[guess], &m->history);
-    return llmz_predicted_byte(&lane->records->predictions[guess - LLMZ_MATCH_MODELS]);
+    guess -= LLMZ_MATCH_MODELS;
+    if (guess < LLMZ_PREDICTIONS)
+        return llmz_predicted_byte(&lane->records->predictions[guess]);
+    return byte_of_run(*m->runs[guess - LLMZ_PREDICTIONS]);
 }
 
-static uint32_t guess_bucket(const llmz_lane *lane, uint32_t guess)
+static uint32_t guess_bucket(const llmz_mixed *m, const llmz_lane *lane, uint32_t guess)
 {
     if (guess < LLMZ_MATCH_MODELS)
         return llmz_match_bucket(lane->matches[guess].length, lane->matches[guess].missed);
-    return llmz_prediction_bucket(lane->records, &lane->records->predictions[guess - LLMZ_MATCH_MODELS]);
+    guess -= LLMZ_MATCH_MODELS;
+    if (guess < LLMZ_PREDICTIONS)
+        return llmz_prediction_bucket(lane->records, &lane->records->predictions[guess]);
+    return run_bucket(*m->runs[guess - LLMZ_PREDICTIONS]);
 }
 
-/* A last look at records: adaptive maps of what the mixers say. */
-static llmz_stage_reading final_reading(const llmz_mixed *m, int stage, uint64_t context, uint32_t partial)
+/* ---- Records: what else is asked for a decision ---- */
+
+static uint32_t byte_above(const llmz_mixed *m, const llmz_lane *lane)
 {
-    size_t row = (llmz_hash(context, partial) >> 30) & (FINAL_ROWS - 1);
-    return llmz_read_stage(stage_row(m, stage, row), m->decision.stretched);
+    return llmz_byte_at(lane->records->above[0], lane->position, m->history.bytes);
 }
 
-static uint32_t expected_above(const llmz_mixed *m, const llmz_lane *lane)
+static uint32_t field_and_shape(const llmz_records *r)
+{
+    return r->field % LLMZ_FIELDS << 4 | llmz_number_shape(r);
+}
+
+/* Slow counters: by the number of the field and its digits so far, the byte above, the last byte and the place in the field,
+ * the last two bytes. They enter the mixers behind all other inputs. */
+static void read_slow_maps(llmz_mixed *m, const llmz_lane *lane, uint32_t partial, uint32_t *cells[LLMZ_SLOW_MAPS])
 {
     const llmz_records *r = lane->records;
-    uint32_t byte = llmz_byte_at(r->above[0], lane->position, m->history.bytes);
-    return byte << 8 | llmz_number_shape(r);
+    const uint32_t offset = r->offset < 7 ? r->offset : 7, last_byte = lane->text.last_bytes & 0xFF;
+    const uint32_t rows[LLMZ_SLOW_MAPS] = {
+        field_and_shape(r),
+        1024 + (byte_above(m, lane) << 2 | (uint32_t)r->equal_above << 1 | r->equal_kin),
+        2048 + (last_byte << 3 | offset),
+        4096 + (uint32_t)(llmz_hash(5, lane->text.last_bytes & 0xFFFF) >> 40 & 2047),
+    };
+    int32_t *inputs = m->decision.inputs + m->shape.context_inputs * m->shape.contexts + 2 * m->shape.guesses + NETWORK_INPUTS + 1;
+    for (uint32_t i = 0; i < LLMZ_SLOW_MAPS; i++) {
+        cells[i] = (uint32_t *)m->tables[SLOW].data + rows[i] * 256 + partial;
+        inputs[i] = llmz_stretch(llmz_slow_probability(*cells[i]));
+    }
+}
+
+enum { FINAL_STAGES = FINAL_4 - FINAL_1 + 1 };
+
+/* A last look: the mean of what the mixers say and of adaptive maps of it, by the last byte, the byte above and the digits so far,
+ * the last two bytes, the field and its digits. */
+static uint32_t final_probability(const llmz_mixed *m, const llmz_lane *lane, uint32_t partial,
+                                  llmz_stage_reading readings[FINAL_STAGES])
+{
+    const llmz_records *r = lane->records;
+    const int32_t stretched = m->decision.stretched;
+    const uint64_t contexts[FINAL_STAGES] = {
+        lane->text.last_bytes & 0xFF,
+        byte_above(m, lane) << 8 | llmz_number_shape(r),
+        lane->text.last_bytes & 0xFFFF,
+        field_and_shape(r),
+    };
+    uint32_t sum = 2 * (uint32_t)llmz_squash(stretched) + 3;
+    for (int i = 0; i < FINAL_STAGES; i++) {
+        size_t row = (llmz_hash(contexts[i], partial) >> 30) & (FINAL_ROWS - 1);
+        readings[i] = llmz_read_stage(stage_row(m, FINAL_1 + i, row), stretched);
+        sum += readings[i].probability;
+    }
+    return sum / 6 < LLMZ_ONE ? sum / 6 : LLMZ_ONE - 1;
 }
 
 static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
@@ -486,10 +602,10 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
 
     uint16_t *guess_cells[LLMZ_GUESSES_MAX];
     uint32_t buckets[LLMZ_GUESSES_MAX];
-    const uint32_t guesses = m->shape.guesses;
+    const uint32_t guesses = m->shape.guesses, first_input = m->shape.context_inputs * m->shape.contexts;
     for (uint32_t i = 0; i < guesses; i++) {
-        int32_t *inputs = d->inputs + m->shape.contexts + 2 * i;
-        buckets[i] = guess_bucket(lane, i);
+        int32_t *inputs = d->inputs + first_input + 2 * i;
+        buckets[i] = guess_bucket(m, lane, i);
         guess_cells[i] = NULL;
         inputs[0] = inputs[1] = 0;
         if (q->guesses[i] >= 0) {
@@ -504,7 +620,7 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     llmz_stage_reading by_1 = llmz_read_stage(row.by_1, network);
     llmz_stage_reading by_2 = llmz_read_stage(row.by_2, network);
     llmz_stage_reading by_word = llmz_read_stage(row.by_word, network);
-    int32_t *inputs = d->inputs + m->shape.contexts + 2 * guesses;
+    int32_t *inputs = d->inputs + first_input + 2 * guesses;
     inputs[0] = network;
     inputs[1] = llmz_stretch(calibrated.probability);
     inputs[2] = linear(q->network);
@@ -527,13 +643,14 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     d->sets[3] = NETWORK_SETS + (end * CONFIDENCES + confidence) * 4 + q->depth;
     d->sets[LLMZ_MIXED_KNOWN] = KNOWN_SETS + q->index;
     d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(c2);
+    uint32_t *slow[LLMZ_SLOW_MAPS];
     if (m->profile == RECORDS) {
         const llmz_records *r = lane->records;
-        const uint32_t above = llmz_byte_at(r->above[0], lane->position, m->history.bytes);
         const uint32_t offset = r->offset < 7 ? r->offset : 7;
         d->sets[2] = BYTE_SETS + end * 256 + (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + offset;
-        d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(above);
+        d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(byte_above(m, lane));
         d->sets[3] = NETWORK_SETS + llmz_number_shape(r) * 9 + q->index;
+        read_slow_maps(m, lane, partial, slow);
     }
     d->maps = (uint32_t *)m->tables[MAPS + m->profile].data + end * m->shape.contexts * LLMZ_COUNTER_MAP;
     d->final_weights = m->own->final_weights[partial];
@@ -541,13 +658,12 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     m->steps->predict(d);
     unsigned bit;
     if (m->profile == RECORDS) {
-        llmz_stage_reading by_last = final_reading(m, FINAL_1, c1, partial);
-        llmz_stage_reading by_above = final_reading(m, FINAL_2, expected_above(m, lane), partial);
-        uint32_t sum = 2 * (uint32_t)llmz_squash(d->stretched) + by_last.probability + by_above.probability;
-        uint32_t probability = (sum + 2) >> 2;
-        bit = llmz_code_bit(&m->coder, q->bit, probability < LLMZ_ONE ? probability : LLMZ_ONE - 1);
-        llmz_adapt(by_last, bit, FINAL_RATE);
-        llmz_adapt(by_above, bit, FINAL_RATE);
+        llmz_stage_reading readings[FINAL_STAGES];
+        bit = llmz_code_bit(&m->coder, q->bit, final_probability(m, lane, partial, readings));
+        for (int i = 0; i < FINAL_STAGES; i++)
+            llmz_adapt(readings[i], bit, FINAL_RATE);
+        for (int i = 0; i < LLMZ_SLOW_MAPS; i++)
+            *slow[i] = llmz_slowly_counted(*slow[i], bit);
     } else {
         bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
     }

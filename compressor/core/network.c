@@ -52,21 +52,12 @@ static size_t tiles_of(size_t outputs)
     return (outputs + LLMZ_TILE - 1) / LLMZ_TILE;
 }
 
-/* Pack a tile: two groups q[4][64] into r[3][64], see kernel.h. */
-static void pack(const uint8_t *tile, size_t groups, uint8_t *packed)
-{
-    for (size_t g = 0; g < groups; g += 2, tile += 2 * LLMZ_TILE_BYTES, packed += LLMZ_PAIR_BYTES)
-        for (size_t j = 0; j < 3; j++)
-            for (size_t i = 0; i < 64; i++)
-                packed[64 * j + i] = (uint8_t)(tile[64 * j + i] | (tile[192 + i] >> 2 * j & 3) << 6);
-}
-
 /* Turn `layers` matrices [outputs][inputs] into packed tiles; outputs that fill up the last tile have weights of 0. */
 static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multiplier, size_t layers, size_t outputs, size_t inputs,
     const char **problem)
 {
     size_t tiles = tiles_of(outputs), groups = inputs / LLMZ_GROUP, tile_bytes = LLMZ_TILE * inputs;
-    *m = (struct matrices){.multiplier = multiplier, .outputs = outputs, .inputs = inputs, .tile_stride = groups / 2 * LLMZ_PAIR_BYTES};
+    *m = (struct matrices){.multiplier = multiplier, .outputs = outputs, .inputs = inputs, .tile_stride = groups / 2 * llmz_kernel->pair_bytes};
     m->layer_bytes = tiles * m->tile_stride;
     m->tiles = llmz_new_memory(layers * m->layer_bytes + PADDING);
     uint8_t *tile = llmz_new_memory(tile_bytes);
@@ -92,7 +83,7 @@ static bool lay_out(struct matrices *m, const int8_t *rows, const int32_t *multi
                 return false;
             }
         }
-        pack(tile, groups, m->tiles + at * m->tile_stride);
+        llmz_kernel->pack(tile, groups, m->tiles + at * m->tile_stride);
     }
     llmz_free_memory(tile);
     return true;

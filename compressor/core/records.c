@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, LONGEST_PREFIX = 3, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7 };
+enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, LONGEST_PREFIX = 3, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7,
+       LONG_LINE = 1024 };
 
 static bool separates(unsigned byte)
 {
@@ -34,7 +35,7 @@ void llmz_records_begin(llmz_records *r, uint32_t position)
     memset(r, 0, sizeof *r);
     for (int i = 0; i < 2; i++)
         r->above[i] = r->kin[i] = r->line[i] = LLMZ_NOWHERE;
-    r->line[0] = position;
+    r->line[0] = r->fed = position;
     r->line_2 = LLMZ_NOWHERE;
     for (int i = 0; i < LLMZ_PREDICTIONS; i++)
         r->predictions[i].course = LLMZ_UNKNOWN;
@@ -259,9 +260,9 @@ static void end_head(llmz_records *r, uint32_t position)
     head->check = check;
 }
 
-static void follow_cell(llmz_records *r, unsigned byte)
+static void follow_cell(llmz_records *r, unsigned byte, bool ends_line)
 {
-    if (byte == '\n') {
+    if (ends_line) {
         r->cell = 0;
         r->cell_text = r->cell_before = r->cell_key = 0;
     } else if (byte == '\t' || byte == ',' || byte == ';') {
@@ -299,11 +300,50 @@ static void follow_token(llmz_records *r, unsigned byte)
     }
 }
 
+/* A line feed ends a line; where there is none for long, closing brackets do. */
+static bool is_line_end(const llmz_records *r, unsigned byte, uint32_t position)
+{
+    return byte == '\n' || ((byte == ']' || byte == '}') && position - r->fed >= LONG_LINE);
+}
+
+static void begin_field(llmz_records *r, const uint8_t *bytes, uint32_t position)
+{
+    r->whole_above = hash_of_field(r->above[0], bytes, position);
+    r->whole_kin = hash_of_field(r->kin[0], bytes, position);
+    predict_from(&r->predictions[0], r->above, bytes, position);
+    if (r->kin[0] != r->above[0])
+        predict_from(&r->predictions[1], r->kin, bytes, position);
+    else
+        r->predictions[1].course = LLMZ_UNKNOWN;
+    if (r->field == 0 && r->listing.bytes > 0)
+        predict_address(&r->predictions[2], &r->listing);
+    else
+        predict_series(&r->predictions[2], r->before, bytes);
+}
+
+void llmz_records_go_on(llmz_records *r, const uint8_t *bytes, uint32_t end, uint32_t position)
+{
+    if (r->line[0] == end) {
+        r->line[0] = r->line[1];
+        r->line[1] = r->line_2;
+    }
+    end_line(r, position);
+    follow_cell(r, '\n', true);
+    r->token = r->field_text = 0;
+    r->offset = r->digits = 0;
+    r->equal_above = r->equal_kin = true;
+    r->fed = position;
+    begin_field(r, bytes, position);
+}
+
 void llmz_records_append(llmz_records *r, const uint8_t *bytes, uint32_t position)
 {
     const unsigned byte = bytes[position - 1];
+    const bool ends_line = is_line_end(r, byte, position);
+    if (byte == '\n')
+        r->fed = position;
     follow_token(r, byte);
-    follow_cell(r, byte);
+    follow_cell(r, byte, ends_line);
     if (!separates(byte)) {
         r->equal_above = r->equal_above && r->above[0] < position - 1 && bytes[r->above[0]] == byte;
         r->equal_kin = r->equal_kin && r->kin[0] < position - 1 && bytes[r->kin[0]] == byte;
@@ -326,23 +366,13 @@ void llmz_records_append(llmz_records *r, const uint8_t *bytes, uint32_t positio
         return;
     }
     if (r->offset > 0) {
-        if (!r->head_done && byte != '\n')
+        if (!r->head_done && !ends_line)
             end_head(r, position);
         end_field(r, bytes, position);
     }
-    if (byte == '\n')
+    if (ends_line)
         end_line(r, position);
     else if (!r->head_done)
         r->head = llmz_hash(r->head, byte);
-    r->whole_above = hash_of_field(r->above[0], bytes, position);
-    r->whole_kin = hash_of_field(r->kin[0], bytes, position);
-    predict_from(&r->predictions[0], r->above, bytes, position);
-    if (r->kin[0] != r->above[0])
-        predict_from(&r->predictions[1], r->kin, bytes, position);
-    else
-        r->predictions[1].course = LLMZ_UNKNOWN;
-    if (r->field == 0 && r->listing.bytes > 0)
-        predict_address(&r->predictions[2], &r->listing);
-    else
-        predict_series(&r->predictions[2], r->before, bytes);
+    begin_field(r, bytes, position);
 }

@@ -54,6 +54,7 @@ typedef struct llmz_records {
     uint32_t digits;                 /* in the present field so far, and 16 after a point */
     uint32_t above[2], kin[2];       /* the same place in the two lines above, and in the last two that begin alike */
     uint32_t line[2], line_2;        /* starts of the present line and the two before */
+    uint32_t fed;                                /* the place after the last line feed, or the start */
     bool head_done, equal_above, equal_kin;
     llmz_number before[3]; /* the latest numbers, the latest first */
     llmz_listing listing;
@@ -62,6 +63,8 @@ typedef struct llmz_records {
 } llmz_records;
 
 void llmz_records_begin(llmz_records *records, uint32_t position);
+/* Go on at `position` with what was learned from text that ends at `end` <= position: a line begins there. */
+void llmz_records_go_on(llmz_records *records, const uint8_t *bytes, uint32_t end, uint32_t position);
 /* Take up the byte before `position`; all bytes before it are text that may be looked at. */
 void llmz_records_append(llmz_records *records, const uint8_t *bytes, uint32_t position);
 

@@ -50,7 +50,7 @@ class ContextLearnedState(NamedTuple):
 
 def new_learned_state(profile: int = 0) -> ContextLearnedState:
     """Untrained mixers and maps."""
-    contexts, guesses, inputs = SHAPES[profile]
+    contexts, _, guesses, inputs = SHAPES[profile]
     weights = np.zeros((SETS, inputs), np.int32)
     weights[:, : 2 * contexts] = WEIGHT_ONE * 12 // 8 // contexts
     weights[:, 2 * contexts : 2 * (contexts + guesses)] = WEIGHT_ONE // 4

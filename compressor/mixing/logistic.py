@@ -29,8 +29,10 @@ class Shape(NamedTuple):
     """Of a profile's models."""
 
     contexts: int
+    context_inputs: int
+    """Of each context: what its counter map says, and in some profiles the counter itself before it."""
     guesses: int
-    """Models that expect one byte: matches, and predictions of numbers."""
+    """Models that expect one byte: matches, predictions of numbers, runs."""
     inputs: int
     """Of a mixer; the last ones are unused."""
 

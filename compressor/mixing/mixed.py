@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ _CALL_TOKENS = 4096
 """Between two reports of progress."""
 _BYTES_PER_TOKEN = 2.8
 _MORE, _DONE = 0, 1
+_TRUSTED_GUESSES = 5
+"""Matches and predictions of numbers; the others, runs, have no weight before they are trained."""
 
 
 SHAPES = tuple(Shape(*numbers) for numbers in _native.mixed_shapes())
@@ -50,11 +52,12 @@ class LearnedState(NamedTuple):
 
 def new_learned_state(profile: int = 0) -> LearnedState:
     """Untrained mixers and maps."""
-    contexts, guesses, inputs = SHAPES[profile]
+    contexts, context_inputs, guesses, inputs = SHAPES[profile]
     weights = np.zeros((SETS, inputs), np.int32)
-    network_input = contexts + 2 * guesses
-    weights[:, :contexts] = WEIGHT_ONE // 16
-    weights[:, contexts:network_input] = WEIGHT_ONE // 8
+    of_contexts = contexts * context_inputs
+    network_input = of_contexts + 2 * guesses
+    weights[:, :of_contexts] = WEIGHT_ONE // 16 // context_inputs
+    weights[:, of_contexts : of_contexts + 2 * min(guesses, _TRUSTED_GUESSES)] = WEIGHT_ONE // 8
     weights[:, network_input] = WEIGHT_ONE // 2
     return LearnedState(
         weights,
@@ -87,7 +90,7 @@ def primed_states(model: Model) -> tuple[LearnedState, ...]:
             found = own[name]
             if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
                 raise LlmzError(f"not a model file of this version: array mixing.{profile}.{name} does not fit")
-        states.append(LearnedState(**own))
+        states.append(LearnedState(**cast(dict[str, Any], own)))
     return tuple(states)
 
 

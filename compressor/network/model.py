@@ -101,10 +101,13 @@ class Model:
         names = [f"{part}.{name}" for name in (*_WEIGHTS, "embedding", "embedding_multiplier")] + list(head)
         for name, (rows, _) in hashed.items():
             names += [f"{part}.{name}", f"{part}.{name}_multiplier"] * bool(rows)
-        with ThreadPoolExecutor(min(4, available_cores())) as pool:
-            # Longest first: inflating one of them takes longer than all short ones together.
-            ordered = sorted(names, key=lambda name: -self.file.entries[name].plain_bytes)
-            arrays = dict(zip(ordered, pool.map(self.file.read, ordered), strict=True))
+        # Longest first: inflating one of them takes longer than all short ones together.
+        ordered = sorted(names, key=lambda name: -self.file.entries[name].plain_bytes)
+        if (threads := min(4, available_cores())) > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                arrays = dict(zip(ordered, pool.map(self.file.read, ordered), strict=True))
+        else:  # there may be no threads at all, as in WebAssembly
+            arrays = {name: self.file.read(name) for name in ordered}
 
         def embedding(name: str, rows: int, columns: int, packed: bool) -> tuple[Any, Any, int, int, bool]:
             return arrays.get(f"{part}.{name}"), arrays.get(f"{part}.{name}_multiplier"), rows, columns, packed

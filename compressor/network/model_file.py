@@ -133,7 +133,8 @@ class ModelFile:
         try:
             self._read_header()
         except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise LlmzError(f"not a model file of this version: {error or type(error).__name__}") from error
+            reason = str(error).encode("unicode_escape").decode()  # it may quote what the file calls its fields
+            raise LlmzError(f"not a model file of this version: {reason or type(error).__name__}") from error
 
     def _read_header(self) -> None:
         view = self._view
@@ -150,7 +151,7 @@ class ModelFile:
         end = 0
         for listed in header["tensors"]:
             name = listed["name"]
-            if not isinstance(name, str) or name in self.entries:
+            if not isinstance(name, str) or not (name.isascii() and name.isprintable()) or name in self.entries:
                 raise ValueError("an array has no name or that of another one")
             entry = self._entry(listed)
             if entry.offset != end:

@@ -29,6 +29,8 @@ __all__ = ["MOST_STREAM_BYTES", "TRANSFORMS", "SampleBits", "Taken", "Transform"
 class Transform(Protocol):
     """What a transform's module has."""
 
+    __name__: str
+
     def take_out(self, plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[bytes]] | None: ...
 
     def put_back(self, description: bytes, streams: list[bytes], plain_length: int) -> bytes: ...

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from llmzip.core import _native
+from llmzip.text import charsets
 from llmzip.text.description import Source, pack_numbers, senseless
 from llmzip.text.lines import line_starts
 from llmzip.text.samples import SampleBits, sample
@@ -50,7 +51,10 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
     counted = [len(line_starts(part)) - 1 for part in parts[:-1]]
     parts[0::2] = [_native.unescape(part, kind)[0] for part in parts[0::2]]
     text = b"".join(parts)
-    if sample_bits and not _is_liked(text, kind, sample_bits):
+    broken = _native.count_no_utf8(text)
+    if kind != _QUOTED_PRINTABLE and 2 * broken > escapes and charsets.take_out(text, sample_bits) is None:
+        return None  # bytes that are letters nowhere, as of %edx and %ebp in a listing
+    if sample_bits and not broken and not _is_liked(text, kind, sample_bits):
         return None
     return description + pack_numbers(counted), [text, *streams]
 
@@ -90,8 +94,6 @@ def _is_quoted_printable(plain: bytes) -> bool:
 
 
 def _is_liked(text: bytes, kind: int, sample_bits: SampleBits) -> bool:
-    if _native.count_no_utf8(text):
-        return True  # another transform finds the charset
     parts = [part.decode("utf-8", "ignore").encode() for part in sample(text)]
     escaped = [_native.escape(part, kind, 16 * len(part)) for part in parts]
     return sample_bits(parts) < _WORTHWHILE * sample_bits(escaped)

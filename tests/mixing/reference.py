@@ -107,6 +107,59 @@ def count(counter: list[int], bit: int) -> None:
     counter[:] = p + ((4095 * bit - p) * (2 * ONE // (2 * n + 3)) >> 16), min(n + 1, 15)
 
 
+class SlowCounters:
+    """By number: 22 bits of probability and a count."""
+
+    def __init__(self) -> None:
+        self.cells: dict[int, tuple[int, int]] = {}
+
+    def probability(self, place: int) -> int:
+        return max(self.cells.get(place, (1 << 21, 0))[0] >> 6, 1)
+
+    def count(self, place: int, bit: int) -> None:
+        p, n = self.cells.get(place, (1 << 21, 0))
+        self.cells[place] = p + ((((1 << 22) - 1) * bit - p) * (2 * ONE // (2 * n + 3)) >> 16), min(n + 1, 255)
+
+
+class Runs:
+    """Of some contexts, the byte that came last, how often in a row, and whether another did before."""
+
+    CONTEXTS = 2, 3, 5, 8, 29, 31, 34, 37, 13, 10, 35, 22
+    """Their numbers in profile 1."""
+
+    def __init__(self, table_bits: int) -> None:
+        self.mask = (1 << table_bits - 2) - 1
+        self.table: dict[int, tuple[int, bool, int, int]] = {}
+        self.found: list[int] = []
+
+    def find(self, contexts: list[int]) -> None:
+        self.found = []
+        for i, number in enumerate(self.CONTEXTS):
+            hashed = hash_pair(contexts[number] + i & MASK, 99)
+            place, check = hashed >> 20 & self.mask, hashed >> 48
+            if self.table.get(place, (0,))[0] != check:
+                self.table[place] = check, False, 0, 0
+            self.found.append(place)
+
+    def append(self, byte: int) -> None:
+        for place in self.found:
+            check, missed, times, last = self.table.get(place, (0, False, 0, 0))
+            if times and last == byte:
+                times = min(times + 1, 100)
+                missed = missed and times < 16
+            else:
+                missed, times = times > 0, 1
+            self.table[place] = check, missed, times, byte
+
+    def guesses(self) -> list[tuple[int, int]]:
+        guesses = []
+        for place in self.found:
+            _, missed, times, last = self.table.get(place, (0, False, 0, 0))
+            bucket = times if times < 6 else 6 + sum(times >= n for n in (8, 12, 16, 24, 40, 70))
+            guesses.append((last if times else 256, bucket + 16 * missed))
+        return guesses
+
+
 class Stage:
     """Rows of adaptive maps over stretched probabilities."""
 
@@ -498,7 +551,7 @@ class ContextReference:
 
 
 class MixedReference:
-    """Mixed mode of one block with fresh models.
+    """Mixed mode of blocks that go on from each other.
 
     Args:
         vocabulary: its tokens in order.
@@ -510,7 +563,10 @@ class MixedReference:
         learned: Any, profile: int = 0,
     ) -> None:  # fmt: skip
         self.profile = profile
-        self.finals = Stage(), Stage()
+        self.finals = tuple(Stage() for _ in range(4))
+        self.slow, self.runs = SlowCounters(), Runs(table_bits)
+        self.text = bytearray()
+        self.carried: Records | None = None
         self.vocabulary, self.frequencies, self.start_token = vocabulary, frequencies, start_token
         self.known = set(vocabulary)
         self.prefixes = {token[:n] for token in vocabulary for n in range(1, len(token) + 1)}
@@ -534,17 +590,25 @@ class MixedReference:
 
     def decode(self, data: bytes, lane_bytes: list[int]) -> bytes | None:
         self.coder = Decoder(data)
-        text = bytearray(sum(lane_bytes))
-        lanes, start = [], 0
+        text = self.text
+        block_start = start = len(text)
+        text += bytes(sum(lane_bytes))
+        lanes: list[_Lane] = []
         for length in lane_bytes:
             own = Text(text, start, self.of_one, self.of_two)
-            lanes.append(_Lane(own, start + length, self.start_token, self.profile))
+            lane = _Lane(own, start + length, self.start_token, self.profile)
+            if self.carried:
+                lane.records = self.carried.copy()
+                if lanes:
+                    lane.records.go_on(block_start, start)
+            lanes.append(lane)
             start += length
         while any(lane.text.position < lane.end for lane in lanes):
             for lane in lanes:
                 if lane.text.position < lane.end:
                     self._token(lane)
-        return bytes(text) if self.coder.at_end() else None
+        self.carried = lanes[-1].records
+        return bytes(text[block_start:]) if self.coder.at_end() else None
 
     def _token(self, lane: _Lane) -> None:
         cumulative = self.frequencies(lane.token)
@@ -553,6 +617,7 @@ class MixedReference:
         while True:
             byte, low, high = self._byte(lane, done, low, high, cumulative)
             done += bytes([byte])
+            self.runs.append(byte)
             lane.append(byte, self.places)
             lane.so_far = done
             if high - low == 1 and self.vocabulary[low] == done:
@@ -606,6 +671,7 @@ class MixedReference:
             of_numbers = number_contexts(t, lane.records)
             self.contexts[10], self.contexts[13] = of_numbers[58], of_numbers[59]
             self.contexts += [of_numbers[number] for number in range(40, 58)]
+            self.runs.find(self.contexts)
 
     def _byte(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> tuple[int, int, int]:
         depth, partial, within = len(done), 1, 1
@@ -631,7 +697,7 @@ class MixedReference:
                     count(counter, bit)
             else:
                 guesses = []
-                for expected, _ in lane.guesses():
+                for expected, _ in self._guesses(lane):
                     fits = expected < 256 and (expected | 256) >> (shift + 1) == partial
                     guesses.append(expected >> shift & 1 if fits else -1)
                 bit = self._decide(lane, counters, ones, total, partial, index, min(depth, 3), guesses)
@@ -643,6 +709,9 @@ class MixedReference:
         fitting = [token for token in left if self.vocabulary[token].startswith(so_far)]
         return partial & 255, fitting[0], fitting[-1] + 1
 
+    def _guesses(self, lane: _Lane) -> list[tuple[int, int]]:
+        return lane.guesses() + (self.runs.guesses() if self.profile == 1 else [])
+
     def _impossible(self, last: bytes, token: bytes) -> bool:
         return last != b"" and last + token[:1] in self.known
 
@@ -653,7 +722,7 @@ class MixedReference:
             counters.append(self.ends.setdefault((i, place), [2048, 0]))
         guesses = [
             int(done + bytes([expected]) not in self.prefixes) if expected < 256 else -1
-            for expected, _ in lane.guesses()
+            for expected, _ in self._guesses(lane)
         ]
         ends, total = cumulative[low + 1] - cumulative[low], cumulative[high] - cumulative[low]
         return self._decide(lane, counters, ends, total, 0, 8, min(len(done), 3), guesses)
@@ -674,7 +743,7 @@ class MixedReference:
         )
         calibrated, learn_calibrated = self.network_map.read(partial, stretched)
         readings = [stage.read(row, stretched) for stage, row in zip(self.stages, rows, strict=True)]
-        buckets = [bucket for _, bucket in lane.guesses()]
+        buckets = [bucket for _, bucket in self._guesses(lane)]
         cells = [
             self.match_maps[len(guesses) * end + i][bucket] if guess >= 0 else None
             for i, (bucket, guess) in enumerate(zip(buckets, guesses, strict=True))
@@ -694,6 +763,15 @@ class MixedReference:
             r = lane.records
             by_byte, by_network = course_row(r), r.shape() * 9 + index
             class_2 = byte_class(r.byte_at(r.above[0]))
+            above, shape = r.byte_at(r.above[0]), r.field % 64 << 4 | r.shape()
+            slow_rows = (
+                shape,
+                1024 + (above << 2 | r.equal_above << 1 | r.equal_kin),
+                2048 + (c1 << 3 | min(r.offset, 7)),
+                4096 + (hash_pair(5, c8 & 0xFFFF) >> 40 & 2047),
+            )
+            slow_places = [row * 256 + partial for row in slow_rows]
+            inputs += [STRETCHED[self.slow.probability(place)] for place in slow_places]
 
         def others(known: int) -> tuple[list[int], list[int]]:
             return inputs, [
@@ -706,19 +784,21 @@ class MixedReference:
         def code(stretched: int) -> int:
             if self.profile == 0:
                 return self.coder.bit(squash(stretched))
-            by_above = r.byte_at(r.above[0]) << 8 | r.shape()
             total = 2 * squash(stretched)
-            for stage, context in zip(self.finals, (c1, by_above), strict=True):
+            for stage, context in zip(self.finals, (c1, above << 8 | r.shape(), c8 & 0xFFFF, shape), strict=True):
                 p, learn = stage.read(hash_pair(context, partial) >> 30 & 0x3FFF, stretched)
                 learn_final.append(learn)
                 total += p
-            return self.coder.bit(min((total + 2) >> 2, ONE - 1))
+            return self.coder.bit(min((total + 3) // 6, ONE - 1))
 
         contexts = len(self.contexts)
         maps = self.mixers.maps[contexts:] if end else self.mixers.maps[:contexts]
-        bit = self.mixers.decide(counters, maps, others, partial, False, code)
+        bit = self.mixers.decide(counters, maps, others, partial, self.profile == 1, code)
         for learn in learn_final:
             learn(bit, 6)
+        if self.profile == 1:
+            for place in slow_places:
+                self.slow.count(place, bit)
         learn_calibrated(bit, 6)
         for _, learn in readings:
             learn(bit, 4)

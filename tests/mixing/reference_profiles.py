@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -84,13 +85,20 @@ class Records:
         self.cell_text = self.cell_before = self.cell_key = self.cell = 0
         self.field = self.offset = self.digits = 0
         self.above, self.kin = [NOWHERE] * 2, [NOWHERE] * 2
-        self.lines = [position, NOWHERE, NOWHERE]
+        self.lines, self.fed = [position, NOWHERE, NOWHERE], position
         self.head_done = self.equal_above = self.equal_kin = False
         self.before: list[Number | None] = [None] * 3
         self.predictions = [Prediction() for _ in range(3)]
         self.heads: dict[int, tuple[int, int, int]] = {}
         self.listing: tuple[int, int, bool, bool] = (0, 0, False, False)
         self.listed, self.counting = 0, False
+
+    def copy(self) -> Records:
+        """The same on its own; the text is shared."""
+        twin = copy.copy(self)
+        memory = {id(self.data): self.data}
+        twin.__dict__.update({name: copy.deepcopy(value, memory) for name, value in self.__dict__.items()})
+        return twin
 
     def byte_at(self, place: int) -> int:
         return self.data[place] if place < self.position else 0
@@ -106,8 +114,11 @@ class Records:
         """Take up the byte before ``position``."""
         self.position = position
         byte = self.data[position - 1]
+        ends_line = byte == 10 or (byte in b"]}" and position - self.fed >= 1024)
+        if byte == 10:
+            self.fed = position
         self._words(byte)
-        self._cells(byte)
+        self._cells(byte, ends_line)
         inside = byte not in SEPARATORS
         if inside:
             self.equal_above = self.equal_above and self.above[0] < position - 1 and self.data[self.above[0]] == byte
@@ -127,13 +138,24 @@ class Records:
                 self.head = self.hashed(self.head, 48 if byte in DIGITS or byte in b".-" else byte)
             return
         if self.offset:
-            if not self.head_done and byte != 10:
+            if not self.head_done and not ends_line:
                 self._end_head()
             self._end_field()
-        if byte == 10:
+        if ends_line:
             self._end_line()
         elif not self.head_done:
             self.head = self.hashed(self.head, byte)
+        self._predict()
+
+    def go_on(self, end: int, position: int) -> None:
+        """Begin a line at ``position``, behind other text than the one up to ``end``."""
+        if self.lines[0] == end:
+            self.lines = [*self.lines[1:], NOWHERE]
+        self.position = self.fed = position
+        self._end_line()
+        self._cells(10, True)
+        self.token = self.field_text = self.offset = self.digits = 0
+        self.equal_above = self.equal_kin = True
         self._predict()
 
     def _words(self, byte: int) -> None:
@@ -143,8 +165,8 @@ class Records:
             self.tokens = [self.token, *self.tokens[:3]]
             self.token = 0
 
-    def _cells(self, byte: int) -> None:
-        if byte == 10:
+    def _cells(self, byte: int, ends_line: bool) -> None:
+        if ends_line:
             self.cell = self.cell_text = self.cell_before = self.cell_key = 0
         elif byte in b"\t,;":
             if self.cell == 1:

@@ -26,7 +26,8 @@ SEQUENCES = (
     b">seq one\nACGTTGCAAGCTAGGATCCATTAGC\nACGTTGCATGCTAGGATCCATTAGCACGTTGCA\nAGCTAGGATCCATT\n"
     b">two\nMKVLAAGIVGLCAKMKVLSAGIVGLCWK\nMKVLAAGIVG\n"
 )
-TEXTS = (TEXT, TEXT[:100] + RECORDS, BINARY, SEQUENCES)
+LONG_LINE = b"[" + b",".join(b'{"x":[%d.%d,%d]}' % (i, i % 7, 9 * i) for i in range(80)) + b"]\n"
+TEXTS = (TEXT, TEXT[:100] + RECORDS + LONG_LINE, BINARY, SEQUENCES)
 
 
 def test_squash_table() -> None:
@@ -48,13 +49,12 @@ def test_context_mode(table_bits: int, profile: int) -> None:
 @pytest.mark.parametrize("profile", range(2))
 @pytest.mark.parametrize("lanes", [1, 4])
 def test_mixed_mode(lanes: int, profile: int) -> None:
+    """Two blocks, the second of which goes on from the first."""
     text = TEXTS[profile]
     table_bits = 10 if lanes == 1 else 13
-    lane_bytes = [len(text)] if lanes == 1 else [60, 0, 1, len(text) - 61]
+    blocks = [text, RECORDS[:-7], RECORDS[100:300] + TEXT[:50]]
     model = BigramModel()
     coder = BigramCoder(model, table_bits)
-    coded = coder.encode(text, lane_bytes, profile, None, SILENT)
-    assert coded is not None
     tokenizer = model.tokenizer
     vocabulary = [tokenizer.token_bytes[i, :n].tobytes() for i, n in enumerate(tokenizer.token_lengths)]
     reference = MixedReference(
@@ -65,4 +65,8 @@ def test_mixed_mode(lanes: int, profile: int) -> None:
         mixed.new_learned_state(profile),
         profile,
     )
-    assert reference.decode(coded, lane_bytes) == text
+    for block in blocks:
+        lane_bytes = [len(block)] if lanes == 1 else [60, 0, 1, len(block) - 61]
+        coded = coder.encode(block, lane_bytes, profile, None, SILENT)
+        assert coded is not None
+        assert reference.decode(coded, lane_bytes) == block

@@ -90,30 +90,26 @@ static void same(const char *what, const void *a, const void *b, size_t size)
 
 /* --- products --- */
 
-static void check_product(const char *what, void (*ours)(const struct llmz_product *), void (*theirs)(const struct llmz_product *), int weights,
-    int digits)
+struct tiles {
+    uint8_t *bytes;
+    size_t stride;
+};
+
+/* Tiles of bytes as they are, or of weights as a kernel packs them; buffers of their own. */
+static struct tiles packed_for(const struct llmz_kernel *kernel, const uint8_t *tiles, size_t tile_count, size_t groups, size_t gap, int weights)
 {
-    size_t rows = below(8) ? 1 + below(20) : 1 + below(150), tiles = 1 + below(4), groups = weights ? 2 * (1 + below(20)) : 1 + below(40);
-    if (weights && below(4) == 0)
-        groups = 16 * (1 + below(4));
-    size_t inputs = groups * LLMZ_GROUP, stride = inputs + LLMZ_GROUP * below(3);
-    size_t tile_bytes = weights ? groups / 2 * LLMZ_PAIR_BYTES : groups * LLMZ_TILE_BYTES, tile_stride = tile_bytes + 64 * below(2);
-    size_t out_stride = tiles * LLMZ_TILE + 8 * below(2), out_size = ((rows - 1) * out_stride + tiles * LLMZ_TILE) * sizeof(int32_t);
-    int8_t *in = bytes((rows - 1) * stride + inputs, digits ? 0 : -128, 127);
-    uint8_t *tile = (uint8_t *)bytes((tiles - 1) * tile_stride + tile_bytes, -128, 127);
-    int32_t *a = room(out_size), *b = room(out_size);
-    struct llmz_product p = {in, stride, rows, tile, tile_stride, tiles, groups, a, out_stride};
-    ours(&p);
-    p.out = b;
-    theirs(&p);
-    same(what, a, b, out_size);
-    free(in);
-    free(tile);
-    free(a);
-    free(b);
+    size_t whole = groups * LLMZ_TILE_BYTES, bytes_of_one = weights ? groups / 2 * kernel->pair_bytes : whole;
+    struct tiles packed = {room((tile_count - 1) * (bytes_of_one + gap) + bytes_of_one), bytes_of_one + gap};
+    for (size_t t = 0; t < tile_count; t++) {
+        if (weights)
+            kernel->pack(tiles + t * whole, groups, packed.bytes + t * packed.stride);
+        else
+            memcpy(packed.bytes + t * packed.stride, tiles + t * whole, whole);
+    }
+    return packed;
 }
 
-/* The portable product in a second way: from the definition in kernel.h. */
+/* What kernel.h says, of tiles that are not packed. */
 static void multiply_by_definition(const struct llmz_product *p, int weights)
 {
     for (size_t r = 0; r < p->rows; r++)
@@ -121,32 +117,40 @@ static void multiply_by_definition(const struct llmz_product *p, int weights)
             for (size_t o = 0; o < LLMZ_TILE; o++) {
                 int64_t sum = 0;
                 for (size_t i = 0; i < p->groups * LLMZ_GROUP; i++) {
-                    const uint8_t *tile = p->tiles + t * p->tile_stride;
                     size_t place = (i / LLMZ_GROUP * LLMZ_TILE + o) * LLMZ_GROUP + i % LLMZ_GROUP;
-                    int value;
-                    if (!weights) {
-                        value = tile[place];
-                    } else {
-                        const uint8_t *pair = tile + place / 256 * LLMZ_PAIR_BYTES;
-                        size_t quarter = place % 256 / 64, at = place % 64;
-                        value = quarter < 3 ? pair[64 * quarter + at] & 63
-                                            : pair[at] >> 6 | pair[64 + at] >> 6 << 2 | pair[128 + at] >> 6 << 4;
-                        value -= LLMZ_WEIGHT_OFFSET;
-                    }
-                    sum += p->inputs[r * p->input_stride + i] * value;
+                    int value = p->tiles[t * p->tile_stride + place];
+                    sum += p->inputs[r * p->input_stride + i] * (weights ? value - LLMZ_WEIGHT_OFFSET : value);
                 }
                 p->out[r * p->out_stride + t * LLMZ_TILE + o] = (int32_t)sum;
             }
 }
 
-static void bytes_by_definition(const struct llmz_product *p)
-{
-    multiply_by_definition(p, 0);
-}
+enum product { WEIGHTS, BYTES, DIGITS };
 
-static void weights_by_definition(const struct llmz_product *p)
+static void check_product(const char *what, enum product kind)
 {
-    multiply_by_definition(p, 1);
+    int weights = kind == WEIGHTS;
+    size_t rows = below(8) ? 1 + below(20) : 1 + below(150), tiles = 1 + below(4), groups = weights ? 2 * (1 + below(20)) : 1 + below(40);
+    if (below(4) == 0)
+        groups = 16 * (1 + below(below(4) ? 4 : 40));
+    size_t inputs = groups * LLMZ_GROUP, stride = inputs + LLMZ_GROUP * below(3), gap = 64 * below(2);
+    size_t out_stride = tiles * LLMZ_TILE + 8 * below(2), out_size = ((rows - 1) * out_stride + tiles * LLMZ_TILE) * sizeof(int32_t);
+    int8_t *in = bytes((rows - 1) * stride + inputs, kind == DIGITS ? 0 : -128, 127);
+    uint8_t *plain = (uint8_t *)bytes(tiles * groups * LLMZ_TILE_BYTES, weights ? 0 : -128, weights ? 63 : 127);
+    int32_t *a = room(out_size), *b = room(out_size);
+    struct tiles packed = packed_for(tested, plain, tiles, groups, gap, weights);
+    struct llmz_product p = {in, stride, rows, packed.bytes, packed.stride, tiles, groups, a, out_stride};
+    (weights ? tested->multiply_weights : kind == DIGITS ? tested->multiply_digits : tested->multiply_bytes)(&p);
+    p.tiles = plain;
+    p.tile_stride = groups * LLMZ_TILE_BYTES;
+    p.out = b;
+    multiply_by_definition(&p, weights);
+    same(what, a, b, out_size);
+    free(packed.bytes);
+    free(in);
+    free(plain);
+    free(a);
+    free(b);
 }
 
 /* --- loops: all values are within what network.c can hand over --- */
@@ -331,10 +335,9 @@ int main(int count, char **arguments)
             continue;
         tested = choice->kernel;
         for (long i = 0; i < rounds && failures < 20; i++) {
-            void (*definition)(const struct llmz_product *) = bytes_by_definition, (*of_weights)(const struct llmz_product *) = weights_by_definition;
-            check_product("multiply_bytes", tested->multiply_bytes, i % 8 ? trusted->multiply_bytes : definition, 0, 0);
-            check_product("multiply_digits", tested->multiply_digits, i % 8 ? trusted->multiply_digits : definition, 0, 1);
-            check_product("multiply_weights", tested->multiply_weights, i % 8 ? trusted->multiply_weights : of_weights, 1, 0);
+            check_product("multiply_bytes", BYTES);
+            check_product("multiply_digits", DIGITS);
+            check_product("multiply_weights", WEIGHTS);
             check_norm();
             check_channels();
             check_convolution();

@@ -56,6 +56,11 @@ def test_quoted_printable_of_any_charset() -> None:
     assert escapes.take_out(b"x=AB;y=CD;z=EF;w=12;\n" * 99, None) is None
 
 
+def test_registers_are_no_letters() -> None:
+    listing = b"".join(b"\tmov    %%e%cx,0x%x(%%edi)\n" % (b"abcd"[i % 4], i) for i in range(200))
+    assert escapes.take_out(listing, None) is None
+
+
 def test_lines_that_have_letters_anyway_stay() -> None:
     escaped, plain = json.dumps(RUSSIAN * 2).encode() + b"\n", RUSSIAN.encode()
     text = back(plain + escaped + plain * 2 + escaped * 2)
