@@ -272,6 +272,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),
     "transforms": ("transforms", _rows),
+    "access": ("access", _rows),
     "validation": ("validation", _rows),
 }
 """By name: the result file, and what makes the table of it and of the words after the name."""

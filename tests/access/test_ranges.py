@@ -11,6 +11,7 @@ import pytest
 
 import llmzip
 from llmzip.access.ranges import BlockMap
+from llmzip.benchmarks.stream import log_lines
 from llmzip.errors import DamagedError, LlmzError
 from llmzip.format import sections
 from llmzip.format.member import Coded, Header, MemberWriter, Method
@@ -266,3 +267,10 @@ def test_output_limits_hold_for_places_too() -> None:
         file.seek(20_000)
         with pytest.raises(llmzip.OutputLimitError):
             file.read(5)
+
+
+@pytest.mark.slow
+def test_a_thousand_ranges_of_twenty_megabytes() -> None:
+    plain = b"".join(log_lines(20_000_000))
+    data = archive(plain, level=1, group_bytes=1 << 16)
+    check(plain, data, 1000)
