@@ -18,8 +18,8 @@ import pytest
 
 from llmzip.blocks import mixed, tokens
 from llmzip.blocks.adaptive import AdaptiveModels
-from llmzip.entropy import second_order_model
 from llmzip.errors import LlmzError
+from llmzip.estimates import second_order_model
 from llmzip.format.member import Coded, Header, MemberWriter, Method
 from llmzip.mixing.mixed import new_learned_states
 from llmzip.network.model import Model
