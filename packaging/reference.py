@@ -57,7 +57,8 @@ def nameless() -> click.Command:
 
 def option_rows(command: click.Command) -> list[tuple[str, str]]:
     """Options as help shows them: their names, and what they do."""
-    context = click.Context(command, info_name="llmzip")
+    # As when they are called: an option for help that was made once stays as it is.
+    context = click.Context(command, info_name="llmzip", help_option_names=["-h", "--help"])
     rows = []
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,17 @@ import llmzip as package
 from .command import COMMAND, TEMPORARY, TEXT, llmzip, packed, start
 
 CATCHABLE = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGXCPU", "SIGALRM"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_ignored() -> Iterator[None]:
+    """Whoever started the tests, say in the background, may ignore signals, and so would all that they start."""
+    ignored = [number for name in CATCHABLE if signal.getsignal(number := getattr(signal, name)) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _waits_with_a_temporary_file(folder: Path, **options: object) -> subprocess.Popen[bytes]:
