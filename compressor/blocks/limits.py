@@ -122,9 +122,8 @@ def _lane_bytes(model: Model) -> int:
     values_width = -(-config.head_width // CHANNEL_TILE) * CHANNEL_TILE
     cache = heads * (config.window + _CACHE_SLACK) * (config.head_width + values_width)
     tails = 4 * len(config.layers) * config.kernel * config.width
-    distributions = (
-        5 * 4 * (model.config.vocabulary + CHANNEL_TILE)
-    )  # scores, frequencies, those that are still to come
+    # Scores, frequencies, and those that are still to come.
+    distributions = 5 * 4 * (model.config.vocabulary + CHANNEL_TILE)
     return cache + tails + _row_bytes(config) + distributions + (1 << 16)
 
 

@@ -1,15 +1,11 @@
 /* Tables of the bit models, and what their counters do when a context is new. */
 
-#define _DEFAULT_SOURCE /* madvise */
-
 #include "bit_models.h"
+
+#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 uint16_t llmz_squash_table[LLMZ_SQUASHED];
 int16_t llmz_stretch_table[LLMZ_ONE];
@@ -110,16 +106,14 @@ uint32_t llmz_claim_slot(uint16_t *counters, uint32_t bucket_mask, uint64_t hash
 void *llmz_aligned_zeros(size_t bytes, void **allocation)
 {
     /* Large pages are dear to get, and a short text reads little of each. */
-    enum { LINE = 64, LARGE_PAGE = 1 << 21, LARGE_TABLE = 1 << 25 };
-    size_t alignment = bytes >= LARGE_TABLE ? LARGE_PAGE : LINE;
+    enum { LINE = 64, LARGE_TABLE = 1 << 25 };
+    size_t alignment = bytes >= LARGE_TABLE ? LLMZ_LARGE_PAGE : LINE;
     *allocation = calloc(bytes + alignment, 1);
     if (!*allocation)
         return NULL;
     void *start = (void *)(((uintptr_t)*allocation + alignment - 1) & ~(uintptr_t)(alignment - 1));
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment == LARGE_PAGE) /* look-ups at random places of many small pages would each miss the processor's list of them */
-        madvise(start, bytes, MADV_HUGEPAGE);
-#endif
+    if (alignment == LLMZ_LARGE_PAGE) /* look-ups at random places of many small pages would each miss the processor's list of them */
+        llmz_wish_for_large_pages(start, bytes);
     return start;
 }
 

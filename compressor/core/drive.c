@@ -95,9 +95,9 @@ static bool code_step(struct llmz_drive *d, uint32_t first, uint32_t lanes, uint
     return true;
 }
 
-static bool any_lane_left(const struct llmz_drive *d)
+static bool any_lane_left(const struct llmz_drive *d, uint32_t first, uint32_t lanes)
 {
-    for (uint32_t lane = 0; lane < d->lanes; lane++)
+    for (uint32_t lane = first; lane < first + lanes; lane++)
         if (!llmz_mixed_lane_done(d->mixed, lane))
             return true;
     return false;
@@ -129,14 +129,6 @@ static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
     return d->step < d->longest ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
 }
 
-static bool group_left(const struct llmz_drive *d, const struct group *g)
-{
-    for (uint32_t i = 0; i < g->lanes; i++)
-        if (!llmz_mixed_lane_done(d->mixed, g->first + i))
-            return true;
-    return false;
-}
-
 /* Decode `steps` tokens of each lane of a group: the network as soon as the last ones are known, mixing when it is the group's turn,
  * so that the models see all lanes in the same order however many groups there are. */
 static void decode_group(void *context, size_t index, size_t part, size_t thread)
@@ -146,7 +138,7 @@ static void decode_group(void *context, size_t index, size_t part, size_t thread
     (void)index;
     (void)thread;
     for (uint64_t step = 0; step < d->steps; step++) {
-        bool left = group_left(d, g) && !atomic_load_explicit(&d->failed, memory_order_relaxed);
+        bool left = any_lane_left(d, g->first, g->lanes) && !atomic_load_explicit(&d->failed, memory_order_relaxed);
         if (left) {
             llmz_predictor_start(g->predictor, d->last + g->first, 1, g->cumulative[0]);
             llmz_threads_finish(g->threads);
@@ -163,7 +155,7 @@ static void decode_group(void *context, size_t index, size_t part, size_t thread
 
 static enum llmz_drive_state run_decoding(struct llmz_drive *d, uint64_t tokens)
 {
-    if (any_lane_left(d)) {
+    if (any_lane_left(d, 0, d->lanes)) {
         d->steps = (tokens + d->lanes - 1) / d->lanes;
         atomic_store_explicit(&d->turn, 0, memory_order_relaxed);
         if (d->group_count > 1) {
@@ -176,7 +168,7 @@ static enum llmz_drive_state run_decoding(struct llmz_drive *d, uint64_t tokens)
     }
     if (atomic_load_explicit(&d->failed, memory_order_relaxed))
         return LLMZ_DRIVE_FAILED;
-    return any_lane_left(d) ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
+    return any_lane_left(d, 0, d->lanes) ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
 }
 
 enum llmz_drive_state llmz_drive_run(struct llmz_drive *d, uint64_t tokens)

@@ -14,14 +14,22 @@
 #include <sys/mman.h>
 #endif
 
-enum {
-    LINE = 64,
-    LARGE_PAGE = 1 << 21, /* streams through many small pages wait for the processor to find each */
-};
+enum { LINE = 64 };
+
+void llmz_wish_for_large_pages(void *memory, size_t bytes)
+{
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
 
 void *llmz_new_memory(size_t bytes)
 {
-    size_t alignment = bytes >= LARGE_PAGE ? LARGE_PAGE : LINE;
+    /* Streams through many small pages wait for the processor to find each. */
+    size_t alignment = bytes >= LLMZ_LARGE_PAGE ? LLMZ_LARGE_PAGE : LINE;
     if (bytes > SIZE_MAX - alignment)
         return NULL;
     size_t whole = (bytes + (bytes == 0) + alignment - 1) / alignment * alignment;
@@ -29,10 +37,8 @@ void *llmz_new_memory(size_t bytes)
     return _aligned_malloc(whole, alignment);
 #else
     void *memory = aligned_alloc(alignment, whole);
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (memory && alignment == LARGE_PAGE)
-        madvise(memory, whole, MADV_HUGEPAGE);
-#endif
+    if (memory && alignment == LLMZ_LARGE_PAGE)
+        llmz_wish_for_large_pages(memory, whole);
     return memory;
 #endif
 }

@@ -4,9 +4,13 @@
 
 #include <stddef.h>
 
+enum { LLMZ_LARGE_PAGE = 1 << 21 };
+
 /* NULL where there is none; to be given back by llmz_free_memory. A size of 0 is as good as any. */
 void *llmz_new_memory(size_t bytes);
 void *llmz_new_zeros(size_t bytes);
 void llmz_free_memory(void *);
+/* Wish for large pages behind memory that begins where one would; it holds what it held. */
+void llmz_wish_for_large_pages(void *memory, size_t bytes);
 
 #endif

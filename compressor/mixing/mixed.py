@@ -192,7 +192,8 @@ class MixedCoder:
             if not after_line:
                 first[0] = model.start_token
         # More of them than cores would wait for each other: lanes are decoded in turn.
-        threads = _native.threads_new(min(self._threads or available_cores(), available_cores()))
+        cores = available_cores()
+        threads = _native.threads_new(min(self._threads or cores, cores))
         drive = _native.drive_new(
             model.decoder, threads, self._core, first, model.side_vector(side), read[:-1], tokens, counts
         )

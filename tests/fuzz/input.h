@@ -7,10 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../portable/arrays.h"
+
 struct input {
     const uint8_t *at;
     size_t left;
 };
+
+/* Begin with the golden vectors that LLMZIP_VECTORS names. */
+static inline void read_vectors(void)
+{
+    const char *path = getenv("LLMZIP_VECTORS");
+    if (!path)
+        stop("there is no LLMZIP_VECTORS", "");
+    llmz_begin();
+    read_arrays(path);
+}
 
 static inline uint64_t take_number(struct input *input, size_t bytes)
 {

@@ -16,13 +16,9 @@ static int32_t *zeros; /* [width] */
 
 int LLVMFuzzerInitialize(int *count, char ***arguments)
 {
-    const char *path = getenv("LLMZIP_VECTORS");
     (void)count;
     (void)arguments;
-    if (!path)
-        stop("there is no LLMZIP_VECTORS", "");
-    llmz_begin();
-    read_arrays(path);
+    read_vectors();
     one_thread = llmz_threads_new(1);
     two_threads = llmz_threads_new(2);
     network = make_network();

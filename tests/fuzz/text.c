@@ -7,13 +7,9 @@ enum { MOST_TEXT = 3000, CHARSETS = 4 };
 
 int LLVMFuzzerInitialize(int *count, char ***arguments)
 {
-    const char *path = getenv("LLMZIP_VECTORS");
     (void)count;
     (void)arguments;
-    if (!path)
-        stop("there is no LLMZIP_VECTORS", "");
-    llmz_begin();
-    read_arrays(path);
+    read_vectors();
     return 0;
 }
 
