@@ -10,7 +10,7 @@
 enum {
     CHUNK_ROWS = 256, /* of a call of the network when encoding, or when it reads what came before */
     MOST_GROUPS = 64,
-    LANES_TO_CUT = 8, /* fewer are decoded as one group by all threads: weights then pass once for all of them */
+    LANES_OF_A_THREAD = 4, /* at least, for groups of their own: each group reads all weights, which otherwise pass once for all lanes */
 };
 
 struct group {
@@ -213,11 +213,6 @@ static bool prepare_tokens(struct llmz_drive *d, const struct llmz_drive_start *
     return true;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 struct llmz_drive *llmz_drive_new(
     const struct llmz_network *network, struct llmz_threads *threads, llmz_mixed *mixed, const struct llmz_drive_start *start)
 {
@@ -230,7 +225,9 @@ struct llmz_drive *llmz_drive_new(
     d->lanes = start->lanes;
     d->row = (size_t)llmz_network_shape(network)->vocabulary + 1;
     d->chunk = start->tokens && start->lanes < CHUNK_ROWS ? CHUNK_ROWS / start->lanes : 1;
-    d->group_count = start->tokens || start->lanes < LANES_TO_CUT ? 1 : least(least(llmz_threads_count(threads), start->lanes), MOST_GROUPS);
+    d->group_count = llmz_threads_count(threads);
+    if (start->tokens || d->group_count > MOST_GROUPS || start->lanes / d->group_count < LANES_OF_A_THREAD)
+        d->group_count = 1;
     d->last = malloc(d->lanes * sizeof *d->last);
     bool whole = d->last && (!start->tokens || prepare_tokens(d, start));
     if (whole)

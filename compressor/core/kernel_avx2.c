@@ -41,25 +41,30 @@ enum {
     ROWS_TO_UNPACK = 20, /* with fewer, weights come from memory in bursts that arithmetic does not cover */
 };
 
-/* Whether all sums of `DEEP` groups fit in 16 bits, for any weights. */
-static bool are_small(const int8_t *inputs, size_t groups)
+__attribute__((always_inline)) static inline int32_t sum_of(__m256i words)
 {
-    __m256i most = _mm256_setzero_si256();
-    const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi8(1);
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xB1)));
+}
+
+/* Whether all sums of `DEEP` groups fit in 16 bits, for any weights; the sum of all inputs goes to `sum`. */
+static bool are_small(const int8_t *inputs, size_t groups, int32_t *sum)
+{
+    const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi8(1), pairs = _mm256_set1_epi16(1);
+    __m256i most = zero, all = zero;
     for (size_t g = 0; g < groups; g += DEEP) {
         __m256i x = load((const uint8_t *)inputs + g * LLMZ_GROUP);
-        __m256i above = _mm256_maddubs_epi16(ones, _mm256_max_epi8(x, zero)), below = _mm256_maddubs_epi16(ones, _mm256_min_epi8(x, zero));
-        /* Sums of two inputs, of the first and the second half of each group in turn: all first halves belong together. */
-        below = _mm256_sub_epi16(zero, below);
-        for (unsigned i = 0; i < 2; i++) {
-            above = _mm256_add_epi16(above, i ? _mm256_shuffle_epi32(above, 0x4E) : _mm256_permute4x64_epi64(above, 0x4E));
-            below = _mm256_add_epi16(below, i ? _mm256_shuffle_epi32(below, 0x4E) : _mm256_permute4x64_epi64(below, 0x4E));
-        }
-        above = _mm256_add_epi16(above, _mm256_shuffle_epi32(above, 0xB1));
-        below = _mm256_add_epi16(below, _mm256_shuffle_epi32(below, 0xB1));
-        most = _mm256_max_epi16(most, _mm256_max_epi16(above, below));
+        __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, x), pairs);
+        __m256i above = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, _mm256_max_epi8(x, zero)), pairs);
+        __m256i below = _mm256_sub_epi32(above, sums);
+        all = _mm256_add_epi32(all, sums);
+        above = _mm256_hadd_epi32(above, below);
+        above = _mm256_hadd_epi32(above, above);
+        most = _mm256_max_epi32(most, _mm256_add_epi32(above, _mm256_permute4x64_epi64(above, 0x4E)));
     }
-    return _mm256_testz_si256(_mm256_cmpgt_epi16(most, _mm256_set1_epi16(SMALL)), _mm256_set1_epi8(-1));
+    *sum = sum_of(all);
+    return _mm256_testz_si256(_mm256_cmpgt_epi32(most, _mm256_set1_epi32(SMALL)), _mm256_set1_epi8(-1));
 }
 
 /* Groups of a tile as bytes, [groups][LLMZ_TILE][LLMZ_GROUP]. */
@@ -88,30 +93,42 @@ __attribute__((always_inline)) static inline void keep(__m256i *sum)
     __asm__("" : "+x"(*sum));
 }
 
-/* Half a tile: the sums of four rows grow by some groups' products. */
+/* One group of four rows and half a tile, added to sums of 16 bits. */
+__attribute__((always_inline)) static inline void add_group(const int8_t *inputs, size_t input_stride, const uint8_t *weights, __m256i sums[FOUR][2])
+{
+    __m256i first = load(weights), second = load(weights + 32);
+    for (unsigned r = 0; r < FOUR; r++) {
+        __m256i spread = spread_four(inputs + r * input_stride);
+        sums[r][0] = _mm256_add_epi16(sums[r][0], _mm256_maddubs_epi16(first, spread));
+        sums[r][1] = _mm256_add_epi16(sums[r][1], _mm256_maddubs_epi16(second, spread));
+        keep(&sums[r][0]);
+        keep(&sums[r][1]);
+    }
+}
+
+/* Half a tile: the sums of four rows grow by some groups' products. What is widened stays in memory of its own: rows of `out` lie
+ * whole pages apart, where a load waits for the store to another row. */
 static void add_four_rows(const int8_t *inputs, size_t input_stride, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride)
 {
     const __m256i ones = _mm256_set1_epi16(1);
+    __m256i wide[FOUR][2];
+    for (unsigned r = 0; r < FOUR; r++)
+        for (unsigned i = 0; i < 2; i++)
+            wide[r][i] = load((const uint8_t *)(out + r * out_stride + i * 8));
     for (size_t g = 0; g < groups; g += DEEP, inputs += DEEP * LLMZ_GROUP, weights += DEEP * LLMZ_TILE_BYTES) {
         __m256i sums[FOUR][2];
-        for (unsigned d = 0; d < DEEP; d++) {
-            __m256i first = load(weights + d * LLMZ_TILE_BYTES), second = load(weights + d * LLMZ_TILE_BYTES + 32);
-            for (unsigned r = 0; r < FOUR; r++) {
-                __m256i spread = spread_four(inputs + r * input_stride + d * LLMZ_GROUP);
-                __m256i one = _mm256_maddubs_epi16(first, spread), other = _mm256_maddubs_epi16(second, spread);
-                sums[r][0] = d ? _mm256_add_epi16(sums[r][0], one) : one;
-                sums[r][1] = d ? _mm256_add_epi16(sums[r][1], other) : other;
-                keep(&sums[r][0]);
-                keep(&sums[r][1]);
-            }
-        }
-        for (unsigned r = 0; r < FOUR; r++) {
-            for (unsigned i = 0; i < 2; i++) {
-                __m256i *place = (__m256i *)(out + r * out_stride + i * 8);
-                _mm256_storeu_si256(place, _mm256_add_epi32(_mm256_loadu_si256(place), _mm256_madd_epi16(sums[r][i], ones)));
-            }
-        }
+        for (unsigned r = 0; r < FOUR; r++)
+            sums[r][0] = sums[r][1] = _mm256_setzero_si256();
+#define ADD(d) add_group(inputs + (d)*LLMZ_GROUP, input_stride, weights + (d)*LLMZ_TILE_BYTES, sums)
+        ADD(0), ADD(1), ADD(2), ADD(3), ADD(4), ADD(5), ADD(6), ADD(7);
+#undef ADD
+        for (unsigned r = 0; r < FOUR; r++)
+            for (unsigned i = 0; i < 2; i++)
+                wide[r][i] = _mm256_add_epi32(wide[r][i], _mm256_madd_epi16(sums[r][i], ones));
     }
+    for (unsigned r = 0; r < FOUR; r++)
+        for (unsigned i = 0; i < 2; i++)
+            _mm256_storeu_si256((__m256i *)(out + r * out_stride + i * 8), wide[r][i]);
 }
 
 /* Four rows at a time whose inputs are small; each group of them has `small` set. */
@@ -157,10 +174,10 @@ static void multiply_weights(const struct llmz_product *p)
         for (size_t i = 0; i < fours; i++)
             small[i] = true;
         for (size_t r = 0; r < fours * FOUR; r++) {
-            const int8_t *inputs = p->inputs + (begin + r) * p->input_stride;
-            for (size_t i = 0; i < p->groups * LLMZ_GROUP; i++)
-                starts[r] -= LLMZ_WEIGHT_OFFSET * inputs[i];
-            small[r / FOUR] = small[r / FOUR] && are_small(inputs, p->groups);
+            int32_t sum;
+            if (!are_small(p->inputs + (begin + r) * p->input_stride, p->groups, &sum))
+                small[r / FOUR] = false;
+            starts[r] = -LLMZ_WEIGHT_OFFSET * sum;
         }
         for (size_t t = 0; t < p->tile_count; t++)
             multiply_small(p, t, begin, fours, small, starts);
