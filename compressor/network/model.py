@@ -55,6 +55,7 @@ class Model:
         Raises:
             LlmzError: the data is not a whole model file.
         """
+        self._data = data
         self.file = ModelFile(data)
         self.config = self.file.config
         self.fingerprint = xxhash.xxh3_128_digest(data)[:FINGERPRINT_BYTES]
@@ -121,9 +122,16 @@ class Model:
             embedding("triples", *hashed["triples"], True),
         )
         try:
-            return _native.network_new(shape, attends, tuple(weights), embeddings)
+            network = _native.network_new(shape, attends, tuple(weights), embeddings)
         except ValueError as error:
             raise LlmzError(f"not a model file of this version: {error}") from error
+        self._forget_pages()
+        return network
+
+    def _forget_pages(self) -> None:
+        """Give back the memory of a mapped file's pages; those still needed, few of them, are read again."""
+        if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     @cached_property
     def side_frequencies(self) -> NDArray[np.int32]:
