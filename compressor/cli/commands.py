@@ -22,6 +22,7 @@ from llmzip.cli.jobs import (
     complain,
     each,
     figures,
+    on_one_line,
     say,
     sentence,
     shown,
@@ -314,7 +315,7 @@ def test(**given: Any) -> int:
 @click.option("-q", "--quiet", is_flag=True, help="No warnings.")
 @click.option("--machine", is_flag=True, help="Show this machine's kernels and what they reach, in place of files.")
 def info(machine: bool, **given: Any) -> int:
-    """Show sizes, methods and models of FILEs without restoring them."""
+    """Show sizes, methods, groups, records and models of FILEs without restoring them."""
     return _show_machine(given["as_json"]) if machine else _list(verbose=True, **given)
 
 
@@ -558,11 +559,7 @@ def _list(
         plain, stored = row["plain_bytes"], row["stored_bytes"]
         row["bits_per_byte"] = 8 * stored / plain if plain else None
         if verbose:
-            methods = ", ".join(f"{count} {method}" for method, count in row["methods"].items()) or "none"
-            say(
-                f"{shown(name)}: {sentence(row)}, {row['members']} member(s), blocks: {methods}, "
-                f"model {', '.join(row['models']) or 'none'}"
-            )
+            say(f"{shown(name)}: {sentence(row)}, {_parts_line(row)}, model {', '.join(row['models']) or 'none'}")
             return row
         if not rows:
             say(f"{'stored':>15} {'plain':>15} {'ratio':>7} {'bits/byte':>9}  name")
@@ -575,6 +572,17 @@ def _list(
     if len(rows) > 1:
         say(_table_line(sum(row["plain_bytes"] for row in rows), sum(row["stored_bytes"] for row in rows), "(all)"))
     return code
+
+
+def _parts_line(row: Row) -> str:
+    """Members, blocks, groups and records of a file, as ``info`` tells them."""
+    methods = ", ".join(f"{count} {method}" for method, count in row["methods"].items()) or "none"
+    told = f"{row['members']} member(s), blocks: {methods}, {row['groups']} group(s)"
+    if row["records"] is not None:
+        told += f", {row['records']:,} {' and '.join(row['record_kinds'])} record(s)"
+    if row["keys"]:
+        told += f", keys: {', '.join(map(on_one_line, row['keys']))}"
+    return told
 
 
 def _table_line(plain: int, stored: int, name: str) -> str:
