@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llmzip.settings import ReadSettings
+    from llmzip.settings import ReadSettings, Settings
 
 SUFFIX = ".llmz"
 MAGIC = b"LLMZ"
@@ -217,15 +217,18 @@ level_setting = options(
         "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
     ),
 )
+record_options = options(
+    click.option("--records", "find_records", is_flag=True, help="Keep an index of records, whose kind is detected."),
+    click.option("--record-kind", type=click.Choice(RECORD_KINDS), help="The same, for records of this kind."),
+    click.option("--key", metavar="NAME", help="Keep an index of the records' fields of this name, too."),
+)
 level_options = options(
     level_setting,
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
     click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
     click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
     click.option("--group-size", type=Size(), help="Plain bytes that going to a place takes at most; costs size."),
-    click.option("--records", "find_records", is_flag=True, help="Keep an index of records, whose kind is detected."),
-    click.option("--record-kind", type=click.Choice(RECORD_KINDS), help="The same, for records of this kind."),
-    click.option("--key", metavar="NAME", help="Keep an index of the records' fields of this name, too."),
+    record_options,
 )
 
 
@@ -438,22 +441,35 @@ def corpus(arguments: tuple[str, ...]) -> int:
     return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
 
 
+def compression_settings(
+    level: int, find_records: bool, record_kind: str | None, key: str | None, **others: Any
+) -> Settings:  # fmt: skip
+    """What options say.
+
+    Raises:
+        click.UsageError: they do not fit together.
+    """
+    from llmzip.settings import AUTO, Settings
+
+    records = record_kind or (AUTO if find_records or key is not None else None)
+    try:
+        return Settings(level, records=records, key=key, **others)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def _compress(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
     lanes: int | None, independent: bool, block_size: int | None, group_size: int | None, find_records: bool,
     record_kind: str | None, key: str | None, level: int | None = None, output_limit: int | None = None, **output: Any,
 ) -> int:  # fmt: skip
-    from llmzip.settings import AUTO, DEFAULT_LEVEL, Settings
+    from llmzip.settings import DEFAULT_LEVEL
     from llmzip.streams import compress_stream
 
-    try:
-        settings = Settings(
-            level or DEFAULT_LEVEL, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
-            memory_limit=memory_limit, group_bytes=group_size, key=key,
-            records=record_kind or (AUTO if find_records or key is not None else None),
-        )  # fmt: skip
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    settings = compression_settings(
+        level or DEFAULT_LEVEL, find_records, record_kind, key, lanes=lanes, threads=_thread_count(threads),
+        independent=independent, block_bytes=block_size, model=model, memory_limit=memory_limit, group_bytes=group_size,
+    )  # fmt: skip
 
     def work(source: Source, target: Target, progress: Progress) -> None:
         compress_stream(cast(BinaryIO, source), cast(BinaryIO, target), settings, progress)

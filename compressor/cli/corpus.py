@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from llmzip.cli.commands import Size, level_setting, options
+from llmzip.cli.commands import Size, compression_settings, level_setting, options, record_options
 from llmzip.cli.jobs import ERROR, OK, complain, figures, say, sentence, shown
 from llmzip.cli.signals import interruptibly
 from llmzip.corpus import (
@@ -27,7 +27,7 @@ from llmzip.corpus import (
 )
 from llmzip.corpus.planning import DEFAULT_ARCHIVE_BYTES, DEFAULT_PACK_BYTES
 from llmzip.errors import LlmzError
-from llmzip.settings import DEFAULT_LEVEL, Settings
+from llmzip.settings import DEFAULT_LEVEL
 from llmzip.transfer import WholeWriter
 
 cluster_options = options(
@@ -58,23 +58,27 @@ def main() -> None:
               "archives of so many plain bytes (default: 16M).")  # fmt: skip
 @click.option("--pack-size", type=Size(), default=DEFAULT_PACK_BYTES, help="Pack files shorter than a quarter of this "
               "together, so many plain bytes in an archive (default: 1M).")  # fmt: skip
+@record_options
 @report_options
 def compress(
     sources: tuple[str, ...], destination: str, scheduler: str | None, workers: int | None, archive_size: int,
-    pack_size: int, quiet: bool, as_json: bool, level: int = DEFAULT_LEVEL,
+    pack_size: int, find_records: bool, record_kind: str | None, key: str | None, quiet: bool, as_json: bool,
+    level: int = DEFAULT_LEVEL,
 ) -> int:  # fmt: skip
     """Compress the files of SOURCES into DESTINATION, beside a manifest.
 
     Run again after an interruption, it keeps what is finished; after changes, it makes the archives that differ.
+    Indexes of records are those of files that are not packed.
     """
 
+    settings = compression_settings(level, find_records, record_kind, key)
     workforce = Workforce(scheduler=scheduler, workers=workers)
 
     def work() -> int:
         started = time.perf_counter()
         with _bar(quiet) as (starting, advance):
             made = compress_corpus(
-                workforce, sources, destination, Settings(level), archive_size, pack_size, starting, advance
+                workforce, sources, destination, settings, archive_size, pack_size, starting, advance
             )
         manifest = made.manifest
         row = figures(manifest.plain, manifest.stored, time.perf_counter() - started)
