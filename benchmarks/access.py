@@ -1,9 +1,10 @@
 """What going to a random place costs, by size of groups: ``python -m llmzip.benchmarks.access FILE``.
 
-The first 512 KiB of FILE at level 6, and 5 MB of log lines at level 1, are compressed in groups of several sizes and
-without; 10,000 JSON lines at level 1 with an index of records. Then one byte, or one record, is read at random places,
-each time from a file that was opened anew. Times are those of the processor, with one thread, so that other work on the
-machine hardly counts. Results go to ``results/access.json``; a run of one level takes the other's rows from there.
+The first 400,000 bytes of FILE at level 6, and 5 MB of log lines at level 1, are compressed in groups of several sizes
+and without; 10,000 JSON lines at level 1 with an index of records. Then one byte, or one record, is read at random
+places, each time from a file that was opened anew. Times are those of the processor, with one thread, so that other
+work on the machine hardly counts. Results go to ``results/access.json``; a run of one level takes the other's rows from
+there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.benchmarks.stream import log_lines
 from llmzip.format.layout import find_layout
 
-LOG_BYTES, FILE_BYTES, JSON_LINES = 5_000_000, 512 << 10, 10_000
+LOG_BYTES, FILE_BYTES, JSON_LINES = 5_000_000, 400_000, 10_000
 TRIES = 5
 GROUPS = {1: (64 << 10, 256 << 10, 1 << 20, 4 << 20, None), 6: (64 << 10, 256 << 10, None)}
 RECORD_GROUPS = (64 << 10, 1 << 20)
@@ -102,7 +103,7 @@ def row_of(
 
 def rows_of_bytes(name: str, plain: bytes, level: int, tries: int) -> list[list[Any]]:
     """Rows for one text."""
-    archives = {group: llmzip.compress(plain, level, group_bytes=group) for group in GROUPS[level]}
+    archives = {group: llmzip.compress(plain, level, group_bytes=group, threads=1) for group in GROUPS[level]}
     expected = [plain[i : i + 1] for i in range(len(plain))]
     return [
         row_of(name, level, group, archive, len(archives[None]), first_byte, expected, tries)
