@@ -1,20 +1,20 @@
 """What going to a random place costs, by size of groups: ``python -m llmzip.benchmarks.access FILE``.
 
-The first 400,000 bytes of FILE at level 6, and 5 MB of log lines at level 1, are compressed in groups of several sizes
-and without; 10,000 JSON lines at level 1 with an index of records. Then one byte, or one record, is read at random
-places, each time from a file that was opened anew. Times are those of the processor, with one thread, so that other
-work on the machine hardly counts. Results go to ``results/access.json``; a run of one level takes the other's rows from
-there.
+The first 256 KiB of FILE at level 6, and 4.5 MB of log lines at level 1, are compressed in groups of several sizes;
+10,000 JSON lines at level 1 with an index of records. Then one byte, or one record, is read at random places, each time
+from a file that was opened anew. Times are those of the processor, with one thread, so that other work on the machine
+hardly counts. Results go to ``results/access.json``; a run of one level takes the other's rows from there.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,11 @@ from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.benchmarks.stream import log_lines
 from llmzip.format.layout import find_layout
 
-LOG_BYTES, FILE_BYTES, JSON_LINES = 5_000_000, 400_000, 10_000
-TRIES = 5
-GROUPS = {1: (64 << 10, 256 << 10, 1 << 20, 4 << 20, None), 6: (64 << 10, 256 << 10, None)}
-RECORD_GROUPS = (64 << 10, 1 << 20)
-HEAD = ["text", "level", "group", "bytes", "of size without", "index, bytes", "median, s", "longest, s"]
+LOG_BYTES, FILE_BYTES, JSON_LINES = 4_500_000, 256 << 10, 10_000
+TRIES = 3
+GROUPS = {1: (4 << 20, 1 << 20, 64 << 10), 6: (256 << 10, 64 << 10)}
+RECORD_GROUPS = (1 << 20, 64 << 10)
+HEAD = ["text", "level", "group", "bytes", "of the largest group's", "index, bytes", "median, s", "longest, s"]
 _MOST_INDEX_BYTES = 1 << 30
 
 Read = Callable[[bytes, int], bytes]
@@ -83,46 +83,32 @@ def index_bytes(archive: bytes) -> int:
     return sum(len(member.sections) for member in find_layout(io.BytesIO(archive), 0, _MOST_INDEX_BYTES))
 
 
-def row_of(
-    name: str, level: int, group: int | None, archive: bytes, without: int, read: Read, expected: Sequence[bytes],
-    tries: int,
-) -> list[Any]:  # fmt: skip
-    """A row of the table.
+def rows_of(name: str, plain: bytes, level: int, tries: int) -> Iterator[list[Any]]:
+    """Rows for one text, by the sizes of groups, the largest first."""
+    expected = [plain[i : i + 1] for i in range(len(plain))]
+    largest = 0
+    for group in GROUPS[level]:
+        archive = llmzip.compress(plain, level, group_bytes=group, threads=1)
+        largest = largest or len(archive)
+        yield _row(name, level, group, archive, largest, seconds_to_reach(archive, first_byte, expected, tries))
 
-    Args:
-        without: bytes of the archive without groups and records.
-        expected: what there is to read, by number.
-    """
-    seconds = seconds_to_reach(archive, read, expected, tries)
-    size = "none" if group is None else f"{group >> 10} KiB" if group < 1 << 20 else f"{group >> 20} MiB"
-    row = [name, f"-{level}", size, f"{len(archive):,}", f"{len(archive) / without:.3f}", f"{index_bytes(archive):,}"]
+
+def rows_of_records(tries: int) -> Iterator[list[Any]]:
+    """The same for records, by their numbers."""
+    lines = json_lines(JSON_LINES)
+    name, largest = f"{JSON_LINES:,} JSON lines, a record", 0
+    for group in RECORD_GROUPS:
+        archive = llmzip.compress(b"".join(lines), 1, group_bytes=group, records="jsonl")
+        largest = largest or len(archive)
+        yield _row(name, 1, group, archive, largest, seconds_to_reach(archive, record, lines, tries))
+
+
+def _row(name: str, level: int, group: int, archive: bytes, largest: int, seconds: list[float]) -> list[Any]:
+    size = f"{group >> 10} KiB" if group < 1 << 20 else f"{group >> 20} MiB"
+    row = [name, f"-{level}", size, f"{len(archive):,}", f"{len(archive) / largest:.3f}", f"{index_bytes(archive):,}"]
     row += [f"{statistics.median(seconds):.2f}", f"{seconds[-1]:.2f}"]
     click.echo(" ".join(map(str, row)))
     return row
-
-
-def rows_of_bytes(name: str, plain: bytes, level: int, tries: int) -> list[list[Any]]:
-    """Rows for one text."""
-    archives = {group: llmzip.compress(plain, level, group_bytes=group, threads=1) for group in GROUPS[level]}
-    expected = [plain[i : i + 1] for i in range(len(plain))]
-    return [
-        row_of(name, level, group, archive, len(archives[None]), first_byte, expected, tries)
-        for group, archive in archives.items()
-    ]
-
-
-def rows_of_records(tries: int) -> list[list[Any]]:
-    """Rows for records, by their numbers."""
-    lines = json_lines(JSON_LINES)
-    plain = b"".join(lines)
-    without = len(llmzip.compress(plain, 1))
-    return [
-        row_of(
-            f"{JSON_LINES:,} JSON lines, a record", 1, group,
-            llmzip.compress(plain, 1, group_bytes=group, records="jsonl"), without, record, lines, tries,
-        )
-        for group in RECORD_GROUPS
-    ]  # fmt: skip
 
 
 @click.command()
@@ -134,15 +120,13 @@ def main(file: Path, level: tuple[int, ...], tries: int, target: Path) -> None:
     """Measure sizes, and processor seconds to a random byte or record, with groups of several sizes."""
     click.echo(machine_line())
     result = results.new_result([llmzip_peer(each) for each in level])
-    result["head"], result["rows"] = HEAD, []
-    if len(level) == 1 and (before := results.load(target.stem, target.parent)):
-        result["rows"] = [row for row in before["rows"] if row[1] != f"-{level[0]}"]
+    before = (results.load(target.stem, target.parent) or {"rows": []})["rows"] if len(level) == 1 else []
+    result["head"], result["rows"] = HEAD, [row for row in before if row[1] != f"-{level[0]}"]
     texts = {1: ("log lines", b"".join(log_lines(LOG_BYTES))), 6: (file.name, file.read_bytes()[:FILE_BYTES])}
     for each in level:
-        result["rows"] += rows_of_bytes(*texts[each], each, tries)
-        result["rows"] += rows_of_records(tries) if each == 1 else []
-    result["rows"].sort(key=lambda row: row[1])
-    results.save(result, target)
+        for row in itertools.chain(rows_of(*texts[each], each, tries), rows_of_records(tries) if each == 1 else ()):
+            result["rows"] = sorted([*result["rows"], row], key=lambda row: row[1])
+            results.save(result, target)
 
 
 if __name__ == "__main__":
