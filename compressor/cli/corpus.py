@@ -45,7 +45,7 @@ def main() -> None:
     """Compress whole folders and buckets on one machine or on many.
 
     Sources, corpora and targets are paths or URLs of any file system that fsspec knows, such as s3://bucket/folder.
-    Without --scheduler, all cores of this machine work.
+    Without --scheduler, all cores of this machine are used.
     """
 
 
@@ -55,9 +55,9 @@ def main() -> None:
 @cluster_options
 @level_setting
 @click.option("--archive-size", type=Size(), default=DEFAULT_ARCHIVE_BYTES, help="Cut longer files at line ends into "
-              "archives of so many plain bytes (default: 16M).")  # fmt: skip
+              "archives of this many plain bytes (default: 16M).")  # fmt: skip
 @click.option("--pack-size", type=Size(), default=DEFAULT_PACK_BYTES, help="Pack files shorter than a quarter of this "
-              "together, so many plain bytes in an archive (default: 1M).")  # fmt: skip
+              "together, this many plain bytes in an archive (default: 1M).")  # fmt: skip
 @record_options
 @report_options
 def compress(
@@ -67,8 +67,8 @@ def compress(
 ) -> int:  # fmt: skip
     """Compress the files of SOURCES into DESTINATION, beside a manifest.
 
-    Run again after an interruption, it keeps what is finished; after changes, it makes the archives that differ.
-    Indexes of records are those of files that are not packed.
+    Run it again after an interruption, and it keeps what is finished; after changes, it makes only the archives that
+    differ. Files that are packed together get no index of records.
     """
 
     settings = compression_settings(level, find_records, record_kind, key)
@@ -98,7 +98,7 @@ def compress(
 @main.command()
 @click.argument("corpus")
 @cluster_options
-@click.option("--stored", is_flag=True, help="Compare the compressed files' checksums only: as fast as they are read.")
+@click.option("--stored", is_flag=True, help="Compare only the checksums of archives, without restoring them.")
 @report_options
 def verify(
     corpus: str, scheduler: str | None, workers: int | None, stored: bool, quiet: bool, as_json: bool

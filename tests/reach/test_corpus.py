@@ -76,9 +76,9 @@ def small(tmp_path: Path) -> Path:
 
 def test_killed_worker(cluster: Cluster, workforce: Workforce, tmp_path: Path) -> None:
     """One of two workers is killed in the middle of its work: the outcome is the same."""
-    source = write(tmp_path / "logs", {"big.log": noise(3000, 1), "a/small.log": log(20, 2), "a/other.log": log(9, 3)})
+    source = write(tmp_path / "logs", {"big.log": noise(1600, 1), "a/small.log": log(20, 2), "a/other.log": log(9, 3)})
     undisturbed = compress_corpus(workforce, [str(source)], str(tmp_path / "one"), FAST, LEAST_ARCHIVE_BYTES)
-    assert len(undisturbed.done) == len(undisturbed.manifest.archives) >= 10
+    assert len(undisturbed.done) == len(undisturbed.manifest.archives) >= 6
 
     outcome: list[Made | Exception] = []
 
