@@ -1,17 +1,20 @@
 """What going to a random place costs, by size of groups: ``python -m llmzip.benchmarks.access FILE``.
 
-The first 200,000 bytes of FILE at level 6, and 5 MB of log lines at level 1, are compressed in groups of several sizes
-and without. Then one byte is read at random places, each time from a file that was opened anew. Times are those of the
-processor, all cores together, so that other work on the machine does not count. Results go to ``results/access.json``;
-a run of one part takes the other part's rows from there.
+The first 256 KiB of FILE at level 6, and 4.5 MB of log lines at level 1, are compressed in groups of several sizes;
+10,000 JSON lines at level 1 with an index of records. Then one byte, or one record, is read at random places, each time
+from a file that was opened anew. Times are those of the processor, with one thread, so that other work on the machine
+hardly counts. Results go to ``results/access.json``; a run of one level takes the other's rows from there.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
+import json
 import random
 import statistics
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,44 +25,90 @@ from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.benchmarks.stream import log_lines
+from llmzip.format.layout import find_layout
 
-LOG_BYTES, FILE_BYTES = 5_000_000, 200_000
-TRIES = 5
-GROUPS = {1: (64 << 10, 256 << 10, 1 << 20, 4 << 20, None), 6: (48 << 10, 96 << 10, None)}
-HEAD = ["text", "level", "group", "bytes", "of size without", "median, CPU s", "longest, CPU s"]
+LOG_BYTES, FILE_BYTES, JSON_LINES = 4_500_000, 256 << 10, 10_000
+TRIES = 3
+GROUPS = {1: (4 << 20, 1 << 20, 64 << 10), 6: (256 << 10, 64 << 10)}
+RECORD_GROUPS = (1 << 20, 64 << 10)
+HEAD = ["text", "level", "group", "bytes", "of the largest group's", "index, bytes", "median, s", "longest, s"]
+_MOST_INDEX_BYTES = 1 << 30
+
+Read = Callable[[bytes, int], bytes]
+"""What is read of an archive for a number."""
 
 
-def seconds_to_first_byte(plain: bytes, archive: bytes, tries: int) -> list[float]:
-    """Of the processor, for random places, sorted.
+def json_lines(count: int) -> list[bytes]:
+    """Events, each a JSON object on a line."""
+    draw = random.Random(12)
+    kinds, words = ("view", "cart", "order", "return"), [str(draw.random())[2:9] for _ in range(400)]
+    rows = (
+        {"id": f"e{7919 * number % 1_000_003}", "time": 1_790_000_000 + 3 * number, "kind": draw.choice(kinds),
+         "item": {"price": draw.randrange(90_000) / 100, "tags": draw.sample(words, 3)}}
+        for number in range(count)
+    )  # fmt: skip
+    return [json.dumps(row).encode() + b"\n" for row in rows]
+
+
+def first_byte(archive: bytes, place: int) -> bytes:
+    with llmzip.open(io.BytesIO(archive), threads=1) as file:
+        file.seek(place)
+        return file.read(1)
+
+
+def record(archive: bytes, number: int) -> bytes:
+    with llmzip.records(io.BytesIO(archive), threads=1) as records:
+        return records[number]
+
+
+def seconds_to_reach(archive: bytes, read: Read, expected: Sequence[bytes], tries: int) -> list[float]:
+    """Of the processor, for random numbers, sorted.
 
     Raises:
-        click.ClickException: a byte was wrong.
+        click.ClickException: what was read is wrong.
     """
     draw, seconds = random.Random(11), []
     for _ in range(tries):
-        place = draw.randrange(len(plain))
+        number = draw.randrange(len(expected))
         started = time.process_time()
-        with llmzip.open(io.BytesIO(archive)) as file:
-            file.seek(place)
-            found = file.read(1)
+        found = read(archive, number)
         seconds.append(time.process_time() - started)
-        if found != plain[place : place + 1]:
-            raise click.ClickException(f"byte {place} is wrong")
+        if found != expected[number]:
+            raise click.ClickException(f"number {number} is wrong")
     return sorted(seconds)
 
 
-def rows_of(name: str, plain: bytes, level: int, groups: tuple[int | None, ...], tries: int) -> list[list[Any]]:
-    """Rows of the table for one text."""
-    archives = {group: llmzip.compress(plain, level, group_bytes=group) for group in groups}
-    rows = []
-    for group, archive in archives.items():
-        seconds = seconds_to_first_byte(plain, archive, tries)
-        size = "none" if group is None else f"{group >> 10} KiB" if group < 1 << 20 else f"{group >> 20} MiB"
-        ratio = len(archive) / len(archives[None])
-        row = [name, f"-{level}", size, f"{len(archive):,}", f"{ratio:.3f}"]
-        rows.append([*row, f"{statistics.median(seconds):.2f}", f"{seconds[-1]:.2f}"])
-        click.echo(" ".join(map(str, rows[-1])))
-    return rows
+def index_bytes(archive: bytes) -> int:
+    """What an archive has for groups and records."""
+    return sum(len(member.sections) for member in find_layout(io.BytesIO(archive), 0, _MOST_INDEX_BYTES))
+
+
+def rows_of(name: str, plain: bytes, level: int, tries: int) -> Iterator[list[Any]]:
+    """Rows for one text, by the sizes of groups, the largest first."""
+    expected = [plain[i : i + 1] for i in range(len(plain))]
+    largest = 0
+    for group in GROUPS[level]:
+        archive = llmzip.compress(plain, level, group_bytes=group, threads=1)
+        largest = largest or len(archive)
+        yield _row(name, level, group, archive, largest, seconds_to_reach(archive, first_byte, expected, tries))
+
+
+def rows_of_records(tries: int) -> Iterator[list[Any]]:
+    """The same for records, by their numbers."""
+    lines = json_lines(JSON_LINES)
+    name, largest = f"{JSON_LINES:,} JSON lines, a record", 0
+    for group in RECORD_GROUPS:
+        archive = llmzip.compress(b"".join(lines), 1, group_bytes=group, records="jsonl")
+        largest = largest or len(archive)
+        yield _row(name, 1, group, archive, largest, seconds_to_reach(archive, record, lines, tries))
+
+
+def _row(name: str, level: int, group: int, archive: bytes, largest: int, seconds: list[float]) -> list[Any]:
+    size = f"{group >> 10} KiB" if group < 1 << 20 else f"{group >> 20} MiB"
+    row = [name, f"-{level}", size, f"{len(archive):,}", f"{len(archive) / largest:.3f}", f"{index_bytes(archive):,}"]
+    row += [f"{statistics.median(seconds):.2f}", f"{seconds[-1]:.2f}"]
+    click.echo(" ".join(map(str, row)))
+    return row
 
 
 @click.command()
@@ -68,17 +117,16 @@ def rows_of(name: str, plain: bytes, level: int, groups: tuple[int | None, ...],
 @click.option("--tries", default=TRIES, show_default=True, help="Random places of each archive.")
 @click.option("--target", type=click.Path(path_type=Path), default=results.RESULTS / "access.json", show_default=True)
 def main(file: Path, level: tuple[int, ...], tries: int, target: Path) -> None:
-    """Measure sizes and times to the first byte, with groups of several sizes."""
+    """Measure sizes, and processor seconds to a random byte or record, with groups of several sizes."""
     click.echo(machine_line())
     result = results.new_result([llmzip_peer(each) for each in level])
-    result["head"], result["rows"] = HEAD, []
-    if len(level) == 1 and (before := results.load(target.stem, target.parent)):
-        result["rows"] = [row for row in before["rows"] if row[1] != f"-{level[0]}"]
+    before = (results.load(target.stem, target.parent) or {"rows": []})["rows"] if len(level) == 1 else []
+    result["head"], result["rows"] = HEAD, [row for row in before if row[1] != f"-{level[0]}"]
     texts = {1: ("log lines", b"".join(log_lines(LOG_BYTES))), 6: (file.name, file.read_bytes()[:FILE_BYTES])}
     for each in level:
-        name, plain = texts[each]
-        result["rows"] += rows_of(name, plain, each, GROUPS[each], tries)
-    results.save(result, target)
+        for row in itertools.chain(rows_of(*texts[each], each, tries), rows_of_records(tries) if each == 1 else ()):
+            result["rows"] = sorted([*result["rows"], row], key=lambda row: row[1])
+            results.save(result, target)
 
 
 if __name__ == "__main__":

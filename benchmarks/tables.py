@@ -208,44 +208,44 @@ def _corpus(result: Result) -> str:
         + [_count(1000 * run[key] / run["mb"]) for key in ("cpu_seconds", "coding_seconds", "seconds")]
         for run in result["runs"]
     ]
-    head = ["MB", "archives", "bytes", "processor, ms a MB", "of it compressing", "clock, ms a MB"]
+    head = ["MB", "archives", "bytes", "processor, ms per MB", "of this compressing", "wall clock, ms per MB"]
     note = f" {result['note']}" if result["note"] else ""
     return markdown(head, rows) + measured_on(result).rstrip() + f" Workers: {result['workers']}.{note}\n"
 
 
 def _corpus_picture(result: Result) -> str:
     """The plot, which is there where the result is."""
-    return "![Milliseconds a MB against MB in the corpus](corpus-cost.svg)\n"
+    return "![Milliseconds per MB against MB in the corpus](corpus-cost.svg)\n"
 
 
 def _corpus_overheads(result: Result) -> str:
     overheads = result["overheads"]
     rows = [
         ["starting a local cluster", f"{overheads['start_seconds']:.1f} s"],
-        ["the scheduler, a task that does nothing", f"{1000 * overheads['seconds_a_task']:.2f} ms"],
-        ["finding and planning, a file", f"{1000 * overheads['seconds_a_file']:.3f} ms"],
-        ["the manifest, a file", f"{overheads['manifest_bytes_a_file']:,} bytes"],
+        ["scheduler, per task (one that does nothing)", f"{1000 * overheads['seconds_a_task']:.2f} ms"],
+        ["finding and planning, per file", f"{1000 * overheads['seconds_a_file']:.3f} ms"],
+        ["manifest, per file", f"{overheads['manifest_bytes_a_file']:,} bytes"],
     ]
     return markdown(["what", "measured"], rows)
 
 
 def _corpus_many(result: Result) -> str:
-    """What the figures come to for a terabyte on 100 machines of 16 cores each: reckoned, not run."""
+    """What the figures come to for a terabyte on 100 machines of 16 cores each: calculated, not run."""
     run, overheads = result["runs"][-1], result["overheads"]
     megabytes, cores, archive_mb = 1_000_000, 1600, 16 * 1.048576
     tasks = megabytes / archive_mb
     of_task = archive_mb * run["cpu_seconds"] / run["mb"]
     rows = [
         ["tasks of 16 MiB", _count(tasks)],
-        ["a task, on one core", f"{of_task:.0f} s"],
-        ["all of it, if every core is busy", f"{tasks * of_task / cores / 60:.0f} min"],
-        ["of it the scheduler's and the client's work", f"{tasks * overheads['seconds_a_task'] / 60:.1f} min"],
-        ["cores that one scheduler keeps busy", _count(of_task / overheads["seconds_a_task"])],
+        ["one task, on one core", f"{of_task:.0f} s"],
+        ["everything, if every core is busy", f"{tasks * of_task / cores / 60:.0f} min"],
+        ["of this, work of the scheduler and the client", f"{tasks * overheads['seconds_a_task'] / 60:.1f} min"],
+        ["cores that one scheduler can keep busy", _count(of_task / overheads["seconds_a_task"])],
         ["the manifest, in files of 16 MiB", f"{tasks * run['manifest_bytes'] / run['archives'] / 1e6:.0f} MB"],
         ["the manifest, in files of 4 KB", f"{megabytes / 0.004 * overheads['manifest_bytes_a_file'] / 1e9:.0f} GB"],
-        ["read, by all machines together", f"{megabytes / (tasks * of_task / cores):,.0f} MB/s"],
+        ["data read, by all machines together", f"{megabytes / (tasks * of_task / cores):,.0f} MB/s"],
     ]  # fmt: skip
-    return markdown(["1 TB, `-1`, 100 machines of 16 cores", "reckoned"], rows)
+    return markdown(["1 TB, `-1`, 100 machines of 16 cores", "calculated"], rows)
 
 
 def _rows(result: Result) -> str:
@@ -294,9 +294,9 @@ def _stream_plot(value: str, title: str) -> Callable[[Result], str]:
 def _corpus_plot(result: Result) -> str:
     lines = [
         (words, [(run["mb"], 1000 * run[key] / run["mb"]) for run in result["runs"]])
-        for words, key in (("processor", "cpu_seconds"), ("clock", "seconds"))
+        for words, key in (("processor", "cpu_seconds"), ("wall clock", "seconds"))
     ]
-    return curves(lines, 760, 320, "MB in the corpus", "ms a MB")
+    return curves(lines, 760, 320, "MB in the corpus", "ms per MB")
 
 
 PLOTS: dict[str, tuple[str, Callable[[Result], str]]] = {

@@ -13,5 +13,6 @@ rm -rf build/types && mkdir -p build/types
 cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchmarks" build/types/llmzip
 (cd build/types && ../../.venv-test/bin/mypy --config-file ../../pyproject.toml -p llmzip)
 .venv-test/bin/pytest -q -n 2
+.venv-test/bin/pytest -q --slow tests/face/test_distribution.py -k sdist
 sh tests/portable/run.sh
 sh tests/wheel.sh oldest

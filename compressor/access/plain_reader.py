@@ -34,10 +34,13 @@ class PlainReader(io.RawIOBase):
         self._progress = told_to(progress)
         self._start = source.tell() if self.seekable() else 0
         self._error: BaseException | None = None
-        self._blocks = self._decode()
         self._map = blocks
-        if blocks is not None:
-            self._blocks = blocks.blocks_from(blocks.place_before(0), self._progress) if blocks.members else _none()
+        if blocks is None:
+            self._blocks = self._decode()
+        elif blocks.members:
+            self._blocks = blocks.blocks_from(blocks.place_before(0), self._progress)
+        else:
+            self._blocks = _none()
         self._has_no_map = False
         self._block = memoryview(b"")
         self._block_offset = 0

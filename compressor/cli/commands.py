@@ -22,6 +22,7 @@ from llmzip.cli.jobs import (
     complain,
     each,
     figures,
+    on_one_line,
     say,
     sentence,
     shown,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llmzip.settings import ReadSettings
+    from llmzip.settings import ReadSettings, Settings
 
 SUFFIX = ".llmz"
 MAGIC = b"LLMZ"
@@ -170,23 +171,23 @@ def options(*decorators: Command) -> Command:
 files_argument = click.argument("files", nargs=-1, type=FileName(), metavar="[FILE]...")
 reporting_options = options(
     click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
-    click.option("-v", "--verbose", is_flag=True, help="Tell sizes, ratio and rate of each file."),
-    click.option("--json", "as_json", is_flag=True, help="Report as one JSON array."),
+    click.option("-v", "--verbose", is_flag=True, help="Print sizes, ratio and rate of each file."),
+    click.option("--json", "as_json", is_flag=True, help="Report as a JSON array."),
 )
 reading_options = options(
-    click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below."),
+    click.option("-r", "--recursive", is_flag=True, help="Process the files in folders and their subfolders."),
     click.option("-T", "--threads", type=click.IntRange(0), help="Cores to use; 0 for all (default: at most 4)."),
-    click.option("--model", type=FileName(), help="A model file, tried before the one that ships."),
-    click.option("-M", "--memory-limit", type=Size(), help="Memory that it may take, such as 512M."),
+    click.option("--model", type=FileName(), help="A model file, tried before the shipped one."),
+    click.option("-M", "--memory-limit", type=Size(), help="Most memory to use, such as 512M."),
 )
 output_options = options(
     click.option("-o", "--output", type=FileName(), help="Write to this file."),
     click.option("-c", "--stdout", "--to-stdout", "to_stdout", is_flag=True, help="Write to standard output."),
-    click.option("-f", "--force", is_flag=True, help="Overwrite files; compressed data from and to terminals."),
+    click.option("-f", "--force", is_flag=True, help="Overwrite files; allow compressed data from and to terminals."),
     click.option("--rm/--keep", " /-k", "remove", default=False, help="Remove or keep (default) the input when done."),
 )
 restoring_options = options(
-    click.option("--output-limit", type=Size(), help="Stop after so many plain bytes of a file.")
+    click.option("--output-limit", type=Size(), help="Stop after this many plain bytes of a file.")
 )
 
 
@@ -216,15 +217,18 @@ level_setting = options(
         "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
     ),
 )
+record_options = options(
+    click.option("--records", "find_records", is_flag=True, help="Add an index of records; their kind is detected."),
+    click.option("--record-kind", type=click.Choice(RECORD_KINDS), help="Add an index of records of this kind."),
+    click.option("--key", metavar="NAME", help="Add an index of the records' field of this name, too."),
+)
 level_options = options(
     level_setting,
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
-    click.option("--independent", is_flag=True, help="Blocks on their own: for many cores; costs size."),
-    click.option("--block-size", type=Size(), help="Plain bytes of a block (default: they grow to 4M)."),
-    click.option("--group-size", type=Size(), help="Plain bytes that going to a place takes at most; costs size."),
-    click.option("--records", "find_records", is_flag=True, help="Keep an index of records, whose kind is detected."),
-    click.option("--record-kind", type=click.Choice(RECORD_KINDS), help="The same, for records of this kind."),
-    click.option("--key", metavar="NAME", help="Keep an index of the records' fields of this name, too."),
+    click.option("--independent", is_flag=True, help="Blocks that do not need each other: for many cores; costs size."),
+    click.option("--block-size", type=Size(), help="Plain bytes of a block (default: growing to 4M)."),
+    click.option("--group-size", type=Size(), help="Most plain bytes to restore when seeking; costs size."),
+    record_options,
 )
 
 
@@ -238,7 +242,7 @@ level_options = options(
 @reading_options
 @level_options
 @restoring_options
-@click.option("-n", "--no-name", is_flag=True, expose_value=False, help="As ever: names and times are not stored.")
+@click.option("-n", "--no-name", is_flag=True, expose_value=False, help="No effect: names and times are never stored.")
 @reporting_options
 def gzip_style(mode: str = "compress", **given: Any) -> int:
     actions: dict[str, Callable[..., int]] = {
@@ -271,11 +275,11 @@ def decompress(**given: Any) -> int:
 
 @main.command()
 @files_argument
-@click.option("-f", "--force", is_flag=True, help="Pass on what is not compressed as it is.")
-@click.option("--range", "plain_range", type=Span(), help="Bytes A to B alone, counted from 0; A- goes to the end.")
-@click.option("--lines", type=Span(), help="Lines A to B alone, counted from 1; A- goes to the end.")
-@click.option("--record", "record_range", type=Span(), help="Record A, or A to B, counted from 0.")
-@click.option("--key", metavar="NAME=VALUE", help="Records that have this, as with compress --key NAME.")
+@click.option("-f", "--force", is_flag=True, help="Copy input that is not compressed.")
+@click.option("--range", "plain_range", type=Span(), help="Only bytes A to B, counted from 0; A- means to the end.")
+@click.option("--lines", type=Span(), help="Only lines A to B, counted from 1; A- means to the end.")
+@click.option("--record", "record_range", type=Span(), help="Only record A, or records A to B, counted from 0.")
+@click.option("--key", metavar="NAME=VALUE", help="Only records whose field NAME is VALUE.")
 @reading_options
 @restoring_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
@@ -285,7 +289,7 @@ def cat(
 ) -> int:  # fmt: skip
     """Restore FILEs, or parts of them, to standard output, one after the other.
 
-    Parts are restored from the beginning of the group of blocks that holds them (--group-size).
+    To get a part, the group of blocks that holds it is restored up to it (see --group-size of compress).
     """
     parts = [part is not None for part in (plain_range, lines, record_range, key)]
     if sum(parts) > 1:
@@ -309,12 +313,12 @@ def test(**given: Any) -> int:
 
 @main.command()
 @files_argument
-@click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below.")
-@click.option("--json", "as_json", is_flag=True, help="Report as one JSON array.")
+@click.option("-r", "--recursive", is_flag=True, help="Process the files in folders and their subfolders.")
+@click.option("--json", "as_json", is_flag=True, help="Report as a JSON array.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings.")
-@click.option("--machine", is_flag=True, help="Show this machine's kernels and what they reach, in place of files.")
+@click.option("--machine", is_flag=True, help="Show this machine's kernels and their speed instead of files.")
 def info(machine: bool, **given: Any) -> int:
-    """Show sizes, methods and models of FILEs without restoring them."""
+    """Show sizes, methods, groups, records and models of FILEs without restoring them."""
     return _show_machine(given["as_json"]) if machine else _list(verbose=True, **given)
 
 
@@ -335,7 +339,7 @@ def _show_machine(as_json: bool) -> int:
 
 @main.command("list")
 @files_argument
-@click.option("-r", "--recursive", is_flag=True, help="Take the files of folders and of all folders below.")
+@click.option("-r", "--recursive", is_flag=True, help="Process the files in folders and their subfolders.")
 @reporting_options
 def list_command(**given: Any) -> int:
     """List sizes of FILEs as a table."""
@@ -344,16 +348,16 @@ def list_command(**given: Any) -> int:
 
 @main.command()
 @click.argument("file", type=FileName())
-@click.option("--json", "as_json", is_flag=True, help="Summary and bits by line as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary and the bits of each line as JSON.")
 @click.option("--csv", "csv_name", type=FileName(), help="Write every token to this file.")
 @click.option("--html", "html_name", type=FileName(), help="Write a shaded page to this file.")
 @click.option(
     "--estimator",
     type=click.Choice(("regression", *ENCODER_ESTIMATORS)),
     help="A further estimate, which shades the page. regression: by the second-order model, from the prefix alone. "
-    "The others ask the encoder and need the extra 'train'; occlusion and gradient are shares of the greatest.",
+    "The others use the encoder and need the extra 'train'; occlusion and gradient are shares of the greatest.",
 )
-@click.option("--model", type=FileName(), help="A model file in place of the shipped one.")
+@click.option("--model", type=FileName(), help="A model file to use instead of the shipped one.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def entropy(
     file: str, as_json: bool, csv_name: str | None, html_name: str | None, estimator: str | None, model: str | None,
@@ -437,22 +441,35 @@ def corpus(arguments: tuple[str, ...]) -> int:
     return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
 
 
+def compression_settings(
+    level: int, find_records: bool, record_kind: str | None, key: str | None, **others: Any
+) -> Settings:  # fmt: skip
+    """What options say.
+
+    Raises:
+        click.UsageError: they do not fit together.
+    """
+    from llmzip.settings import AUTO, Settings
+
+    records = record_kind or (AUTO if find_records or key is not None else None)
+    try:
+        return Settings(level, records=records, key=key, **others)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def _compress(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
     lanes: int | None, independent: bool, block_size: int | None, group_size: int | None, find_records: bool,
     record_kind: str | None, key: str | None, level: int | None = None, output_limit: int | None = None, **output: Any,
 ) -> int:  # fmt: skip
-    from llmzip.settings import AUTO, DEFAULT_LEVEL, Settings
+    from llmzip.settings import DEFAULT_LEVEL
     from llmzip.streams import compress_stream
 
-    try:
-        settings = Settings(
-            level or DEFAULT_LEVEL, lanes, _thread_count(threads), independent, block_bytes=block_size, model=model,
-            memory_limit=memory_limit, group_bytes=group_size, key=key,
-            records=record_kind or (AUTO if find_records or key is not None else None),
-        )  # fmt: skip
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    settings = compression_settings(
+        level or DEFAULT_LEVEL, find_records, record_kind, key, lanes=lanes, threads=_thread_count(threads),
+        independent=independent, block_bytes=block_size, model=model, memory_limit=memory_limit, group_bytes=group_size,
+    )  # fmt: skip
 
     def work(source: Source, target: Target, progress: Progress) -> None:
         compress_stream(cast(BinaryIO, source), cast(BinaryIO, target), settings, progress)
@@ -558,11 +575,7 @@ def _list(
         plain, stored = row["plain_bytes"], row["stored_bytes"]
         row["bits_per_byte"] = 8 * stored / plain if plain else None
         if verbose:
-            methods = ", ".join(f"{count} {method}" for method, count in row["methods"].items()) or "none"
-            say(
-                f"{shown(name)}: {sentence(row)}, {row['members']} member(s), blocks: {methods}, "
-                f"model {', '.join(row['models']) or 'none'}"
-            )
+            say(f"{shown(name)}: {sentence(row)}, {_parts_line(row)}, model {', '.join(row['models']) or 'none'}")
             return row
         if not rows:
             say(f"{'stored':>15} {'plain':>15} {'ratio':>7} {'bits/byte':>9}  name")
@@ -575,6 +588,17 @@ def _list(
     if len(rows) > 1:
         say(_table_line(sum(row["plain_bytes"] for row in rows), sum(row["stored_bytes"] for row in rows), "(all)"))
     return code
+
+
+def _parts_line(row: Row) -> str:
+    """Members, blocks, groups and records of a file, as ``info`` tells them."""
+    methods = ", ".join(f"{count} {method}" for method, count in row["methods"].items()) or "none"
+    told = f"{row['members']} member(s), blocks: {methods}, {row['groups']} group(s)"
+    if row["records"] is not None:
+        told += f", {row['records']:,} {' and '.join(row['record_kinds'])} record(s)"
+    if row["keys"]:
+        told += f", keys: {', '.join(map(on_one_line, row['keys']))}"
+    return told
 
 
 def _table_line(plain: int, stored: int, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from llmzip.cli.commands import Size, level_setting, options
+from llmzip.cli.commands import Size, compression_settings, level_setting, options, record_options
 from llmzip.cli.jobs import ERROR, OK, complain, figures, say, sentence, shown
 from llmzip.cli.signals import interruptibly
 from llmzip.corpus import (
@@ -27,7 +27,7 @@ from llmzip.corpus import (
 )
 from llmzip.corpus.planning import DEFAULT_ARCHIVE_BYTES, DEFAULT_PACK_BYTES
 from llmzip.errors import LlmzError
-from llmzip.settings import DEFAULT_LEVEL, Settings
+from llmzip.settings import DEFAULT_LEVEL
 from llmzip.transfer import WholeWriter
 
 cluster_options = options(
@@ -45,7 +45,7 @@ def main() -> None:
     """Compress whole folders and buckets on one machine or on many.
 
     Sources, corpora and targets are paths or URLs of any file system that fsspec knows, such as s3://bucket/folder.
-    Without --scheduler, all cores of this machine work.
+    Without --scheduler, all cores of this machine are used.
     """
 
 
@@ -55,26 +55,30 @@ def main() -> None:
 @cluster_options
 @level_setting
 @click.option("--archive-size", type=Size(), default=DEFAULT_ARCHIVE_BYTES, help="Cut longer files at line ends into "
-              "archives of so many plain bytes (default: 16M).")  # fmt: skip
+              "archives of this many plain bytes (default: 16M).")  # fmt: skip
 @click.option("--pack-size", type=Size(), default=DEFAULT_PACK_BYTES, help="Pack files shorter than a quarter of this "
-              "together, so many plain bytes in an archive (default: 1M).")  # fmt: skip
+              "together, this many plain bytes in an archive (default: 1M).")  # fmt: skip
+@record_options
 @report_options
 def compress(
     sources: tuple[str, ...], destination: str, scheduler: str | None, workers: int | None, archive_size: int,
-    pack_size: int, quiet: bool, as_json: bool, level: int = DEFAULT_LEVEL,
+    pack_size: int, find_records: bool, record_kind: str | None, key: str | None, quiet: bool, as_json: bool,
+    level: int = DEFAULT_LEVEL,
 ) -> int:  # fmt: skip
     """Compress the files of SOURCES into DESTINATION, beside a manifest.
 
-    Run again after an interruption, it keeps what is finished; after changes, it makes the archives that differ.
+    Run it again after an interruption, and it keeps what is finished; after changes, it makes only the archives that
+    differ. Files that are packed together get no index of records.
     """
 
+    settings = compression_settings(level, find_records, record_kind, key)
     workforce = Workforce(scheduler=scheduler, workers=workers)
 
     def work() -> int:
         started = time.perf_counter()
         with _bar(quiet) as (starting, advance):
             made = compress_corpus(
-                workforce, sources, destination, Settings(level), archive_size, pack_size, starting, advance
+                workforce, sources, destination, settings, archive_size, pack_size, starting, advance
             )
         manifest = made.manifest
         row = figures(manifest.plain, manifest.stored, time.perf_counter() - started)
@@ -94,7 +98,7 @@ def compress(
 @main.command()
 @click.argument("corpus")
 @cluster_options
-@click.option("--stored", is_flag=True, help="Compare the compressed files' checksums only: as fast as they are read.")
+@click.option("--stored", is_flag=True, help="Compare only the checksums of archives, without restoring them.")
 @report_options
 def verify(
     corpus: str, scheduler: str | None, workers: int | None, stored: bool, quiet: bool, as_json: bool

@@ -186,6 +186,7 @@ def remove_source(source: Source, target: Target) -> None:
         for other in now
     ):
         raise Skipped("changed while it was read: kept")
+    source.stream.close()  # Windows does not remove a file that is open
     os.unlink(source.name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import fsspec
@@ -129,7 +129,8 @@ def plan(
     documents: Sequence[Document], settings: Settings, archive_bytes: int = DEFAULT_ARCHIVE_BYTES,
     pack_bytes: int = DEFAULT_PACK_BYTES,
 ) -> list[Task]:  # fmt: skip
-    """The archives for ``documents``, which are sorted by name: long ones cut into pieces, short ones packed together.
+    """The archives for ``documents``, which are sorted by name: long ones cut into pieces, short ones packed together,
+    these without an index of records.
 
     Args:
         archive_bytes: plain bytes of a piece, at least ``LEAST_ARCHIVE_BYTES``; the last one has half as many or more,
@@ -139,11 +140,12 @@ def plan(
     tasks: list[Task] = []
     pack: list[Range] = []
     packs = 0
+    of_packs = replace(settings, records=None, key=None)
 
     def end_pack() -> None:
         nonlocal packs
         if pack:
-            tasks.append(Task(f"packs/{packs:06}.llmz", tuple(pack), settings))
+            tasks.append(Task(f"packs/{packs:06}.llmz", tuple(pack), of_packs))
             packs += 1
             pack.clear()
 

@@ -299,11 +299,12 @@ class MemberReader:
             raise DamagedError("checksum mismatch: the data is damaged")
         self._account.plain_hash.update(plain)
 
-    def read_end(self, verified: bool = True) -> None:
+    def read_end(self, verified: bool = True, sections: bytearray | None = None) -> None:
         """Read the member to its end, after :meth:`next_block` has given None.
 
         Args:
             verified: all blocks were verified, so that the hash of the whole can be compared too.
+            sections: where to put those of the end record, as they are stored.
 
         Raises:
             LlmzError: the end record is damaged, or is that of other blocks.
@@ -322,7 +323,10 @@ class MemberReader:
         hashed = account.new_end_record_hash()
         hashed.update(listing + digest + pack_varint(sections_length))
         for skipped in range(0, sections_length, _SKIP_BYTES):
-            hashed.update(reader.read(min(_SKIP_BYTES, sections_length - skipped)))
+            part = reader.read(min(_SKIP_BYTES, sections_length - skipped))
+            hashed.update(part)
+            if sections is not None:
+                sections += part
         tail = _end_record_tail(hashed, reader.position - start)
         if reader.read(len(tail)) != tail:
             raise DamagedError("the end record is damaged")

@@ -17,6 +17,7 @@ import pytest
 import llmzip
 from llmzip.errors import DamagedError, LlmzError, MemoryLimitError
 from llmzip.format import sections
+from llmzip.inspection import describe
 from tests.access.test_ranges import rewritten
 from tests.conftest import TINY_PATH
 from tests.format import reference
@@ -113,6 +114,20 @@ def test_keys_of_rows_and_mail(tmp_path: Path) -> None:
         assert (len(records), records.kind, b"".join(records)) == (60, "mbox", text)
         assert list(records.find("<31@x>")) == [31]
         assert list(records.find("number 31", "subject")) == [31]
+
+
+def test_what_a_file_says_of_groups_and_records(path: Path) -> None:
+    data, other = path.read_bytes(), llmzip.compress(b"text\n" * 900, level=1, independent=True, block_bytes=1500)
+    groups = len(reference.groups(reference.members_from_the_end(data)[0]))
+    for content, expected in (
+        (data, (groups, 300, ["jsonl"], ["id"])),
+        (data * 2, (2 * groups, 600, ["jsonl"], ["id"])),
+        (other, (3, None, [], [])),
+        (data + other, (groups + 3, None, ["jsonl"], ["id"])),
+        (llmzip.compress(b""), (0, None, [], [])),
+    ):
+        found = describe(io.BytesIO(content))
+        assert tuple(found[name] for name in ("groups", "records", "record_kinds", "keys")) == expected
 
 
 def test_records_longer_than_blocks_and_files_without_records() -> None:

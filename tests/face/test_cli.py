@@ -104,6 +104,13 @@ def test_list_test_and_info(plain: Path) -> None:
     assert b"bits per byte" in llmzip("info", archive).stdout
 
 
+def test_info_tells_groups_and_records() -> None:
+    lines = b"".join(b'{"id": "user-%d"}\n' % number for number in range(400))
+    data = package.compress(lines, 1, group_bytes=2000, records="jsonl", key="id")
+    assert llmzip("info", stdin=data).stdout.endswith(b" 4 group(s), 400 jsonl record(s), keys: id, model none\n")
+    assert llmzip("info", stdin=package.compress(lines, 1)).stdout.endswith(b" 1 context, 1 group(s), model none\n")
+
+
 def test_a_command_name_is_a_file_behind_an_option(tmp_path: Path) -> None:
     (tmp_path / "test").write_bytes(TEXT)
     assert llmzip("-1", "test", cwd=tmp_path).returncode == 0

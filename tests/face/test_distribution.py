@@ -49,6 +49,7 @@ def test_bash_completes(typed: str, expected: str) -> None:
     assert expected in done.stdout.split(), done.stderr
 
 
+@pytest.mark.slow
 def test_the_sdist_builds_a_wheel_that_works(tmp_path: Path) -> None:
     made = tmp_path / "made"
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(made), str(ROOT)]
