@@ -1,9 +1,9 @@
 """What going to a random place costs, by size of groups: ``python -m llmzip.benchmarks.access FILE``.
 
-The first 256 KiB of FILE at level 6, and 4.5 MB of log lines at level 1, are compressed in groups of several sizes;
-10,000 JSON lines at level 1 with an index of records. Then one byte, or one record, is read at random places, each time
-from a file that was opened anew. Times are those of the processor, with one thread, so that other work on the machine
-hardly counts. Results go to ``results/access.json``; a run of one level takes the other's rows from there.
+FILE at level 1, its first 128 KiB at level 6, and 10,000 JSON lines at level 1 with an index of records are compressed
+in groups of several sizes. Then one byte, or one record, is read at random places, each time from a file that was
+opened anew. Times are those of the processor, with one thread, so that other work on the machine hardly counts. Results
+go to ``results/access.json``; a run of one level takes the other's rows from there.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import llmzip
 from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
-from llmzip.benchmarks.stream import log_lines
 from llmzip.format.layout import find_layout
 
-LOG_BYTES, FILE_BYTES, JSON_LINES = 4_500_000, 256 << 10, 10_000
-TRIES = 3
-GROUPS = {1: (4 << 20, 1 << 20, 64 << 10), 6: (256 << 10, 64 << 10)}
+MOST_BYTES = {1: 1 << 30, 6: 128 << 10}
+GROUPS = (64 << 10, 256 << 10, 1 << 20, 4 << 20)
 RECORD_GROUPS = (1 << 20, 64 << 10)
-HEAD = ["text", "level", "group", "bytes", "of the largest group's", "index, bytes", "median, s", "longest, s"]
+JSON_LINES = 10_000
+TRIES = 3
+HEAD = ["text", "level", "group", "bytes", "of the largest", "index, bytes", "median, s", "longest, s"]
 _MOST_INDEX_BYTES = 1 << 30
 
 Read = Callable[[bytes, int], bytes]
@@ -44,7 +44,7 @@ def json_lines(count: int) -> list[bytes]:
     kinds, words = ("view", "cart", "order", "return"), [str(draw.random())[2:9] for _ in range(400)]
     rows = (
         {"id": f"e{7919 * number % 1_000_003}", "time": 1_790_000_000 + 3 * number, "kind": draw.choice(kinds),
-         "item": {"price": draw.randrange(90_000) / 100, "tags": draw.sample(words, 3)}}
+         "tag": draw.choice(words)}
         for number in range(count)
     )  # fmt: skip
     return [json.dumps(row).encode() + b"\n" for row in rows]
@@ -84,11 +84,11 @@ def index_bytes(archive: bytes) -> int:
 
 
 def rows_of(name: str, plain: bytes, level: int, tries: int) -> Iterator[list[Any]]:
-    """Rows for one text, by the sizes of groups, the largest first."""
+    """Rows for one text, by the sizes of groups, from one that has all of it down."""
     expected = [plain[i : i + 1] for i in range(len(plain))]
     largest = 0
-    for group in GROUPS[level]:
-        archive = llmzip.compress(plain, level, group_bytes=group, threads=1)
+    for group in (None, *(group for group in reversed(GROUPS) if group < len(plain))):
+        archive = llmzip.compress(plain, level, group_bytes=group)
         largest = largest or len(archive)
         yield _row(name, level, group, archive, largest, seconds_to_reach(archive, first_byte, expected, tries))
 
@@ -103,8 +103,8 @@ def rows_of_records(tries: int) -> Iterator[list[Any]]:
         yield _row(name, 1, group, archive, largest, seconds_to_reach(archive, record, lines, tries))
 
 
-def _row(name: str, level: int, group: int, archive: bytes, largest: int, seconds: list[float]) -> list[Any]:
-    size = f"{group >> 10} KiB" if group < 1 << 20 else f"{group >> 20} MiB"
+def _row(name: str, level: int, group: int | None, archive: bytes, largest: int, seconds: list[float]) -> list[Any]:
+    size = "one" if group is None else f"{group >> 10} KiB" if group < 1 << 20 else f"{group >> 20} MiB"
     row = [name, f"-{level}", size, f"{len(archive):,}", f"{len(archive) / largest:.3f}", f"{index_bytes(archive):,}"]
     row += [f"{statistics.median(seconds):.2f}", f"{seconds[-1]:.2f}"]
     click.echo(" ".join(map(str, row)))
@@ -122,9 +122,10 @@ def main(file: Path, level: tuple[int, ...], tries: int, target: Path) -> None:
     result = results.new_result([llmzip_peer(each) for each in level])
     before = (results.load(target.stem, target.parent) or {"rows": []})["rows"] if len(level) == 1 else []
     result["head"], result["rows"] = HEAD, [row for row in before if row[1] != f"-{level[0]}"]
-    texts = {1: ("log lines", b"".join(log_lines(LOG_BYTES))), 6: (file.name, file.read_bytes()[:FILE_BYTES])}
     for each in level:
-        for row in itertools.chain(rows_of(*texts[each], each, tries), rows_of_records(tries) if each == 1 else ()):
+        plain = file.read_bytes()[: MOST_BYTES[each]]
+        name = f"{file.name}, {len(plain):,} bytes"
+        for row in itertools.chain(rows_of(name, plain, each, tries), rows_of_records(tries) if each == 1 else ()):
             result["rows"] = sorted([*result["rows"], row], key=lambda row: row[1])
             results.save(result, target)
 

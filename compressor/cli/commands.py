@@ -573,7 +573,6 @@ def _list(
         if as_json:
             return row
         plain, stored = row["plain_bytes"], row["stored_bytes"]
-        row["bits_per_byte"] = 8 * stored / plain if plain else None
         if verbose:
             say(f"{shown(name)}: {sentence(row)}, {_parts_line(row)}, model {', '.join(row['models']) or 'none'}")
             return row

@@ -232,8 +232,9 @@ def figures(plain_bytes: int, stored_bytes: int, seconds: float) -> Row:
 def sentence(row: Row) -> str:
     """Sizes, and where it was measured the time, of a row."""
     text = f"{row['plain_bytes']:,} plain, {row['stored_bytes']:,} stored"
-    if row["bits_per_byte"] is not None:
-        text += f" ({row['bits_per_byte']:.3f} bits per byte, ratio {8 / row['bits_per_byte']:.2f})"
+    if row["plain_bytes"]:
+        bits = 8 * row["stored_bytes"] / row["plain_bytes"]
+        text += f" ({bits:.3f} bits per byte, ratio {8 / bits:.2f})"
     if row.get("plain_bytes_per_second"):
         text += f", {row['seconds']:.2f} s, {row['plain_bytes_per_second'] / 1000:,.1f} KB/s"
     return text
