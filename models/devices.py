@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-PEAK_WIDTH = {"cuda": 8192, "cpu": 1024}
+PEAK_WIDTH = {"cuda": 8192, "cpu": 512}
 """Rows and columns of the products that the peak is measured with."""
 PEAK_PRODUCTS = 8
 HEAD_MEMORY_SHARE = 0.25
