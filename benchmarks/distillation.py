@@ -16,16 +16,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.benchmarks.scaling import LENGTH, SEQUENCES, operations_per_token, shaped
+from llmzip.benchmarks.scaling import LENGTH, SEQUENCES, shaped
 from llmzip.models.data import BatchSampler, Domain, load_corpus
+from llmzip.models.devices import autocast
 from llmzip.models.export import restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.train import (
     TrainingOptions,
-    autocast,
     evaluate,
     learning_rate_factor,
     make_optimizers,
+    operations_per_token,
     unigram_log_frequencies,
 )
 from llmzip.network.model import load_model

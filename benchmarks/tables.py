@@ -253,6 +253,49 @@ def _rows(result: Result) -> str:
     return markdown(result["head"], ([str(cell) for cell in row] for row in result["rows"])) + measured_on(result)
 
 
+def _scaling(result: Result, part: str) -> str:
+    """Of the scaling law: ``runs``, the ``laws`` through them, or what the last of these says of more ``compute``."""
+    if part == "runs":
+        rows = [
+            [run["shape"], f"{run['tokens']:,}", f"{run['operations']:.3g}", f"{run['bits_per_byte']:.3f}"]
+            for run in result["runs"]
+        ]
+        return markdown(["shape", "tokens", "operations", "bits per byte"], rows)
+    if part == "laws":
+        more = list(result["gpu_hours"])
+        rows = [
+            [
+                f"{law['name']}: {law['floor']:.3f} + {law['scale']:.4g} · operations^-{law['exponent']:.3f}",
+                f"{law['largest_error']:.1%}",
+                *(f"{law['foretold'][times]:.3f}" for times in more),
+            ]
+            for law in result["laws"]
+        ]
+        head = ["law", "largest error", *(f"{int(times):,} times" if times != "1" else "shipped" for times in more)]
+        return markdown(head, rows)
+    if part == "compute":
+        last = result["large"][-1]["operations"]
+        rows = [
+            [f"{int(times):,}", f"{int(times) * last:.2g}", f"{hours:.3g}",
+             *(f"{law['foretold'][times]:.3f}" for law in result["laws"][-2:])]
+            for times, hours in result["gpu_hours"].items()
+        ]  # fmt: skip
+        return markdown(["times the operations", "operations", "GPU-hours", "bits per byte", "by the last law"], rows)
+    raise CannotWrite(f"no part {part!r} of the scaling law")
+
+
+def _paper(result: Result, part: str) -> str:
+    """What one part of ``benchmarks.paper`` found."""
+    if part not in result["parts"]:
+        return f"Not measured yet: `python -m llmzip.benchmarks.paper CORPUS OUT --only {part}`.\n"
+    found = result["parts"][part]
+    return markdown(found["head"], found["rows"]) + (
+        f"\n{found['operations']:.2g} operations a model, {found['minutes']} minutes, {found['device']}: "
+        + measured_on(found | {"date": found["machine"]["date"], "versions": {}}).strip()
+        + "\n"
+    )
+
+
 TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "sizes": ("bench", _sizes),
     "speeds": ("bench", _speeds),
@@ -274,6 +317,8 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "transforms": ("transforms", _rows),
     "access": ("access", _rows),
     "validation": ("validation", _rows),
+    "scaling": ("scaling", _scaling),
+    "paper": ("paper", _paper),
 }
 """By name: the result file, and what makes the table of it and of the words after the name."""
 

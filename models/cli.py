@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import numpy as np
-import torch
 
 from llmzip.models.data import load_corpus
+from llmzip.models.devices import Worker
 from llmzip.models.estimators import corpus_estimates
 from llmzip.models.export import export_model, import_model, restore_network
 from llmzip.models.grow import grow
 from llmzip.models.objectives import CROSS_ENTROPY, OBJECTIVES, needs_estimates
-from llmzip.models.train import TrainingOptions, evaluate, train
+from llmzip.models.train import TRAINED_RATE, default_options, last_evaluation, train
 from llmzip.network.architecture import DEFAULT_CONFIG
 from llmzip.network.model import load_model
 from llmzip.network.tokenizer import Tokenizer
+
+SHIPPED = "shipped"
 
 
 @click.command()
@@ -28,14 +29,16 @@ from llmzip.network.tokenizer import Tokenizer
 @click.option("--cooldown-steps", default=750, show_default=True, help="Last steps, with a falling learning rate.")
 @click.option("--minutes", type=float, help="Train for so long in place of --steps; the rate falls to zero at the end.")
 @click.option("--cooldown-share", default=0.4, show_default=True, help="Of the minutes, with a falling learning rate.")
-@click.option("--sequences", default=16, show_default=True, help="Sequences per step, over all workers.")
-@click.option("--length", default=512, show_default=True, help="Tokens per sequence.")
-@click.option("--rate", default=1.0, show_default=True, help="Factor on all learning rates.")
-@click.option("--side-share", default=0.25, show_default=True, help="Share of sequences with side information.")
+@click.option("--sequences", type=int, help="Sequences per step, over all workers (default: 16; on GPUs 32 for each).")
+@click.option("--length", type=int, help="Tokens per sequence (default: 512; on GPUs 2,048).")
+@click.option("--rate", type=float, help="Factor on all learning rates (default: 1, or 0.7 from trained weights).")
+@click.option(
+    "--side-share", type=float, help="Share of sequences with side information (default: 0.25; on GPUs 0.0625)."
+)
 @click.option(
     "--start-from",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Start from a model file's weights, grown if its network is smaller.",
+    metavar="MODEL",
+    help="Start from the weights of a model file, or of the one that ships (shipped), grown to the network's size.",
 )
 @click.option("--vocabulary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another vocabulary.")
 @click.option("--layers", help="Decoder layers: c gated convolution, a attention (all a: a causal transformer).")
@@ -51,27 +54,36 @@ from llmzip.network.tokenizer import Tokenizer
 @click.option("--no-compile", is_flag=True, help="Run without torch.compile.")
 def main(
     corpus: Path, run: Path, steps: int, cooldown_steps: int, minutes: float | None, cooldown_share: float,
-    sequences: int, length: int, rate: float, side_share: float, start_from: str | None, vocabulary: Path | None,
-    layers: str | None, objective: str, estimates_from: str | None, seed: int, no_compile: bool,
+    sequences: int | None, length: int | None, rate: float | None, side_share: float | None, start_from: str | None,
+    vocabulary: Path | None, layers: str | None, objective: str, estimates_from: str | None, seed: int,
+    no_compile: bool,
 ) -> None:  # fmt: skip
     """Train on CORPUS/train, evaluate on CORPUS/valid, export RUN/model.llmzmodel.
 
     RUN holds log.jsonl and checkpoint.pt; the same command goes on from them. Under torchrun, all workers share the
     batch.
     """
-    packed = vocabulary.read_bytes() if vocabulary else load_model(start_from).file.read("vocabulary").tobytes()
+    worker = Worker.join()
+    usual = default_options(worker)
+    source = load_model(None if start_from == SHIPPED else start_from) if start_from else None
+    packed = vocabulary.read_bytes() if vocabulary else (source or load_model()).file.read("vocabulary").tobytes()
     tokenizer = Tokenizer.from_bytes(packed)
+    if not worker.first:
+        worker.wait()  # for the first one's tokens
     training = load_corpus(corpus / "train", tokenizer, run / "tokens")
     validation = load_corpus(corpus / "valid", tokenizer, run / "tokens")
-    options = TrainingOptions(
-        steps, cooldown_steps, sequences, length, rate=rate, side_share=side_share, seed=seed, compile=not no_compile,
+    if worker.first:
+        worker.wait()
+    options = replace(
+        usual, steps=steps, cooldown_steps=cooldown_steps, sequences=sequences or usual.sequences,
+        length=length or usual.length, rate=rate or (TRAINED_RATE if source else usual.rate),
+        side_share=usual.side_share if side_share is None else side_share, seed=seed, compile=not no_compile,
         objective=objective, minutes=minutes, cooldown_share=cooldown_share,
     )  # fmt: skip
     decoder = replace(DEFAULT_CONFIG.decoder, layers=layers or DEFAULT_CONFIG.decoder.layers)
     config = replace(DEFAULT_CONFIG, decoder=decoder)
     initial = None
-    if start_from:
-        source = load_model(start_from)
+    if source:
         initial = import_model(source)
         if source.config != config:
             initial = grow(initial, source.config, config)
@@ -85,9 +97,9 @@ def main(
             estimator.config.encoder.window, run / "estimates",
         )  # fmt: skip
     model = train(config, options, run, training, validation, tokenizer.token_lengths, initial, estimates=estimates)
-    (run / "model.llmzmodel").write_bytes(export_model(model, packed))
-    final = evaluate(model, validation, torch.from_numpy(tokenizer.token_lengths.astype(np.float32)))
-    click.echo(json.dumps(final, indent=2))
+    if worker.first:
+        (run / "model.llmzmodel").write_bytes(export_model(model, packed))
+        click.echo(json.dumps(last_evaluation(run), indent=2))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +42,10 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
         FileNotFoundError: the folder holds no text.
         LlmzError: a file of it cannot be read.
     """
-    domains = []
     weights = domain_weights(folder)
     separator = int(tokenizer.encode(b"\0")[0])
-    for name, path in domain_files(folder).items():
+
+    def load(name: str, path: Path) -> Domain:
         cached = cache / f"{folder.name}-{name}.npz" if cache else None
         if cached and cached.exists():
             with np.load(cached) as saved:
@@ -53,10 +55,14 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
             tokens, text_bytes = tokenizer.encode(text).astype(np.uint16), len(text)
             if cached:
                 cached.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(cached, tokens=tokens, text_bytes=text_bytes)
+                written = cached.with_suffix(".tmp.npz")
+                np.savez(written, tokens=tokens, text_bytes=text_bytes)
+                written.replace(cached)
         separators = np.flatnonzero(tokens == separator).astype(np.int64)
-        domains.append(Domain(name, weights[name], tokens, text_bytes, separators))
-    return domains
+        return Domain(name, weights[name], tokens, text_bytes, separators)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decompression and tokenising run outside the interpreter's lock
+        return list(pool.map(load, *zip(*domain_files(folder).items(), strict=True)))
 
 
 class BatchSampler:

@@ -8,12 +8,15 @@ to rounding. RMSNorm has no gain: the matrix behind it learns one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
+from llmzip.models.devices import HEAD_ROWS_ON_CPU, head_rows
 from llmzip.models.objectives import CROSS_ENTROPY, token_weights
 from llmzip.network.architecture import (
     ACTIVATION_STEPS_PER_RMS,
@@ -29,8 +32,6 @@ from llmzip.network.architecture import (
     largest_weight,
 )
 
-HEAD_ROWS = 1024
-"""Positions whose logits exist at once while training."""
 HIDDEN_LIMIT = HIDDEN_MAX / 2**HIDDEN_BITS
 
 
@@ -59,6 +60,20 @@ def ngram_rows(tokens: Tensor, order: int, row_bits: int) -> Tensor:
     total = sum(part * factor for part, factor in zip(earlier, NGRAM_FACTORS, strict=False))
     hashed = cast(Tensor, total) & mask
     return ((hashed * NGRAM_SPREAD) & mask) >> (32 - row_bits)
+
+
+def sum_of_embeddings(config: ModelConfig, tokens: Tensor, single: Tensor, pairs: Tensor, triples: Tensor) -> Tensor:
+    """The decoder's input ``[batch, length, width]``, rounded: tokens int64 ``[batch, length]`` and the hashed rows of
+    those that have tables."""
+    x = F.embedding(tokens, quantised_weight(single, config.weight_bits))
+    for order, row_bits, table in ((2, config.bigram_bits, pairs), (3, config.trigram_bits, triples)):
+        if row_bits:
+            rows = quantised_weight(F.embedding(ngram_rows(tokens, order, row_bits), table), config.bigram_weight_bits)
+            x = x + F.pad(rows, (0, config.decoder.width - table.shape[1]))
+    return x
+
+
+_compiled_embedding = torch.compile(sum_of_embeddings, dynamic=False)
 
 
 class QuantisedLinear(nn.Module):
@@ -96,12 +111,16 @@ class GatedConvolution(nn.Module):
 class Attention(nn.Module):
     """Causal windowed attention with normalised queries and keys and linear distance biases; no rotary positions."""
 
+    slopes: Tensor
+
     def __init__(self, config: StackConfig, bits: int) -> None:
         super().__init__()
         self.config = config
         self.project = QuantisedLinear(config.width, 3 * config.width, bits)
         self.temperature = nn.Parameter(torch.full((config.heads,), 1 / math.sqrt(config.head_width)))
         self.out = QuantisedLinear(config.width, config.width, bits, zero=True)
+        self.register_buffer("slopes", torch.tensor([config.slope(h) for h in range(config.heads)]), persistent=False)
+        self.blocks: BlockMask | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -110,16 +129,42 @@ class Attention(nn.Module):
         q = round_straight_through(rms_normalise(q), ACTIVATION_STEPS_PER_RMS)
         k = round_straight_through(rms_normalise(k), ACTIVATION_STEPS_PER_RMS)
         v = round_straight_through(v, ACTIVATION_STEPS_PER_RMS)
-        slopes = torch.tensor([self.config.slope(h) for h in range(heads)], device=x.device)
-        position = torch.arange(length, device=x.device)
-        distance = position[:, None] - position[None, :]
-        visible = (distance >= 0) & (distance < self.config.window)
-        bias = torch.where(visible, -slopes[:, None, None] * distance, float("-inf"))[None]  # 4-D: the fused kernel
         q = q * self.temperature[:, None, None]
         low = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else torch.float32
-        mixed = F.scaled_dot_product_attention(q.to(low), k.to(low), v.to(low), attn_mask=bias.to(low), scale=1.0)
+        q, k, v = q.to(low), k.to(low), v.to(low)
+        if self.training and self.blocks is not None:
+            mixed = attention_in_blocks(q, k, v, self.slopes, self.blocks)
+        else:
+            mixed = attention_with_bias(q, k, v, self.slopes, self.config.window)
         mixed = mixed.float().transpose(1, 2).reshape(batch, length, width)
         return self.out(round_straight_through(rms_normalise(mixed), ACTIVATION_STEPS_PER_RMS))
+
+
+def attention_with_bias(q: Tensor, k: Tensor, v: Tensor, slopes: Tensor, window: int) -> Tensor:
+    """Attention of ``[batch, heads, length, head width]`` by the fused kernel, with distances in a mask."""
+    position = torch.arange(q.shape[2], device=q.device)
+    distance = position[:, None] - position[None, :]
+    visible = (distance >= 0) & (distance < window)
+    bias = torch.where(visible, -slopes[:, None, None] * distance, float("-inf"))[None]  # 4-D: the fused kernel
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype), scale=1.0)
+
+
+def attention_in_blocks(q: Tensor, k: Tensor, v: Tensor, slopes: Tensor, blocks: BlockMask) -> Tensor:
+    """The same by FlexAttention, which leaves out blocks that nothing is seen of and has no mask in memory."""
+
+    def nearer(score: Tensor, _batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return score - slopes[head] * (query - key)
+
+    return cast(Tensor, flex_attention(q, k, v, score_mod=nearer, block_mask=blocks, scale=1.0))
+
+
+def window_blocks(length: int, window: int, device: torch.device) -> BlockMask:
+    """Which of ``length`` positions see which, for :func:`attention_in_blocks`."""
+
+    def visible(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (query >= key) & (query - key < window)
+
+    return create_block_mask(visible, None, None, length, length, device=device)
 
 
 class SquaredReluMlp(nn.Module):
@@ -140,20 +185,34 @@ class Stack(nn.Module):
 
     def __init__(self, config: StackConfig, bits: int) -> None:
         super().__init__()
+        self.config = config
         self.mixers = nn.ModuleList(
             GatedConvolution(config, bits) if kind == "c" else Attention(config, bits) for kind in config.layers
         )
         self.mlps = nn.ModuleList(SquaredReluMlp(config, bits) for _ in config.layers)
+        self._compiled_layer: Callable[[nn.Module, nn.Module, Tensor], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        layer = self._compiled_layer if self.training and self._compiled_layer else residual_layer
         for mixer, mlp in zip(self.mixers, self.mlps, strict=True):
-            x = x + mixer(self.quantise(x))
-            x = x + mlp(self.quantise(x))
-        return self.quantise(x)
+            x = layer(mixer, mlp, x)
+        return quantised_states(x)
 
-    @staticmethod
-    def quantise(x: Tensor) -> Tensor:
-        return round_straight_through(rms_normalise(x), ACTIVATION_STEPS_PER_RMS)
+    def compile_for(self, length: int) -> None:
+        """Compile what a layer computes, once for each kind, for training on sequences of ``length``."""
+        self._compiled_layer = torch.compile(residual_layer, dynamic=False)
+        for mixer in self.mixers:
+            if isinstance(mixer, Attention) and mixer.slopes.is_cuda:
+                mixer.blocks = window_blocks(length, self.config.window, mixer.slopes.device)
+
+
+def quantised_states(x: Tensor) -> Tensor:
+    return round_straight_through(rms_normalise(x), ACTIVATION_STEPS_PER_RMS)
+
+
+def residual_layer(mixer: nn.Module, mlp: nn.Module, x: Tensor) -> Tensor:
+    x = x + mixer(quantised_states(x))
+    return cast(Tensor, x + mlp(quantised_states(x)))
 
 
 class SideInformationPrior(nn.Module):
@@ -230,8 +289,9 @@ class EncoderAugmentedDecoder(nn.Module):
     def __init__(self, config: ModelConfig, unigram_log_frequencies: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
-        self.compile_head = False
         self.objective = CROSS_ENTROPY
+        self._compiled = False
+        self._head_rows = HEAD_ROWS_ON_CPU
         bits = config.weight_bits
         self.embedding = nn.Parameter(torch.randn(config.vocabulary, config.decoder.width))
         self.bigram_embedding = nn.Parameter(torch.zeros(config.bigram_rows, config.bigram_columns))
@@ -246,6 +306,14 @@ class EncoderAugmentedDecoder(nn.Module):
         self.up = QuantisedLinear(config.side_numbers, config.decoder.width, bits, zero=True)
         self.prior = SideInformationPrior(config.side_numbers)
 
+    def compile_for(self, length: int) -> None:
+        """Compile embeddings, layers and head one by one, for training on sequences of ``length`` on the parameters'
+        device. Evaluation, which comes in other shapes, stays as it is."""
+        self._compiled = True
+        self._head_rows = head_rows(self.output_bias.device, self.config.vocabulary)
+        self.decoder.compile_for(length)
+        self.encoder.compile_for(min(length, self.config.encoder.window))
+
     def encode(self, tokens: Tensor) -> Tensor:
         """Read the first window of ``tokens`` ``[batch, length]``; return unrounded ``[batch, side_numbers]``."""
         tokens = tokens[:, : self.config.encoder.window]
@@ -256,16 +324,8 @@ class EncoderAugmentedDecoder(nn.Module):
 
     def hidden_states(self, tokens: Tensor, side: Tensor | None = None) -> Tensor:
         """Decoder states ``[batch, length, width]`` before the head; ``side`` is ``[batch, side_numbers]``."""
-        config = self.config
-        x = F.embedding(tokens, quantised_weight(self.embedding, config.weight_bits))
-        for order, row_bits, table in (
-            (2, config.bigram_bits, self.bigram_embedding),
-            (3, config.trigram_bits, self.trigram_embedding),
-        ):
-            if row_bits:
-                rows = F.embedding(ngram_rows(tokens, order, row_bits), table)
-                rows = quantised_weight(rows, config.bigram_weight_bits)
-                x = x + F.pad(rows, (0, config.decoder.width - table.shape[1]))
+        embedded = _compiled_embedding if self._compiled and self.training else sum_of_embeddings
+        x = embedded(self.config, tokens, self.embedding, self.bigram_embedding, self.trigram_embedding)
         if side is not None:
             x = x + self.up(side).float()[:, None]
         return self.decoder(x)
@@ -293,7 +353,6 @@ class EncoderAugmentedDecoder(nn.Module):
         flat = None if estimates is None else estimates.flatten()
         return self._losses(states, targets.flatten(), flat).view(targets.shape), side_bits
 
-    @torch.compiler.disable
     def _losses(self, states: Tensor, targets: Tensor, estimates: Tensor | None) -> Tensor:
         if not torch.is_grad_enabled():
             return F.cross_entropy(self.logits(states), targets, reduction="none")
@@ -302,6 +361,6 @@ class EncoderAugmentedDecoder(nn.Module):
         weight = quantised_weight(self.head.weight, self.config.weight_bits)
         with torch.autocast(device, enabled=False):
             return HeadCrossEntropy.apply(
-                states.to(low), weight.to(low), self.output_bias, targets, HEAD_ROWS, self.compile_head, estimates,
+                states.to(low), weight.to(low), self.output_bias, targets, self._head_rows, self._compiled, estimates,
                 self.objective,
             )  # fmt: skip

@@ -20,7 +20,7 @@ from llmzip.network.architecture import StackConfig
 DECODERS = ("transformer", "mixer", "hybrid")
 ENCODERS = ("none", "transformer", "mixer")
 INJECTIONS = ("token", "concatenation", "combination")
-NOISE_PLACES = ("numbers", "residual")
+NOISE_PLACES = ("none", "numbers", "residual")
 NUMBERS_NOISE = 2.0**-4
 """Half-width of the uniform noise that stands in for rounding the stored numbers."""
 RESIDUAL_NOISE = 2.0**-2
@@ -38,6 +38,7 @@ class PaperConfig:
         injection: ``token``: one more position in front; ``concatenation``: beside every embedding, then projected;
             ``combination``: added to every embedding.
         noise: where training adds noise: at the ``numbers`` or in the ``residual`` before ``down``.
+        regenerates: the decoder sees nothing but the numbers: with the tokens as targets, an autoencoder.
     """
 
     vocabulary: int
@@ -54,6 +55,7 @@ class PaperConfig:
     side_numbers: int = 64
     injection: str = "combination"
     noise: str = "numbers"
+    regenerates: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -182,6 +184,8 @@ class PaperModel(nn.Module):
     def hidden_states(self, tokens: Tensor, side: Tensor | None = None) -> Tensor:
         """Decoder states ``[batch, length, width]`` before the head; ``side`` is ``[batch, side_numbers]``."""
         x = F.embedding(tokens, self.embedding)
+        if self.config.regenerates:
+            x = torch.zeros_like(x)
         if self.config.encoder == "none":
             return self.decoder(x)
         numbers = x.new_zeros(len(x), self.config.side_numbers) if side is None else side

@@ -1,30 +1,31 @@
 """The trainer: ``llmzip train CORPUS RUN``, on CPU, one GPU, or several processes under ``torchrun``.
 
 Muon for matrices, AdamW for the rest; warm-up, constant phase, linear cool-down to zero (so that a run can be extended
-from its constant phase), by steps or by the clock. On a GPU all tokens lie in its memory, which gathers batches there,
-and Muon steps matrices of one shape together. A run writes ``log.jsonl`` and ``checkpoint.pt`` to its folder and goes
-on from there.
+from its constant phase), by steps or by the clock. The network is compiled layer by layer. On a GPU all tokens lie in
+its memory, which gathers batches there, Muon steps matrices of one shape together, attention is FlexAttention and the
+head's loss is computed in one piece. A run writes ``log.jsonl`` and ``checkpoint.pt`` to its folder and goes on from
+there.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from llmzip.errors import LlmzError
 from llmzip.models.data import BatchSampler, DeviceTokens, Domain, estimates_at, tokens_at, validation_windows
+from llmzip.models.devices import Worker, autocast, peak_operations
 from llmzip.models.muon import StackedMuon
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import CROSS_ENTROPY, needs_estimates
@@ -33,6 +34,10 @@ from llmzip.network.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 LN2 = math.log(2)
 STEPS_IN_FLIGHT = 3
 """Steps that a GPU may be behind: the clock must not run ahead of it."""
+REPORT_EVERY = 50
+"""Steps between rows of the log."""
+AGREE_EVERY = 10
+"""Steps between which several workers take one time: asking each other keeps GPUs waiting."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class TrainingOptions:
     """Settings of a run; ``steps`` counts optimiser steps of ``sequences * length`` tokens over all workers.
 
     With ``minutes``, the clock decides in place of ``steps``: the rate falls to zero over the last ``cooldown_share``
-    of them, evaluations and earlier parts of the run included.
+    of them, compiling, evaluations and earlier parts of the run included. Such a run is evaluated with each checkpoint
+    in place of ``evaluate_every`` steps.
     """
 
     steps: int
@@ -65,6 +71,18 @@ class TrainingOptions:
     """One of :data:`llmzip.models.objectives.OBJECTIVES`."""
     minutes: float | None = None
     cooldown_share: float = 0.4
+
+
+TRAINED_RATE = 0.7
+"""``TrainingOptions.rate`` of a run that starts from trained weights."""
+
+
+def default_options(worker: Worker) -> TrainingOptions:
+    """Batches that a CPU, or each of the workers' GPUs, is filled by."""
+    options = TrainingOptions(steps=3000, cooldown_steps=750)
+    if worker.device.type == "cuda":
+        return replace(options, sequences=32 * worker.world, length=2048, side_share=1 / 16, warmup_steps=150)
+    return options
 
 
 def learning_rate_factor(step: int, options: TrainingOptions, minutes: float = 0.0) -> float:
@@ -113,10 +131,11 @@ def unigram_log_frequencies(domains: list[Domain], vocabulary: int) -> Tensor:
     return torch.from_numpy(np.log(share / share.sum())).float()
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where the hardware multiplies it fast: any GPU, and CPUs with AVX-512 BF16 or AMX."""
-    fast = device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+def operations_per_token(config: ModelConfig) -> float:
+    """Training operations: six for each weight of the decoder's layers and its head."""
+    decoder = config.decoder
+    weights = len(decoder.layers) * (4 * decoder.width**2 + 2 * decoder.width * decoder.hidden)
+    return 6.0 * (weights + decoder.width * config.vocabulary)
 
 
 @torch.no_grad()
@@ -152,6 +171,12 @@ def evaluate(
     return {key: round(float(v), 4) for key, v in zip(keys, sums / total, strict=True)} | {"domains": by_domain}
 
 
+def last_evaluation(run: Path) -> dict[str, Any]:
+    """What :func:`evaluate` said last in a run's log."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return next(row for row in reversed(rows) if "bits_per_byte" in row)
+
+
 def train(
     config: ModelConfig,
     options: TrainingOptions,
@@ -178,12 +203,9 @@ def train(
     """
     if needs_estimates(options.objective) and estimates is None:
         raise ValueError(f"objective {options.objective!r} needs entropy estimates")
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    rank = int(os.environ.get("RANK", "0"))
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
+    worker = Worker.join()
+    device, world = worker.device, worker.world
+    cuda = device.type == "cuda"
     if options.sequences % world:
         raise ValueError(f"{options.sequences} sequences do not divide among {world} workers")
     run.mkdir(parents=True, exist_ok=True)
@@ -191,6 +213,7 @@ def train(
     model = EncoderAugmentedDecoder(config, unigram_log_frequencies(training, config.vocabulary)).to(device)
     if initial_weights:
         model.load_state_dict(initial_weights)
+    model.objective = options.objective
     optimizers = make_optimizers(model, options)
     step, minutes_before = 0, 0.0
     checkpoint = run / "checkpoint.pt"
@@ -200,11 +223,11 @@ def train(
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         step, minutes_before = saved["step"], saved.get("minutes", 0.0)
+    peak = world * peak_operations(device)
+    if options.compile:
+        model.compile_for(options.length)
     unused = options.side_share == 0  # nothing then reaches the encoder
     stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
-    model.compile_head, model.objective = options.compile, options.objective
-    if options.compile:
-        stepped = torch.compile(stepped)
     sampler = BatchSampler(training, options.length, options.seed)
     resident = DeviceTokens(sampler.domains, options.length, device) if cuda else None
     bytes_per_token = torch.from_numpy(token_lengths.astype(np.float32)).to(device)
@@ -213,14 +236,6 @@ def train(
 
     def minutes() -> float:
         return minutes_before + (time.monotonic() - started) / 60
-
-    def agreed_minutes() -> float:
-        """The first worker's: others' clocks would give other rates."""
-        if world == 1 or options.minutes is None:
-            return minutes()
-        shared = torch.tensor(minutes(), dtype=torch.float64, device=device)
-        dist.broadcast(shared, 0)
-        return float(shared)
 
     def save() -> None:
         state: dict[str, Any] = {
@@ -240,18 +255,24 @@ def train(
             bar.write(json.dumps({k: v for k, v in row.items() if k != "domains"}))
 
     total = options.steps if options.minutes is None else None
-    bar = tqdm(total=total, initial=step, unit="step", disable=None if progress and rank == 0 else True)
+    bar = tqdm(total=total, initial=step, unit="step", disable=None if progress and worker.first else True)
+    if worker.first:
+        report({"step": step, "workers": world, "device": device.type, "peak_teraflops": round(peak / 1e12, 3)})
     started = last_saved = last_report = time.monotonic()
     recent = torch.zeros(2, dtype=torch.float64, device=device)  # bits and bytes: read from a GPU only for a report
     recent_tokens = 0
-    saved_step = evaluated_step = step
+    begun = step
+    saved_step = evaluated_step = step or -1
     in_flight: deque[torch.cuda.Event] = deque()
     while True:
-        elapsed = agreed_minutes()
+        if world == 1:
+            elapsed = minutes()
+        elif step % AGREE_EVERY == 0 or step == begun:
+            elapsed = worker.from_first(minutes())
         if (step >= options.steps) if options.minutes is None else (elapsed >= options.minutes):
             break
-        torch.manual_seed(hash((options.seed, step, rank)))
-        places = sampler.places(step, options.sequences)[rank * share : (rank + 1) * share]
+        torch.manual_seed(hash((options.seed, step, worker.rank)))
+        places = sampler.places(step, options.sequences)[worker.rank * share : (worker.rank + 1) * share]
         batch = torch.from_numpy(tokens_at(places)).to(device) if resident is None else resident.at(places)
         known: tuple[Tensor, ...] = ()
         if estimates is not None:
@@ -278,27 +299,31 @@ def train(
                 in_flight.popleft().synchronize()
         recent_tokens += losses.numel() * world
         now = time.monotonic()
-        if rank == 0 and step % 50 == 0:
+        if worker.first and step % REPORT_EVERY == 0:
             bits, size = recent.tolist()
+            if not math.isfinite(bits):
+                raise LlmzError(f"step {step}: the loss is no number any more; try a lower rate")
+            speed = recent_tokens / (now - last_report)
             row = {"step": step, "minutes": round(minutes(), 2), "factor": round(factor, 4)}
             row |= {"train_bits_per_byte": round(bits / size, 4)}
-            row |= {"tokens_per_second": round(recent_tokens / (now - last_report))}
+            share_of_peak = speed * operations_per_token(config) / peak
+            row |= {"tokens_per_second": round(speed), "share_of_peak": round(share_of_peak, 3)}
             recent.zero_()
             recent_tokens = 0
             last_report = now
             report(row)
-        if rank == 0 and step % options.evaluate_every == 0:
+        saves = now - last_saved > 60 * options.checkpoint_minutes
+        if worker.first and (saves if options.minutes is not None else step % options.evaluate_every == 0):
             report({"step": step} | evaluate(model, validation, bytes_per_token))
             evaluated_step = step
             last_report = time.monotonic()
-        if rank == 0 and now - last_saved > 60 * options.checkpoint_minutes:
+        if worker.first and saves:
             save()
             saved_step, last_saved = step, now
-    if rank == 0 and evaluated_step != step:
+    if worker.first and evaluated_step != step:
         report({"step": step} | evaluate(model, validation, bytes_per_token))
-    if rank == 0 and saved_step != step:
+    if worker.first and saved_step != step:
         save()
     bar.close()
-    if world > 1:
-        dist.destroy_process_group()
+    worker.leave()
     return model

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,16 @@ from llmzip.benchmarks import (
     entropy_checks,
     generalisation,
     paper,
+    paper_memory,
+    paper_numbers,
+    paper_study,
     related,
+    results,
     scaling,
     side_information,
     weight_bits,
 )
+from llmzip.models.paper_models import PaperConfig, PaperModel
 from llmzip.network.model import load_model
 from tests.conftest import TINY_PATH
 
@@ -82,17 +89,72 @@ def test_smallest_embeddings_of_repeated_and_random_bytes() -> None:
 
 
 @pytest.mark.slow
-def test_paper_study_runs_and_goes_on(corpus: Path, tmp_path: Path) -> None:
-    command = [str(corpus), str(tmp_path), "--budget-minutes", "0.03", "--only", "augmented, mixer encoder"]
+@pytest.mark.parametrize("part", paper.PARTS)
+def test_every_part_of_the_paper_runs_and_goes_on(
+    part: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(paper_study.ON_CPU, width=32, layers=2, heads=4, encoder_width=32, batch_tokens=2048, windows=2)
+    monkeypatch.setattr(paper_study, "ON_CPU", small)
+    for module in (paper_study, paper_numbers):
+        monkeypatch.setattr(module, "load_model", lambda: load_model(TINY_PATH))
+    command = [str(corpus), str(tmp_path), "--minutes", "0.02", "--only", part]
+    outputs = []
     for _ in range(2):
-        result = CliRunner().invoke(paper.main, [*command, "--only", "causal mixer"], catch_exceptions=False)
+        result = CliRunner().invoke(paper.main, command, catch_exceptions=False)
         assert result.exit_code == 0
-    results = json.loads((tmp_path / "results.json").read_text())
-    assert set(results) == {"causal mixer", "augmented, mixer encoder"}
-    last = results["augmented, mixer encoder"][-1]
-    assert last["normalised_8_bits"] > last["normalised_4_bits"] > last["loss_4_bits"]
-    assert (tmp_path / "losses.png").stat().st_size > 1000
-    assert "| causal mixer |" in (tmp_path / "table.md").read_text()
+        outputs.append(result.output)
+    assert "operations for each of" in outputs[0]
+    assert "operations for each of" not in outputs[1]
+    found = json.loads((tmp_path / "paper.json").read_text())["parts"][part]
+    assert all(len(row) == len(found["head"]) for row in found["rows"])
+    assert not any("nan" in cell for row in found["rows"] for cell in row)
+
+
+def test_copies_are_noise_where_they_say_so() -> None:
+    tokens = torch.arange(60).view(2, 30)
+    inputs, targets, noisy = paper_memory.copies(tokens, 1000, 3)
+    whole = torch.cat([inputs[:, :1], targets], 1)
+    copied = torch.cat([torch.zeros(2, 1, dtype=torch.bool), ~noisy], 1)
+    assert torch.equal(whole[:, :30], tokens)
+    assert torch.equal(whole[:, 30:][copied[:, 30:]], tokens[copied[:, 30:]])
+    assert 0.3 < noisy[:, 29:].float().mean() < 0.7
+    assert not noisy[:, :29].any()
+    assert (inputs[:, 30:] != targets[:, 29:-1])[noisy[:, 29:-1]].float().mean() > 0.9
+
+
+def test_words_are_told_by_their_letters() -> None:
+    spelt = [b" the", b"n", b"ext", b" ", b"1", b".", b"A"]
+    parts = paper_numbers.parts_of_words(np.array([0, 1, 2, 2, 3, 1, 4, 2, 5, 6, 0]), spelt)
+    assert parts.tolist() == [2, 3, 3, 0, 1, 0, 1, 0, 1, 1]
+
+
+def test_documents_lie_behind_their_padding() -> None:
+    rows, real = paper_numbers.windows_of_documents([np.array([5, 6, 7]), np.arange(9)], 4, 0)
+    assert rows.tolist() == [[0, 0, 5, 6, 7], [0, 1, 2, 3, 4]]
+    assert real.tolist() == [[False, False, True, True], [True] * 4]
+
+
+def test_exact_entropies_add_up(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = PaperConfig(40, context=12, width=16, layers=1, heads=2, encoder="mixer", encoder_width=16)
+    model = PaperModel(config).eval()
+    torch.nn.init.normal_(model.head.weight)
+    tokens = torch.randint(1, 40, (12,))
+    bits = paper_numbers.exact_entropies(model, tokens, 0, 12)
+    inputs = torch.cat([torch.zeros(1, dtype=torch.long), tokens[:-1]])[None]
+    numbers = paper_numbers.encoded(model, tokens[None])
+    whole = paper_numbers.token_losses(model, inputs, tokens[None], numbers)
+    assert bits.sum() == pytest.approx(float(whole.sum()) / math.log(2), rel=1e-4)
+
+
+def test_eight_bits_round_more_than_sixteen_and_less_than_four() -> None:
+    numbers = torch.randn(30, 16, generator=torch.Generator().manual_seed(1))
+    errors = [
+        float((paper_numbers.ROUNDINGS[name](numbers) - numbers).abs().mean())
+        for name in ("float16", "int8", "int4", "no bits at all")
+    ]
+    assert errors == sorted(errors)
+    assert 8 < errors[2] / errors[1] < 32
 
 
 @pytest.mark.slow
@@ -168,9 +230,34 @@ def test_shapes_of_the_scaling_law_are_models(shape: str) -> None:
 
 @pytest.mark.slow
 def test_scaling_study(corpus: Path, tmp_path: Path) -> None:
-    arguments = [str(corpus), str(tmp_path), "--shapes", "32:c,64:ca", "--budget", "1e11"]
-    result = CliRunner().invoke(scaling.main, [*arguments, "--shipped-bits", "1.2"], catch_exceptions=False)
+    arguments = ["train", str(corpus), str(tmp_path), "--shapes", "32:c,64:ca", "--budget", "1e11"]
+    result = CliRunner().invoke(scaling.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    assert "all 6 runs:" in result.output
-    assert "and the shipped model:" in result.output
+    assert len(json.loads((tmp_path / "scaling.json").read_text())["runs"]) == 6
     assert load_model(str(tmp_path / "64-ca-1e+11" / "model.llmzmodel")).config.decoder.layers == "ca"
+
+
+def test_laws_go_through_what_follows_one() -> None:
+    def bits(operations: float) -> float:
+        return 0.9 + 2000 * operations**-0.24
+
+    runs = [
+        {"shape": shape, "operations": operations, "bits_per_byte": worse + bits(operations)}
+        for operations in (2.5e12, 5e12, 1e13) for shape, worse in (("128:ccca", 0.0), ("256:ccca", 0.3))
+    ]  # fmt: skip
+    large = [
+        {"operations": operations, "operations_on_measured_domains": operations, "bits_per_byte": bits(operations)}
+        for operations in (2.5e16, 1.7e17)
+    ]
+    for law in scaling.laws(runs, large)[1:]:
+        assert law["largest_error"] < 1e-3
+        assert law["foretold"]["1000"] == pytest.approx(bits(1.7e20), rel=5e-3)
+
+
+def test_laws_are_kept_in_the_result_file(tmp_path: Path) -> None:
+    (tmp_path / "scaling.json").write_bytes((results.RESULTS / "scaling.json").read_bytes())
+    output = CliRunner().invoke(scaling.main, ["fit", "--results", str(tmp_path)], catch_exceptions=False)
+    assert output.exit_code == 0
+    kept, again = (json.loads((folder / "scaling.json").read_text()) for folder in (results.RESULTS, tmp_path))
+    for one, other in zip(kept["laws"], again["laws"], strict=True):
+        assert one["foretold"] == pytest.approx(other["foretold"], rel=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +20,19 @@ from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
+from torch.nn.attention import flex_attention  # noqa: E402
+
+from llmzip.errors import LlmzError  # noqa: E402
+from llmzip.models import network  # noqa: E402
+from llmzip.models import train as training  # noqa: E402
 from llmzip.models.data import BatchSampler, DeviceTokens, Domain, load_corpus, tokens_at  # noqa: E402
+from llmzip.models.devices import Worker, peak_operations  # noqa: E402
 from llmzip.models.export import export_model, import_model, restore_network, unpack_pairs_of_values  # noqa: E402
 from llmzip.models.export import main as export_command  # noqa: E402
 from llmzip.models.grow import grow, layer_sources  # noqa: E402
 from llmzip.models.muon import StackedMuon  # noqa: E402
 from llmzip.models.network import EncoderAugmentedDecoder, quantised_weight  # noqa: E402
-from llmzip.models.train import TrainingOptions, learning_rate_factor, train  # noqa: E402
+from llmzip.models.train import TrainingOptions, default_options, learning_rate_factor, train  # noqa: E402
 from llmzip.network.architecture import ModelConfig  # noqa: E402
 from llmzip.network.model import Model  # noqa: E402
 from llmzip.network.model_file import pack_pairs_of_values  # noqa: E402
@@ -51,6 +59,10 @@ def domains(corpus: Path, tiny: Model) -> list[Domain]:
 def run(tiny: Model, domains: list[Domain], folder: Path, options: TrainingOptions) -> EncoderAugmentedDecoder:
     lengths = tiny.tokenizer.token_lengths
     return train(tiny.config, options, folder, domains, domains, lengths, progress=False)
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def vocabulary_of(model: Model) -> bytes:
@@ -118,6 +130,89 @@ def test_quantised_weights_are_multiples(bits: int, largest: int) -> None:
     assert (rounded - weight).abs().max() <= scale.max() / 2 + 1e-6
 
 
+@pytest.mark.parametrize(("length", "window"), [(48, 20), (40, 64)])
+def test_attention_in_blocks_is_attention_with_a_bias(
+    length: int, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)  # it only lets GPUs compute gradients
+    random = torch.Generator().manual_seed(2)
+    q, k, v, slope = (torch.randn(2, 3, length, 8, generator=random, requires_grad=True) for _ in range(4))
+    slopes = torch.tensor([0.5, 0.05, 0.0])
+    blocks = network.window_blocks(length, window, torch.device("cpu"))
+    results = [
+        network.attention_with_bias(q, k, v, slopes, window),
+        network.attention_in_blocks(q, k, v, slopes, blocks),
+    ]
+    gradients = [torch.autograd.grad((out * slope).sum(), (q, k, v)) for out in results]
+    assert torch.allclose(*results, atol=1e-5)
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def training_step(network: EncoderAugmentedDecoder, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Losses and gradients of a step with side information."""
+    torch.manual_seed(5)
+    losses, side_bits = network(tokens[:, :-1], tokens[:, 1:], 1)
+    (losses.mean() + 0.001 * side_bits.sum()).backward()
+    found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return found | {"losses": losses.detach(), "side bits": side_bits.detach()}
+
+
+def assert_same_step(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.allclose(value, other[name], rtol=2e-3, atol=2e-5), name
+
+
+@pytest.mark.slow
+def test_compiled_layers_compute_what_they_do_uncompiled(tiny: Model) -> None:
+    tokens = torch.randint(0, 512, (3, 65), generator=torch.Generator().manual_seed(1))
+    steps = []
+    for compiled in (False, True):
+        model = float_model(tiny).train()
+        if compiled:
+            model.compile_for(64)
+        steps.append(training_step(model, tokens))
+    assert_same_step(*steps)
+
+
+def test_layers_with_attention_in_blocks_take_the_same_step(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    tokens = torch.randint(0, 512, (3, 65), generator=torch.Generator().manual_seed(1))
+    steps = []
+    for in_blocks in (False, True):
+        model = float_model(tiny).train()
+        for mixer in (*model.decoder.mixers, *model.encoder.mixers):
+            if in_blocks and isinstance(mixer, network.Attention):
+                mixer.blocks = network.window_blocks(64, mixer.config.window, torch.device("cpu"))
+        steps.append(training_step(model, tokens))
+    assert_same_step(*steps)
+
+
+@pytest.mark.slow
+def test_a_layer_with_attention_in_blocks_compiles(tiny: Model) -> None:
+    stack = float_model(tiny).train().decoder
+    mixer, mlp = stack.mixers[1], stack.mlps[1]
+    x = torch.randn(2, 128, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():  # on a CPU it has no compiled gradient
+        expected = network.residual_layer(mixer, mlp, x)
+        mixer.blocks = network.window_blocks(128, stack.config.window, torch.device("cpu"))
+        found = torch.compile(network.residual_layer, dynamic=False)(mixer, mlp, x)
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+    assert (found - expected).abs().mean() < 1e-3
+
+
+@pytest.mark.parametrize("rows", [1, 7, 80, 1000])
+def test_the_heads_loss_does_not_depend_on_the_rows_at_once(tiny: Model, rows: int) -> None:
+    tokens = torch.randint(0, 512, (2, 41), generator=torch.Generator().manual_seed(1))
+    steps = []
+    for chosen in (network.HEAD_ROWS_ON_CPU, rows):
+        model = float_model(tiny).train()
+        model._head_rows = chosen
+        steps.append(training_step(model, tokens))
+    assert_same_step(*steps)
+
+
 def test_loss_in_chunks_has_the_gradients_of_plain_cross_entropy(tiny: Model) -> None:
     tokens = torch.randint(0, 512, (2, 41), generator=torch.Generator().manual_seed(1))
     gradients = []
@@ -183,18 +278,24 @@ def test_causal_model_does_not_see_the_future(tiny: Model) -> None:
 
 
 def test_a_resumed_run_equals_an_unbroken_one(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
-    unbroken = run(tiny, domains, tmp_path / "a", OPTIONS)
-    run(tiny, domains, tmp_path / "b", replace(OPTIONS, steps=8, cooldown_steps=0))
-    resumed = run(tiny, domains, tmp_path / "b", OPTIONS)
+    options = replace(OPTIONS, evaluate_every=4)
+    unbroken = run(tiny, domains, tmp_path / "a", options)
+    run(tiny, domains, tmp_path / "b", replace(options, steps=8, cooldown_steps=0))
+    resumed = run(tiny, domains, tmp_path / "b", options)
     for (name, a), b in zip(unbroken.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.allclose(a, b, atol=1e-6), name
+    curves = [
+        [(row["step"], row["bits_per_byte"]) for row in logged(tmp_path / name) if "bits_per_byte" in row]
+        for name in "ab"
+    ]
+    assert [step for step, _ in curves[0]] == [4, 8, 12]
+    assert curves[0] == curves[1]
 
 
 def test_training_lowers_the_loss(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
     options = replace(OPTIONS, steps=100, cooldown_steps=20, evaluate_every=5)
     run(tiny, domains, tmp_path, options)
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    bits = [row["bits_per_byte"] for row in rows if "bits_per_byte" in row]
+    bits = [row["bits_per_byte"] for row in logged(tmp_path) if "bits_per_byte" in row]
     assert bits[-1] < 0.8 * bits[0]
 
 
@@ -223,8 +324,27 @@ def test_a_run_by_the_clock_ends_and_goes_on(tiny: Model, domains: list[Domain],
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == saved["step"]
     run(tiny, domains, tmp_path, replace(options, minutes=saved["minutes"] + 0.02))
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] > saved["step"]
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert sum("bits_per_byte" in row for row in rows) == 2
+    assert sum("bits_per_byte" in row for row in logged(tmp_path)) == 2
+
+
+def test_a_run_says_how_fast_it_is(
+    tiny: Model, domains: list[Domain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "REPORT_EVERY", 3)
+    run(tiny, domains, tmp_path, OPTIONS)
+    rows = logged(tmp_path)
+    assert rows[0]["peak_teraflops"] > 0
+    speeds = [row for row in rows if "tokens_per_second" in row]
+    assert [row["step"] for row in speeds] == [3, 6, 9, 12]
+    assert all(row["tokens_per_second"] > 0 and 0 <= row["share_of_peak"] < 1 for row in speeds)
+
+
+def test_a_loss_that_is_no_number_ends_a_run(
+    tiny: Model, domains: list[Domain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "REPORT_EVERY", 3)
+    with pytest.raises(LlmzError, match="step 3: the loss is no number"):
+        run(tiny, domains, tmp_path, replace(OPTIONS, embedding_rate=math.inf))
 
 
 def test_batches_gathered_on_a_device_are_the_same(domains: list[Domain]) -> None:
@@ -257,6 +377,13 @@ def test_muon_in_stacks_is_muon(shapes: list[tuple[int, int]]) -> None:
     for other in ends[1:]:
         for a, b in zip(ends[0], other, strict=True):
             assert torch.allclose(a, b, atol=5e-3)
+
+
+def test_options_fit_the_device() -> None:
+    on_cpu, on_gpus = (default_options(Worker(0, 4, torch.device(kind))) for kind in ("cpu", "cuda"))
+    assert (on_cpu.sequences, on_cpu.length, on_cpu.side_share) == (16, 512, 0.25)
+    assert (on_gpus.sequences, on_gpus.length, on_gpus.side_share * 32) == (128, 2048, 2)
+    assert peak_operations(torch.device("cpu")) > 1e9
 
 
 def test_batches_depend_on_seed_and_step_alone(domains: list[Domain]) -> None:
