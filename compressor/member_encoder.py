@@ -193,7 +193,9 @@ class MemberEncoder:
     ) -> Header:  # fmt: skip
         """For blocks of at most ``longest`` bytes, with tables that leave reading within the memory limit."""
         fingerprint = self._model.fingerprint[:FINGERPRINT_BYTES] if self._model else None
-        header = Header(block_bits_for(longest), table_bits_for(learned_from), fingerprint, single, independent)
+        primer = self._model.primer if self._model else None
+        table_bits = table_bits_for(learned_from, len(primer.text) if primer else 0)
+        header = Header(block_bits_for(longest), table_bits, fingerprint, single, independent)
         lanes, limit = self._settings.most_lanes, self._settings.memory_bytes
         while header.table_bits > LEAST_TABLE_BITS and limits.memory_needed(header, self._model, lanes=lanes) > limit:
             header = header._replace(table_bits=header.table_bits - 1)
