@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -22,10 +20,9 @@ from llmzip.models.adapt_network import NetworkChange, adapt_network
 from llmzip.models.adapt_text import choose_primer, read_texts
 from llmzip.models.prime import PIECE_BYTES, prime_profile
 from llmzip.network.adapted_file import MAX_PRIMER_BYTES, Primer, pack_adapted
-from llmzip.network.model import Model, load_model
-from llmzip.network.model_file import ModelFile
+from llmzip.network.model import Model, fingerprint_of, load_model
 
-DEFAULT_MINUTES = 4.0
+DEFAULT_STEPS = 80
 DEFAULT_RANK = 8
 DEFAULT_PRIMER_BYTES = 256 << 10
 MIXING_BYTES, GENERAL_MIXING_BYTES = 400_000, 60_000
@@ -40,40 +37,34 @@ def general_text() -> bytes:
 
 
 def adapt(
-    base: Model, texts: list[bytes], minutes: float = DEFAULT_MINUTES, rank: int = DEFAULT_RANK,
+    base: Model, texts: list[bytes], steps: int = DEFAULT_STEPS, rank: int = DEFAULT_RANK,
     primer_bytes: int = DEFAULT_PRIMER_BYTES, progress: bool = True,
 ) -> tuple[bytes, NetworkChange | None]:  # fmt: skip
     """Return an adapted model file, and what became of the network; None where training it was of no use.
 
     Args:
         base: a model that is not adapted itself.
-        minutes: of training the network, on all cores that torch may use; 0 leaves it as it is.
+        steps: of training the network; 0 leaves it as it is.
 
     Raises:
         LlmzError: the base is adapted itself.
     """
-    if not isinstance(base.file, ModelFile):
+    if base.base is not None:
         raise LlmzError("an adapted model cannot be adapted again: start from its base")
     primer = _make_primer(texts, primer_bytes)
     change = None
-    if minutes > 0:
+    if steps:
         tokens = np.concatenate([base.tokenizer.encode(text + b"\n") for text in texts])
-        with _bar("network", progress) as bar:
-            told = 0.0
-
-            def tell(share: float) -> None:
-                nonlocal told
-                bar.update(share - told)
-                told = share
-
-            change = adapt_network(base, tokens, base.tokenizer.encode(general_text()), rank, minutes, tell)
+        with _bar("network", steps, progress) as bar:
+            change = adapt_network(base, tokens, base.tokenizer.encode(general_text()), rank, steps, bar.update)
     differences: dict[str, tuple[NDArray, int]] = {}
     if change is not None:
         differences = {name: (array, 0) for name, array in change.differences.items()}
     low_rank = {} if change is None else change.low_rank
-    unmixed = Model(pack_adapted(base.fingerprint, differences, low_rank, primer), base.file)
-    with _bar("mixers", progress) as bar:
-        differences |= _mixing_differences(unmixed, _mixing_pieces(texts), bar)
+    unmixed = Model(pack_adapted(base.fingerprint, differences, low_rank, primer), base)
+    pieces = _mixing_pieces(texts)
+    with _bar("mixers", len(pieces), progress) as bar:
+        differences |= _mixing_differences(unmixed, pieces, bar)
     return pack_adapted(base.fingerprint, differences, low_rank, primer), change
 
 
@@ -115,7 +106,7 @@ def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[st
     for piece in pieces:
         by_profile.setdefault(_profile_of(piece), []).append(piece)
     for profile, own in by_profile.items():
-        prime_profile(model, profile, own, states, progress=False, tell=lambda done: bar.update(done / len(pieces)))
+        prime_profile(model, profile, own, states, progress=False, tell=bar.update)
     differences: dict[str, tuple[NDArray, int]] = {}
     for profile in by_profile:
         for name in LearnedState._fields:
@@ -129,24 +120,21 @@ def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[st
     return differences
 
 
-@contextmanager
-def _bar(what: str, shown: bool) -> Iterator[tqdm]:
-    """A bar whose total is 1."""
-    with tqdm(total=1.0, desc=what, bar_format="{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]", disable=not shown) as bar:
-        yield bar
+def _bar(what: str, total: int, shown: bool) -> tqdm:
+    return tqdm(total=total, desc=what, bar_format="{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]", disable=not shown)
 
 
 @click.command()
 @click.argument("source", metavar="DIR", type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="The base, if not the shipped model.")
-@click.option("--minutes", default=DEFAULT_MINUTES, show_default=True, type=click.FloatRange(0), help="Of training the network; 0: not at all.")
+@click.option("--steps", default=DEFAULT_STEPS, show_default=True, type=click.IntRange(0), help="Of training the network; 0: not at all.")
 @click.option("--rank", default=DEFAULT_RANK, show_default=True, type=click.IntRange(1, 32), help="Of the change of each matrix.")
 @click.option("--primer", "primer_kib", default=DEFAULT_PRIMER_BYTES >> 10, show_default=True, type=click.IntRange(0, MAX_PRIMER_BYTES >> 10), help="KiB of the text that the file brings along.")
 @click.option("-T", "--threads", type=click.IntRange(1), help="Cores to use (default: all).")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no report.")
 def main(
-    source: Path, output: Path, model: str | None, minutes: float, rank: int, primer_kib: int, threads: int | None,
+    source: Path, output: Path, model: str | None, steps: int, rank: int, primer_kib: int, threads: int | None,
     quiet: bool,
 ) -> None:  # fmt: skip
     """Adapt a model to the text of DIR, a folder with all folders below it, or a file; packed with gzip, zstd or bzip3 too.
@@ -159,16 +147,16 @@ def main(
         if passed_over and not quiet:
             click.echo(f"no text, passed over: {', '.join(passed_over[:5])}{' ...' * (len(passed_over) > 5)}", err=True)
         base = load_model(model)
-        data, change = adapt(base, texts, minutes, rank, primer_kib << 10, not quiet)
+        data, change = adapt(base, texts, steps, rank, primer_kib << 10, not quiet)
         _write(output, data)
     except (LlmzError, OSError) as error:
         raise click.ClickException(str(error)) from None
     if quiet:
         return
-    fingerprint = Model(data, base.file if isinstance(base.file, ModelFile) else None).fingerprint
+    fingerprint = fingerprint_of(data)
     network = "left as it was"
     if change is not None:
-        network = f"{change.steps} steps, {100 * change.gain:.1f} % fewer bits of held-back text"
+        network = f"{100 * change.gain:.1f} % fewer bits of held-back text"
     click.echo(f"{output}: {len(data):,} bytes, model {fingerprint.hex()}, for {base.fingerprint.hex()}; network: {network}")
 
 

@@ -7,7 +7,6 @@ six bits; the gradient passes the rounding by the low-rank way alone, so that no
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -46,14 +45,12 @@ class NetworkChange:
         differences: by array, what is added.
         gain: share of the held-back sequences' bits that it saves.
         general_loss: share of bits by which the general sequences' grow.
-        steps: of the optimiser.
     """
 
     low_rank: dict[str, LowRank]
     differences: dict[str, NDArray[np.int32]]
     gain: float
     general_loss: float
-    steps: int
 
 
 class AdaptedLinear(nn.Module):
@@ -142,15 +139,15 @@ def _mean_loss(network: EncoderAugmentedDecoder, sequences: Tensor) -> float:
 
 
 def adapt_network(
-    model: Model, tokens: NDArray[np.integer], general: NDArray[np.integer], rank: int, minutes: float,
-    tell: Callable[[float], None],
+    model: Model, tokens: NDArray[np.integer], general: NDArray[np.integer], rank: int, steps: int,
+    tell: Callable[[int], None],
 ) -> NetworkChange | None:  # fmt: skip
-    """Train for so many minutes, evaluations not counted; None where held-back sequences do not get smaller.
+    """Train for so many steps; None where held-back sequences do not get smaller.
 
     Args:
         tokens: of the text.
         general: tokens of text of other kinds.
-        tell: is told of the time spent, as a share.
+        tell: is told of steps that are done.
     """
     torch.manual_seed(1)
     network = restore_network(model)
@@ -174,13 +171,11 @@ def adapt_network(
     before = [_mean_loss(network, part) for part in (held, others_held) if len(part)]
     if len(before) < 2 or not len(others_taken):
         return None
-    spent, step = 0.0, 0
-    while spent < 60 * minutes:
-        started = time.monotonic()
+    for step in range(steps):
         rows = torch.arange(step * SEQUENCES, (step + 1) * SEQUENCES) % len(taken)
         batch = torch.cat([taken[rows], others_taken[torch.randint(len(others_taken), (GENERAL_SEQUENCES,))]])
         _losses(network, batch).backward()
-        factor = min(1.0, (step + 1) / _WARM_STEPS) * max(0.0, 1 - spent / (60 * minutes))
+        factor = min(1.0, (step + 1) / _WARM_STEPS) * (1 - step / steps)
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * factor
         optimizer.step()
@@ -188,15 +183,13 @@ def adapt_network(
         with torch.no_grad():
             for matrix in every:
                 matrix.gain.clamp_(-_GAIN_LIMIT, _GAIN_LIMIT)
-        step += 1
-        spent += time.monotonic() - started
-        tell(min(1.0, spent / (60 * minutes)))
+        tell(1)
     change = _change_of(model, network, matrices, bias_before)
     for matrix in every:
         matrix.settle()
     after = [_mean_loss(network, part) for part in (held, others_held)]
     gain, loss = 1 - after[0] / before[0], after[1] / before[1] - 1
-    return NetworkChange(*change, gain, loss, step) if gain > 0 else None
+    return NetworkChange(*change, gain, loss) if gain > 0 else None
 
 
 @torch.no_grad()

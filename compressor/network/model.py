@@ -53,15 +53,19 @@ class Model:
         file: the file's arrays.
         config: the model's shape.
         fingerprint: 8 bytes, a hash of the whole file.
+        base: the model that it is adapted from, or None.
     """
 
-    def __init__(self, data: Any, base: ModelFile | None = None) -> None:
+    def __init__(self, data: Any, base: Model | None = None) -> None:
         """Read a model file from any buffer of bytes; with ``base``, an adapted one.
 
         Raises:
-            LlmzError: the data is not a whole model file.
+            LlmzError: the data is not a whole model file, or ``base`` is adapted itself.
         """
-        self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base)
+        if base is not None and not isinstance(base.file, ModelFile):
+            raise LlmzError("an adapted model is no base of another")
+        self.base = base
+        self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base.file)
         self.config = self.file.config
         self.fingerprint = fingerprint_of(data)
 
@@ -272,8 +276,8 @@ def load_model(path: str | None = None) -> Model:
             base = load_model(candidate)
         except (LlmzError, OSError):
             continue
-        if base.fingerprint == wanted and isinstance(base.file, ModelFile):
-            return Model(data, base.file)
+        if base.fingerprint == wanted:
+            return Model(data, base)
     raise BaseMissingError(wanted, path)
 
 
