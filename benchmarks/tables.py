@@ -262,7 +262,7 @@ def _adapted(result: Result) -> str:
             shipped, adapted = (row[part][model]["bytes"] for model in ("shipped", "adapted"))
             cells += [_count(shipped), _count(adapted), f"{100 * (adapted / shipped - 1):+.1f} %"]
         rows.append(cells)
-    head = ["domain", "MB adapted to", "seconds", "bytes of the file"]
+    head = ["domain", "MB adapted to", "core seconds", "bytes of the file"]
     head += ["held back", "adapted", "", "other kinds", "adapted", ""]
     return markdown(head, rows) + measured_on(result)
 

@@ -22,10 +22,10 @@ from llmzip.models.prime import PIECE_BYTES, prime_profile
 from llmzip.network.adapted_file import MAX_PRIMER_BYTES, Primer, pack_adapted
 from llmzip.network.model import Model, fingerprint_of, load_model
 
-DEFAULT_STEPS = 80
+DEFAULT_STEPS = 0
 DEFAULT_RANK = 8
 DEFAULT_PRIMER_BYTES = 256 << 10
-MIXING_BYTES, GENERAL_MIXING_BYTES = 400_000, 60_000
+MIXING_BYTES, GENERAL_MIXING_BYTES = 160_000, 20_000
 """That mixers learn from: of the text, and of text of other kinds."""
 _MIXER_SHIFT = 8
 """Lowest bits of a mixer's weight that its change leaves as they are."""
@@ -121,23 +121,43 @@ def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[st
 
 
 def _bar(what: str, total: int, shown: bool) -> tqdm:
-    return tqdm(total=total, desc=what, bar_format="{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]", disable=not shown)
+    return tqdm(
+        total=total, desc=what, bar_format="{desc}: {percentage:3.0f}% [{elapsed}<{remaining}]", disable=not shown
+    )
 
 
 @click.command()
 @click.argument("source", metavar="DIR", type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
+)
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="The base, if not the shipped model.")
-@click.option("--steps", default=DEFAULT_STEPS, show_default=True, type=click.IntRange(0), help="Of training the network; 0: not at all.")
-@click.option("--rank", default=DEFAULT_RANK, show_default=True, type=click.IntRange(1, 32), help="Of the change of each matrix.")
-@click.option("--primer", "primer_kib", default=DEFAULT_PRIMER_BYTES >> 10, show_default=True, type=click.IntRange(0, MAX_PRIMER_BYTES >> 10), help="KiB of the text that the file brings along.")
+@click.option(
+    "--steps",
+    default=DEFAULT_STEPS,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of training the network; 0: not at all.",
+)
+@click.option(
+    "--rank", default=DEFAULT_RANK, show_default=True, type=click.IntRange(1, 32), help="Of the change of each matrix."
+)
+@click.option(
+    "--primer",
+    "primer_kib",
+    default=DEFAULT_PRIMER_BYTES >> 10,
+    show_default=True,
+    type=click.IntRange(0, MAX_PRIMER_BYTES >> 10),
+    help="KiB of the text that the file brings along.",
+)
 @click.option("-T", "--threads", type=click.IntRange(1), help="Cores to use (default: all).")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no report.")
 def main(
     source: Path, output: Path, model: str | None, steps: int, rank: int, primer_kib: int, threads: int | None,
     quiet: bool,
 ) -> None:  # fmt: skip
-    """Adapt a model to the text of DIR, a folder with all folders below it, or a file; packed with gzip, zstd or bzip3 too.
+    """Adapt a model to the text of DIR: a folder with all folders below it, or a file. Files may be packed with gzip,
+    zstd or bzip3.
 
     The file goes to --model wherever that stands. It names the model that it was made from, and needs it.
     """
@@ -157,7 +177,9 @@ def main(
     network = "left as it was"
     if change is not None:
         network = f"{100 * change.gain:.1f} % fewer bits of held-back text"
-    click.echo(f"{output}: {len(data):,} bytes, model {fingerprint.hex()}, for {base.fingerprint.hex()}; network: {network}")
+    click.echo(
+        f"{output}: {len(data):,} bytes, model {fingerprint.hex()}, for {base.fingerprint.hex()}; network: {network}"
+    )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Whether a text is of the kind that a model is adapted to. A writer's choice: an archive names the model that made it."""
+"""Whether text is of the kind that a model is adapted to: a writer's choice, as archives name the model that made them."""
 
 from __future__ import annotations
 

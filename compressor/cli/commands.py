@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -434,7 +435,10 @@ def adapt(arguments: tuple[str, ...]) -> None:
     except ImportError as error:
         raise click.ClickException(f"adapting needs {error.name}: pip install 'llmzip[train]'") from None
     raise_interrupts()
-    adapt_main(arguments, prog_name="llmzip adapt", standalone_mode=False)
+    try:
+        adapt_main(arguments, prog_name="llmzip adapt", standalone_mode=False)
+    except click.Abort:
+        sys.exit(128 + signal.SIGINT)
 
 
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

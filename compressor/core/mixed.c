@@ -871,27 +871,42 @@ int32_t llmz_mixed_code(llmz_mixed *m, uint32_t lane, int32_t token, const int32
 
 /* ---- Reading a primer: counters, runs, histories and records learn; mixers, maps and stages stay as they are ---- */
 
-static void read_byte(llmz_mixed *m, unsigned byte)
+/* A byte that was read, whose counters have not learned it yet: they are asked for while the text goes on. */
+typedef struct waiting_byte {
+    bool waits;
+    unsigned byte;
+    uint64_t hashes[2][LLMZ_MIXED_CONTEXTS_MAX]; /* of its halves */
+} waiting_byte;
+
+static void learn_waiting(llmz_mixed *m, waiting_byte *w)
 {
     llmz_decision *d = &m->decision;
-    uint32_t partial = 1, within = 1;
-    for (uint32_t index = 0; index < 8; index++) {
-        if (index == 0 || index == 4) {
-            if (index == 4)
-                m->steps->hash(m->contexts, partial, m->hashes[0]);
-            find_slots(m, m->hashes[0]);
-            within = 1;
+    for (uint32_t half = 0; half < 2 && w->waits; half++) {
+        find_slots(m, w->hashes[half]);
+        uint32_t within = 1;
+        for (uint32_t index = 0; index < 4; index++) {
+            for (uint32_t i = 0; i < m->shape.contexts; i++)
+                d->places[i] = m->slots[i] + within;
+            const unsigned bit = w->byte >> (7 - 4 * half - index) & 1;
+            m->steps->count(d, bit);
+            within = within << 1 | bit;
         }
-        for (uint32_t i = 0; i < m->shape.contexts; i++)
-            d->places[i] = m->slots[i] + within;
-        const unsigned bit = byte >> (7 - index) & 1;
-        m->steps->count(d, bit);
-        partial = partial << 1 | bit;
-        within = within << 1 | bit;
     }
+    w->waits = false;
 }
 
-static void read_token(llmz_mixed *m, llmz_lane *lane, uint32_t token)
+/* Take a byte whose contexts have begun, and let the one before it be learned. */
+static void read_byte(llmz_mixed *m, unsigned byte, waiting_byte *w)
+{
+    waiting_byte next = {.waits = true, .byte = byte};
+    memcpy(next.hashes[0], m->hashes[0], sizeof next.hashes[0]);
+    m->steps->hash(m->contexts, 16 | byte >> 4, next.hashes[1]);
+    ask_for_slots(m, next.hashes[1]);
+    learn_waiting(m, w);
+    *w = next;
+}
+
+static void read_token(llmz_mixed *m, llmz_lane *lane, uint32_t token, waiting_byte *w)
 {
     const llmz_vocabulary *v = m->vocabulary;
     token_range range = {0, v->size};
@@ -901,7 +916,7 @@ static void read_token(llmz_mixed *m, llmz_lane *lane, uint32_t token)
         const unsigned byte = v->bytes[(size_t)depth * v->size + token];
         range.low = lower_bound(v, range, depth, byte);
         range.high = lower_bound(v, range, depth, byte + 1);
-        read_byte(m, byte);
+        read_byte(m, byte, w);
         node = v->children[node][byte];
         depth++;
         append(m, lane, byte);
@@ -931,8 +946,10 @@ bool llmz_mixed_read(llmz_mixed *m, unsigned profile, const uint8_t *text, size_
         return false;
     }
     const size_t count = llmz_tokenize(m->vocabulary, text, size, tokens);
+    waiting_byte w = {.waits = false};
     for (size_t i = 0; i < count; i++)
-        read_token(m, &m->lane[0], (uint32_t)tokens[i]);
+        read_token(m, &m->lane[0], (uint32_t)tokens[i], &w);
+    learn_waiting(m, &w);
     free(tokens);
     carry_records(m);
     return true;

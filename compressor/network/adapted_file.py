@@ -201,8 +201,13 @@ class AdaptedFile(ArrayFile):
             if multiplier.min() < 0:
                 raise LlmzError("not a model file of this version: a low-rank multiplier is negative")
             whole = array.reshape(len(multiplier), *array.shape[-2:])
-            lefts, rights = left.reshape(len(multiplier), *left.shape[-2:]), right.reshape(len(multiplier), *right.shape[-2:])
-            merged = [merge_low_rank(*each, int(by)) for *each, by in zip(whole, lefts, rights, multiplier, strict=True)]
+            lefts, rights = (
+                left.reshape(len(multiplier), *left.shape[-2:]),
+                right.reshape(len(multiplier), *right.shape[-2:]),
+            )
+            merged = [
+                merge_low_rank(*each, int(by)) for *each, by in zip(whole, lefts, rights, multiplier, strict=True)
+            ]
             array = np.stack(merged).reshape(array.shape)
         return array
 

@@ -614,7 +614,9 @@ class MixedReference:
         """Read a primer in the place of a first block."""
         start = len(self.text)
         self.text += bytes(len(primer))
-        lane = _Lane(Text(self.text, start, self.of_one, self.of_two), start + len(primer), self.start_token, self.profile)
+        lane = _Lane(
+            Text(self.text, start, self.of_one, self.of_two), start + len(primer), self.start_token, self.profile
+        )
         while lane.text.position < lane.end:
             rest = primer[lane.text.position - start :]
             token = max((token for token in self.known if rest.startswith(token)), key=len)

@@ -24,7 +24,9 @@ from tests.conftest import TINY_PATH
 from tests.reference.adapted import read_adapted
 from tests.reference.network import read_model
 
-LINES = b"".join(b"10:%02d:%02d host app[%d]: user %d logged in\n" % (i % 60, i * 7 % 60, i * 3, i * i) for i in range(90))
+LINES = b"".join(
+    b"10:%02d:%02d host app[%d]: user %d logged in\n" % (i % 60, i * 7 % 60, i * 3, i * i) for i in range(90)
+)
 MOST_SECONDS = 2.0
 
 
@@ -46,7 +48,10 @@ def differences_of(base: ModelFile) -> dict[str, Any]:
     shape = base.entries["output_bias"].shape
     return {
         "output_bias": (random.integers(-500, 500, shape).astype(np.int16), 2),
-        "decoder.in_multiplier": (random.integers(0, 99, base.entries["decoder.in_multiplier"].shape).astype(np.int32), 0),
+        "decoder.in_multiplier": (
+            random.integers(0, 99, base.entries["decoder.in_multiplier"].shape).astype(np.int32),
+            0,
+        ),
         "decoder.taps": (random.integers(-3, 4, base.entries["decoder.taps"].shape).astype(np.int8), 0),
     }
 
@@ -204,12 +209,23 @@ def test_fields_of_the_header(adapted: bytes, base_model: Model) -> None:
     wrong: dict[str, tuple[Any, ...]] = {
         "base": (None, 1, "", "0" * 15, "G" * 16, "0" * 17, ["0" * 16], "a\n" * 8),
         "primer_profile": (None, -1, 2, True, 0.0, "1", []),
-        "shifts": (None, [], {"output_bias": -1}, {"output_bias": 25}, {"output_bias": True}, {"x": 1}, {"head_weight": 1}, 3),
+        "shifts": (
+            None,
+            [],
+            {"output_bias": -1},
+            {"output_bias": 25},
+            {"output_bias": True},
+            {"x": 1},
+            {"head_weight": 1},
+            3,
+        ),
         "tensors": (None, [], {}, [{}], header["tensors"][:-1], header["tensors"] * 2),
     }
     for field, values in wrong.items():
         for value in values:
-            assert not survives(pack(header | {field: value}, body), base_model) or (field, value) == ("tensors", []), value
+            assert not survives(pack(header | {field: value}, body), base_model) or (field, value) == ("tensors", []), (
+                value
+            )
         assert not survives(pack({k: v for k, v in header.items() if k != field}, body), base_model)
     assert not survives(pack(header | {"config": {}}, body), base_model)
     for other in ([], 1, "x", None):
@@ -220,7 +236,15 @@ def test_fields_of_every_array(adapted: bytes, base_model: Model) -> None:
     header, body = unpack(adapted)
     for number, listed in enumerate(header["tensors"]):
         for field, values in {
-            "name": ("", "x", "low_rank.up_weight.left", "difference.vocabulary", "low_rank.decoder.in_weight", 1, None),
+            "name": (
+                "",
+                "x",
+                "low_rank.up_weight.left",
+                "difference.vocabulary",
+                "low_rank.decoder.in_weight",
+                1,
+                None,
+            ),
             "dtype": ("|u1", "<f4", "<u2", "x", None),
             "shape": ([], [0], [1], [1 << 30], [*listed["shape"], 1], [-1], "x"),
             "offset": (-1, 64 * 999, 0.5),
@@ -244,15 +268,15 @@ def test_numbers_out_of_range(base_model: Model) -> None:
         {"low_rank": {"head_weight": (left, right, np.full_like(multiplier, -1))}},
         {"low_rank": {"head_weight": (left, right[:-1], multiplier)}},
         {"low_rank": {"head_weight": (left, right, np.zeros(2, np.int32))}},
-        {"low_rank": {"head_weight": tuple(np.repeat(low_rank["head_weight"][i], 30, 1 - i) for i in (0, 1)) + (multiplier,)}},
+        {"low_rank": {"head_weight": (np.repeat(left, 30, 1), np.repeat(right, 30, 0), multiplier)}},
         {"low_rank": {"decoder.embedding": (left, right, multiplier)}},
         {"primer": Primer(0, bytes(MAX_PRIMER_BYTES + 1))},
         {"primer": Primer(2, b"text")},
     ):
         assert not survives(adapted_bytes(base_model, **changes), base_model), changes.keys()
     # The ends of what is allowed.
-    ends = {"head_weight": (np.full_like(left, -128), np.full_like(right, -128), np.full_like(multiplier, (1 << 31) - 1))}
-    assert survives(adapted_bytes(base_model, low_rank=ends), base_model)
+    ends = np.full_like(left, -128), np.full_like(right, -128), np.full_like(multiplier, (1 << 31) - 1)
+    assert survives(adapted_bytes(base_model, low_rank={"head_weight": ends}), base_model)
 
 
 def test_inflation_is_bounded(adapted: bytes, base_model: Model) -> None:
