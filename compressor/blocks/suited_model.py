@@ -1,4 +1,4 @@
-"""Whether text is of the kind that a model is adapted to: a writer's choice, as archives name the model that made them."""
+"""Whether text is of the kind that a model is adapted to: a writer's choice, as archives name their model."""
 
 from __future__ import annotations
 
