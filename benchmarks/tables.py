@@ -296,6 +296,20 @@ def _paper(result: Result, part: str) -> str:
     )
 
 
+def _adapted(result: Result) -> str:
+    """What adapting gives on held-back text and on text of other kinds, against the text adapted to."""
+    rows = []
+    for row in sorted(result["rows"], key=lambda row: (row["domain"], row["bytes"])):
+        cells = [row["domain"], f"{row['bytes'] / 1e6:.1f}", _count(row["seconds"]), _count(row["file_bytes"])]
+        for part in ("held", "other"):
+            shipped, adapted = (row[part][model]["bytes"] for model in ("shipped", "adapted"))
+            cells += [_count(shipped), _count(adapted), f"{100 * (adapted / shipped - 1):+.1f} %"]
+        rows.append(cells)
+    head = ["domain", "MB adapted to", "core seconds", "bytes of the file"]
+    head += ["held back", "adapted", "", "other kinds", "adapted", ""]
+    return markdown(head, rows) + measured_on(result)
+
+
 TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "sizes": ("bench", _sizes),
     "speeds": ("bench", _speeds),
@@ -319,6 +333,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "validation": ("validation", _rows),
     "scaling": ("scaling", _scaling),
     "paper": ("paper", _paper),
+    "adapted": ("adapt", _adapted),
 }
 """By name: the result file, and what makes the table of it and of the words after the name."""
 

@@ -38,6 +38,26 @@ class ModelMissingError(LlmzError):
         return message + (f" (not readable as models: {', '.join(self.unreadable)})" if self.unreadable else "")
 
 
+class BaseMissingError(ModelMissingError):
+    """A model is adapted from one that is not here.
+
+    Attributes:
+        fingerprint: that of the missing model.
+        path: the adapted model's file.
+    """
+
+    def __init__(self, fingerprint: bytes, path: str) -> None:
+        super().__init__(fingerprint)
+        self.args = (fingerprint, path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is adapted from model {self.fingerprint.hex()}, which is not here: "
+            "name the folder of that model's file in LLMZIP_MODEL_PATH"
+        )
+
+
 class MemoryLimitError(LlmzError):
     """Restoring the data needs more memory than the limit allows.
 

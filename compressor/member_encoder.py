@@ -10,6 +10,7 @@ from dataclasses import replace
 from llmzip.access.marks import RecordMarker
 from llmzip.blocks import limits, lzma_block, repeats, stored
 from llmzip.blocks.choice import BlockEncoder, is_repetitive
+from llmzip.blocks.suited_model import SAMPLE_BYTES, suited_model
 from llmzip.blocks.transformed import all_coded
 from llmzip.format.member import (
     FINGERPRINT_BYTES,
@@ -191,9 +192,14 @@ class MemberEncoder:
     def _header(
         self, longest: int, learned_from: int | None, single: bool = False, independent: bool = False
     ) -> Header:  # fmt: skip
-        """For blocks of at most ``longest`` bytes, with tables that leave reading within the memory limit."""
+        """For blocks of at most ``longest`` bytes, with tables that leave reading within the memory limit; settles the
+        model for what is waiting."""
+        if self._model is not None:
+            self._model = suited_model(self._model, bytes(self._waiting[:SAMPLE_BYTES]))
         fingerprint = self._model.fingerprint[:FINGERPRINT_BYTES] if self._model else None
-        header = Header(block_bits_for(longest), table_bits_for(learned_from), fingerprint, single, independent)
+        primer = self._model.primer if self._model else None
+        table_bits = table_bits_for(learned_from, len(primer.text) if primer else 0)
+        header = Header(block_bits_for(longest), table_bits, fingerprint, single, independent)
         lanes, limit = self._settings.most_lanes, self._settings.memory_bytes
         while header.table_bits > LEAST_TABLE_BITS and limits.memory_needed(header, self._model, lanes=lanes) > limit:
             header = header._replace(table_bits=header.table_bits - 1)

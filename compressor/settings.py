@@ -197,9 +197,12 @@ class ReadSettings:
         return self.memory_limit or DEFAULT_MEMORY_LIMIT
 
 
-def table_bits_for(plain_length: int | None) -> int:
-    """Logarithm of the buckets that models should have for so many bytes; None for a text of unknown length."""
-    wanted = _MOST_TABLE_BITS if plain_length is None else (plain_length * _BUCKETS_PER_BYTE).bit_length()
+def table_bits_for(plain_length: int | None, primer_length: int = 0) -> int:
+    """Logarithm of the buckets that models should have for so many bytes, behind a primer of so many; None for a text
+    of unknown length."""
+    if plain_length is None:
+        return _MOST_TABLE_BITS
+    wanted = ((plain_length + primer_length) * _BUCKETS_PER_BYTE).bit_length()
     return min(max(wanted, _LEAST_TABLE_BITS), _MOST_TABLE_BITS)
 
 

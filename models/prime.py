@@ -6,6 +6,7 @@ every piece, as they do with every file; weights and maps live on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.core import _native
-from llmzip.mixing.mixed import LearnedState, new_learned_states, primed_states
+from llmzip.mixing.mixed import LearnedState, new_core, new_learned_states, primed_states
 from llmzip.mixing.profiles import Profile
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.models.synthetic import NUMBERS, Maker
@@ -81,17 +82,23 @@ def _frequencies(model: Model, pieces: list[bytes]) -> list[tuple[NDArray[np.int
 
 
 def prime_profile(
-    model: Model, profile: Profile, pieces: list[bytes], learned: tuple[LearnedState, ...], progress: bool = True
-) -> LearnedState:
-    """Return mixers and maps trained on ``pieces``, each coded as a file of its own, from those in ``learned``."""
+    model: Model, profile: Profile, pieces: list[bytes], learned: tuple[LearnedState, ...], progress: bool = True,
+    tell: Callable[[int], None] = lambda done: None,
+) -> LearnedState:  # fmt: skip
+    """Return mixers and maps trained on ``pieces``, each coded as a file of its own, from those in ``learned``.
+
+    Args:
+        tell: is told of each group of pieces that is done, how many they are.
+    """
     states = list(learned)
     plain = coded = 0
     one = np.zeros(1, np.int32)
     for first in range(0, len(pieces), GROUP):
         group = pieces[first : first + GROUP]
         for piece, (tokens, slices) in zip(group, _frequencies(model, group), strict=True):
-            table_bits = min(max((28 * len(piece)).bit_length(), 16), 22)
-            models = _native.mixed_new(model.tokenizer.core, table_bits, PRIMING_RATES, tuple(states))
+            known_bytes = len(piece) + (len(model.primer.text) if model.primer else 0)
+            table_bits = min(max((28 * known_bytes).bit_length(), 16), 22)
+            models = new_core(model, table_bits, states, PRIMING_RATES)
             _native.mixed_begin_encoding(models, np.array([len(piece)], np.uint64), profile, 2 * len(piece) + 100)
             for token, row in zip(tokens, (row for rows in slices for row in rows), strict=True):
                 one[0] = token
@@ -99,6 +106,7 @@ def prime_profile(
             coded += len(_native.mixed_finish(models))
             plain += len(piece)
             _native.mixed_learned(models, profile, *states[profile])
+        tell(len(group))
         if progress:
             print(f"{profile.name}: {plain} bytes, {8 * coded / plain:.4f} bits per byte so far", flush=True)
     return states[profile]

@@ -127,7 +127,9 @@ class BlockEncoder:
         is_warm = self._models.is_warm(method)
         lanes = self._settings.lanes_for(len(plain), is_warm)
         lane_bytes = cut_into_lanes(plain, lanes)
-        side, after_line = choose_side(model, plain), not is_warm and begins_after_line(model, plain)
+        side = choose_side(model, plain)
+        reads_tail = is_warm or (method is Method.MIXED and model.primer is not None)
+        after_line = not reads_tail and begins_after_line(model, plain)
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:

@@ -10,6 +10,7 @@ from llmzip.blocks.repeats import MAX_DISTANCE
 from llmzip.blocks.transformed import most_stream_bytes
 from llmzip.errors import MemoryLimitError
 from llmzip.format.member import Header
+from llmzip.mixing.mixed import LARGEST_KEPT_TABLE
 from llmzip.network.architecture import CHANNEL_TILE, StackConfig
 from llmzip.network.model import Model
 
@@ -48,6 +49,8 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, and mixed mode
     each += modes * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
     needed = _OTHER_BYTES
+    if model is not None and model.primer is not None and header.table_bits <= LARGEST_KEPT_TABLE:
+        needed += (_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES  # models kept as they were after the primer
     if model is not None:
         needed += _weight_bytes(model) + lanes * _lane_bytes(model) + threads * _reading_bytes(model)
     history = 0 if header.single else MAX_DISTANCE

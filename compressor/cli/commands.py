@@ -1,10 +1,11 @@
-"""``llmzip compress|decompress|cat|test|info|list|entropy|bench|train``, and ``llmzip FILE`` as with gzip."""
+"""``llmzip compress|decompress|cat|test|info|list|entropy|bench|train|adapt``, and ``llmzip FILE`` as with gzip."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -427,6 +428,21 @@ def train(arguments: tuple[str, ...]) -> None:
         raise click.ClickException(f"training needs {error.name}: pip install 'llmzip[train]'") from None
     raise_interrupts()
     train_main(arguments, prog_name="llmzip train")
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def adapt(arguments: tuple[str, ...]) -> None:
+    """Adapt the model to your own text (needs the extra: pip install 'llmzip[train]')."""
+    try:
+        from llmzip.models.adapt import main as adapt_main
+    except ImportError as error:
+        raise click.ClickException(f"adapting needs {error.name}: pip install 'llmzip[train]'") from None
+    raise_interrupts()
+    try:
+        adapt_main(arguments, prog_name="llmzip adapt", standalone_mode=False)
+    except click.Abort:
+        sys.exit(128 + signal.SIGINT)
 
 
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

@@ -348,6 +348,32 @@ static PyObject *mixed_copy(PyObject *module, PyObject *capsule)
     return wrap_mixed(copy, m->vocabulary);
 }
 
+static PyObject *mixed_read(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    PyObject *capsule, *result = NULL;
+    unsigned profile;
+    Py_buffer text;
+    if (!PyArg_ParseTuple(arguments, "OIy*:mixed_read", &capsule, &profile, &text))
+        return NULL;
+    mixed *m = mixed_in(capsule);
+    if (m && is_profile(profile, LLMZ_MIXED_PROFILES) && reserve(&m->block)) {
+        bool read;
+        Py_BEGIN_ALLOW_THREADS
+        read = llmz_mixed_read(m->models, profile, text.buf, (size_t)text.len);
+        Py_END_ALLOW_THREADS
+        m->block.busy = false;
+        if (read)
+            result = Py_NewRef(Py_None);
+        else if ((size_t)text.len > LLMZ_BLOCK_BYTES_MAX)
+            PyErr_SetString(PyExc_ValueError, "the text is longer than a block");
+        else
+            PyErr_NoMemory();
+    }
+    PyBuffer_Release(&text);
+    return result;
+}
+
 static PyObject *mixed_learned(PyObject *module, PyObject *arguments)
 {
     (void)module;
@@ -797,6 +823,7 @@ static PyMethodDef functions[] = {
      "mixed_new(vocabulary, table_bits, rates, states) -> models; states: by profile (weights, final_weights, counter_maps, "
      "match_maps, network_map)"},
     {"mixed_copy", mixed_copy, METH_O, "mixed_copy(models) -> models"},
+    {"mixed_read", mixed_read, METH_VARARGS, "mixed_read(models, profile, text)"},
     {"mixed_learned", mixed_learned, METH_VARARGS,
      "mixed_learned(models, profile, weights, final_weights, counter_maps, match_maps, network_map): write them"},
     {"mixed_begin_encoding", mixed_begin_encoding, METH_VARARGS,

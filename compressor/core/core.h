@@ -272,6 +272,10 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *);
 void llmz_mixed_free(llmz_mixed *);
 void llmz_mixed_copy_learned(const llmz_mixed *, unsigned profile, llmz_mixed_learned *out);
 
+/* Read `text` as a block of one lane that nobody codes: counters, runs, records and what matches look back at learn from it,
+ * mixers and adaptive maps do not. False where memory lacks, there is no such profile, or it is longer than a block. */
+bool llmz_mixed_read(llmz_mixed *, unsigned profile, const uint8_t *text, size_t size);
+
 /* Begin a block of `lanes` lanes with these plain lengths. False where memory lacks, there is no such profile, there are no
  * lanes, or their lengths add up to more than LLMZ_BLOCK_BYTES_MAX. Data and output must stay until the block's finish. */
 bool llmz_mixed_begin_encoding(llmz_mixed *, uint32_t lanes, const uint64_t *lane_bytes, unsigned profile, uint8_t *output,

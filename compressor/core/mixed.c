@@ -350,14 +350,19 @@ bool llmz_mixed_lane_done(const llmz_mixed *m, uint32_t lane)
     return m->lane[lane].position == m->lane[lane].end;
 }
 
+static void carry_records(llmz_mixed *m)
+{
+    m->carries = m->records != NULL;
+    if (m->carries)
+        m->carried = m->records[m->lanes - 1];
+}
+
 size_t llmz_mixed_finish(llmz_mixed *m)
 {
     for (uint32_t lane = 0; lane < m->lanes; lane++)
         if (!llmz_mixed_lane_done(m, lane))
             return SIZE_MAX;
-    m->carries = m->records != NULL;
-    if (m->carries)
-        m->carried = m->records[m->lanes - 1];
+    carry_records(m);
     if (m->coder.decoding)
         return llmz_ends_right(&m->coder) ? m->coder.size : SIZE_MAX;
     return llmz_finish_encoding(&m->coder);
@@ -472,6 +477,18 @@ static void find_slots(llmz_mixed *m, const uint64_t *hashes)
 {
     for (uint32_t i = 0; i < m->shape.contexts; i++)
         m->slots[i] = llmz_find_slot(m->decision.counters, m->bucket_mask, hashes[i]);
+}
+
+/* Of "the token ends here" after the bytes of a node. */
+static void find_end_counters(llmz_mixed *m, uint32_t node)
+{
+    const uint32_t end_mask = ((uint32_t)1 << m->end_bits) - 1;
+    uint64_t hashes[LLMZ_MIXED_CONTEXTS_MAX];
+    m->steps->hash(m->contexts, node, hashes);
+    for (uint32_t i = 0; i < m->shape.contexts; i++) {
+        m->decision.places[i] = m->end_start + (i << m->end_bits) + ((uint32_t)(hashes[i] >> 24) & end_mask);
+        LLMZ_PREFETCH(m->decision.counters + m->decision.places[i]);
+    }
 }
 
 static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
@@ -794,13 +811,7 @@ static bool code_end(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
                      const int32_t *cumulative)
 {
     const uint16_t *children = m->vocabulary->children[node];
-    const uint32_t end_mask = ((uint32_t)1 << m->end_bits) - 1;
-    uint64_t hashes[LLMZ_MIXED_CONTEXTS_MAX];
-    m->steps->hash(m->contexts, node, hashes);
-    for (uint32_t i = 0; i < m->shape.contexts; i++) {
-        m->decision.places[i] = m->end_start + (i << m->end_bits) + ((uint32_t)(hashes[i] >> 24) & end_mask);
-        LLMZ_PREFETCH(m->decision.counters + m->decision.places[i]);
-    }
+    find_end_counters(m, node);
     ask_for_rows(m, END_OF_TOKEN);
     uint32_t total = (uint32_t)(cumulative[range.high] - cumulative[range.low]);
     uint32_t ends = (uint32_t)(cumulative[range.low + 1] - cumulative[range.low]);
@@ -856,4 +867,90 @@ int32_t llmz_mixed_code(llmz_mixed *m, uint32_t lane, int32_t token, const int32
     l->tokens[1] = l->tokens[0];
     l->tokens[0] = (uint32_t)coded + 1;
     return coded;
+}
+
+/* ---- Reading a primer: counters, runs, histories and records learn; mixers, maps and stages stay as they are ---- */
+
+/* A byte that was read, whose counters have not learned it yet: they are asked for while the text goes on. */
+typedef struct waiting_byte {
+    bool waits;
+    unsigned byte;
+    uint64_t hashes[2][LLMZ_MIXED_CONTEXTS_MAX]; /* of its halves */
+} waiting_byte;
+
+static void learn_waiting(llmz_mixed *m, waiting_byte *w)
+{
+    llmz_decision *d = &m->decision;
+    for (uint32_t half = 0; half < 2 && w->waits; half++) {
+        find_slots(m, w->hashes[half]);
+        uint32_t within = 1;
+        for (uint32_t index = 0; index < 4; index++) {
+            for (uint32_t i = 0; i < m->shape.contexts; i++)
+                d->places[i] = m->slots[i] + within;
+            const unsigned bit = w->byte >> (7 - 4 * half - index) & 1;
+            m->steps->count(d, bit);
+            within = within << 1 | bit;
+        }
+    }
+    w->waits = false;
+}
+
+/* Take a byte whose contexts have begun, and let the one before it be learned. */
+static void read_byte(llmz_mixed *m, unsigned byte, waiting_byte *w)
+{
+    waiting_byte next = {.waits = true, .byte = byte};
+    memcpy(next.hashes[0], m->hashes[0], sizeof next.hashes[0]);
+    m->steps->hash(m->contexts, 16 | byte >> 4, next.hashes[1]);
+    ask_for_slots(m, next.hashes[1]);
+    learn_waiting(m, w);
+    *w = next;
+}
+
+static void read_token(llmz_mixed *m, llmz_lane *lane, uint32_t token, waiting_byte *w)
+{
+    const llmz_vocabulary *v = m->vocabulary;
+    token_range range = {0, v->size};
+    uint32_t node = 0;
+    begin_byte(m, lane, 0);
+    for (uint32_t depth = 0;;) {
+        const unsigned byte = v->bytes[(size_t)depth * v->size + token];
+        range.low = lower_bound(v, range, depth, byte);
+        range.high = lower_bound(v, range, depth, byte + 1);
+        read_byte(m, byte, w);
+        node = v->children[node][byte];
+        depth++;
+        append(m, lane, byte);
+        lane->last_node = node;
+        if (range.high - range.low == 1 && v->lengths[range.low] == depth)
+            break;
+        begin_byte(m, lane, node);
+        if (v->lengths[range.low] == depth) {
+            find_end_counters(m, node);
+            m->steps->count(&m->decision, token == range.low);
+            if (token == range.low)
+                break;
+            range.low++;
+        }
+    }
+    lane->tokens[2] = lane->tokens[1];
+    lane->tokens[1] = lane->tokens[0];
+    lane->tokens[0] = token + 1;
+}
+
+bool llmz_mixed_read(llmz_mixed *m, unsigned profile, const uint8_t *text, size_t size)
+{
+    const uint64_t lane_bytes = size;
+    int32_t *tokens = size <= LLMZ_BLOCK_BYTES_MAX ? malloc((size + 1) * sizeof *tokens) : NULL;
+    if (!tokens || !begin_block(m, 1, &lane_bytes, profile)) {
+        free(tokens);
+        return false;
+    }
+    const size_t count = llmz_tokenize(m->vocabulary, text, size, tokens);
+    waiting_byte w = {.waits = false};
+    for (size_t i = 0; i < count; i++)
+        read_token(m, &m->lane[0], (uint32_t)tokens[i], &w);
+    learn_waiting(m, &w);
+    free(tokens);
+    carry_records(m);
+    return true;
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -27,6 +29,9 @@ _CALL_TOKENS = 4096
 """Between two reports of progress."""
 _BYTES_PER_TOKEN = 2.8
 _MORE, _DONE = 0, 1
+_COPYING = threading.Lock()
+LARGEST_KEPT_TABLE = 22
+"""Models that have read a primer are kept for the next file up to this size: 140 MB."""
 _TRUSTED_GUESSES = 5
 """Matches and predictions of numbers; the others, runs, have no weight before they are trained."""
 
@@ -94,6 +99,28 @@ def primed_states(model: Model) -> tuple[LearnedState, ...]:
     return tuple(states)
 
 
+def new_core(model: Model, table_bits: int, learned: Sequence[LearnedState], rates: tuple[int, int, int]) -> Any:
+    """Models of the core that have read the model's primer, if it has one."""
+    core = _native.mixed_new(model.tokenizer.core, table_bits, rates, tuple(learned))
+    if model.primer is not None:
+        _native.mixed_read(core, *model.primer)
+    return core
+
+
+def _core_from_file(model: Model, table_bits: int) -> Any:
+    """Raises: LlmzError: the model's mixers or maps make no sense."""
+    learned = primed_states(model)
+    try:
+        return new_core(model, table_bits, learned, RATES)
+    except ValueError as error:
+        raise LlmzError(f"not a model file of this version: {error}") from error
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_core(model: Model, table_bits: int) -> Any:
+    return _core_from_file(model, table_bits)
+
+
 class MixedCoder:
     """Adaptive models of one member, or of one block where blocks are independent.
 
@@ -114,16 +141,14 @@ class MixedCoder:
         self._model = model
         self._threads = threads
         self.table_bits = table_bits
-        from_file = learned is None
-        if learned is None:
-            learned = primed_states(model)
-        self._tail = b""
-        try:
-            self._core = _native.mixed_new(model.tokenizer.core, table_bits, rates, tuple(learned))
-        except ValueError as error:
-            if from_file:
-                raise LlmzError(f"not a model file of this version: {error}") from error
-            raise
+        self._tail = model.primer.text[-_TAIL_BYTES:] if model.primer else b""
+        if learned is not None or rates != RATES:
+            self._core = new_core(model, table_bits, primed_states(model) if learned is None else learned, rates)
+        elif model.primer is None or table_bits > LARGEST_KEPT_TABLE:
+            self._core = _core_from_file(model, table_bits)
+        else:
+            with _COPYING:
+                self._core = _native.mixed_copy(_kept_core(model, table_bits))
 
     def fork(self) -> MixedCoder:
         """A coder in the same state that learns on its own."""

@@ -15,7 +15,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from llmzip.core import _native, available_cores
-from llmzip.errors import LlmzError, ModelMissingError
+from llmzip.errors import BaseMissingError, LlmzError, ModelMissingError
+from llmzip.network.adapted_file import AdaptedFile, Primer, base_fingerprint, is_adapted
 from llmzip.network.architecture import INT8_MAX, MULTIPLIER_BITS
 from llmzip.network.model_file import ModelFile
 from llmzip.network.tokenizer import Tokenizer
@@ -40,6 +41,11 @@ def rescale(sums: NDArray[np.int64], multiplier: NDArray[np.int32]) -> NDArray[n
     return (sums.astype(np.int64) * multiplier.astype(np.int64) + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS
 
 
+def fingerprint_of(data: Any) -> bytes:
+    """The fingerprint of a model file's bytes."""
+    return xxhash.xxh3_128_digest(data)[:FINGERPRINT_BYTES]
+
+
 class Model:
     """A model file's networks, tokenizer and prior of side information.
 
@@ -47,18 +53,31 @@ class Model:
         file: the file's arrays.
         config: the model's shape.
         fingerprint: 8 bytes, a hash of the whole file.
+        base: the model that it is adapted from, or None.
     """
 
-    def __init__(self, data: Any) -> None:
-        """Read a model file from any buffer of bytes.
+    def __init__(self, data: Any, base: Model | None = None) -> None:
+        """Read a model file from any buffer of bytes; with ``base``, an adapted one.
 
         Raises:
-            LlmzError: the data is not a whole model file.
+            LlmzError: the data is not a whole model file, or ``base`` is adapted itself.
         """
+<<<<<<< HEAD
         self._data = data
         self.file = ModelFile(data)
+=======
+        if base is not None and not isinstance(base.file, ModelFile):
+            raise LlmzError("an adapted model is no base of another")
+        self.base = base
+        self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base.file)
+>>>>>>> adapt
         self.config = self.file.config
-        self.fingerprint = xxhash.xxh3_128_digest(data)[:FINGERPRINT_BYTES]
+        self.fingerprint = fingerprint_of(data)
+
+    @cached_property
+    def primer(self) -> Primer | None:
+        """What mixed mode's models read before a member; only adapted models have one."""
+        return self.file.primer if isinstance(self.file, AdaptedFile) else None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -253,15 +272,25 @@ def load_model(path: str | None = None) -> Model:
     """Load a model file, or the model that ships in the package.
 
     Raises:
+        BaseMissingError: the model is adapted from one that is not here.
         LlmzError: the file is not a model.
         OSError: it cannot be read.
     """
-    if path is None:
-        path = str(resources.files("llmzip") / "data" / f"base{SUFFIX}")
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise LlmzError(f"{path}: not a model file: it is empty")
-        return Model(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    path = path or _shipped_path()
+    data = _mapped(path)
+    if not is_adapted(data):
+        return Model(data)
+    wanted = base_fingerprint(data)
+    for candidate in (None, *_paths_in_search()):
+        try:
+            if is_adapted(_mapped(candidate or _shipped_path())):
+                continue
+            base = load_model(candidate)
+        except (LlmzError, OSError):
+            continue
+        if base.fingerprint == wanted:
+            return Model(data, base)
+    raise BaseMissingError(wanted, path)
 
 
 def find_model(fingerprint: bytes, path: str | None = None) -> Model:
@@ -269,21 +298,46 @@ def find_model(fingerprint: bytes, path: str | None = None) -> Model:
 
     Raises:
         ModelMissingError: none of them has it; files there that are no models are named.
+        BaseMissingError: the model that has it is adapted from one that is not here.
         LlmzError: ``path`` is not a model file.
     """
     candidates: list[str | None] = [path] if path else []
-    candidates.append(None)
-    for folder in filter(None, os.environ.get(MODEL_PATH_VARIABLE, "").split(os.pathsep)):
-        candidates += sorted(str(file) for file in Path(folder).glob(f"*{SUFFIX}"))
+    candidates += [None, *_paths_in_search()]
     unreadable = []
     for candidate in candidates:
         try:
             model = load_model(candidate)
-        except (LlmzError, OSError):
+        except (LlmzError, OSError) as error:
             if candidate == path and path:
                 raise
-            unreadable.append(candidate or "the shipped model")
+            if not isinstance(error, BaseMissingError):
+                unreadable.append(candidate or "the shipped model")
+            elif fingerprint_of(_mapped(error.path)).startswith(fingerprint):
+                raise
             continue
         if model.fingerprint.startswith(fingerprint):
             return model
     raise ModelMissingError(fingerprint, unreadable)
+
+
+def _shipped_path() -> str:
+    return str(resources.files("llmzip") / "data" / f"base{SUFFIX}")
+
+
+def _paths_in_search() -> list[str]:
+    """Model files in the folders of ``$LLMZIP_MODEL_PATH``."""
+    folders = filter(None, os.environ.get(MODEL_PATH_VARIABLE, "").split(os.pathsep))
+    return [str(file) for folder in folders for file in sorted(Path(folder).glob(f"*{SUFFIX}"))]
+
+
+def _mapped(path: str) -> mmap.mmap:
+    """A file's bytes.
+
+    Raises:
+        LlmzError: it is empty.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise LlmzError(f"{path}: not a model file: it is empty")
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

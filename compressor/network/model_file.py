@@ -5,9 +5,11 @@ docs/format.md, "Model file", describes it byte by byte.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,18 +93,43 @@ def pack_pairs_of_values(rows: NDArray[np.int8]) -> NDArray[np.uint8]:
     return packed
 
 
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Make of what reading a header raises an LlmzError of one line."""
+    try:
+        yield
+    except LlmzError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        reason = str(error).encode("unicode_escape").decode()  # it may quote what the file calls its fields
+        raise LlmzError(f"not a model file of this version: {reason or type(error).__name__}") from error
+
+
 def pack_model(config: ModelConfig, vocabulary: bytes, arrays: dict[str, NDArray]) -> bytes:
     """Return a model file: magic, header length, JSON header, vocabulary and arrays, each aligned to 64 bytes.
 
     Bytes of weights are deflated with Huffman codes only: nothing repeats in them, but small values are frequent.
     """
+    named = {"vocabulary": np.frombuffer(vocabulary, np.uint8)} | arrays
+    return pack_arrays(MAGIC, {"config": json.loads(config.to_json())}, named, zlib.Z_HUFFMAN_ONLY)
+
+
+def pack_arrays(
+    magic: bytes, fields: dict[str, Any], arrays: dict[str, NDArray], strategy: int, widest: int = 1
+) -> bytes:  # fmt: skip
+    """Return a file of arrays: magic, header length, JSON header with ``fields``, arrays, each aligned to 64 bytes.
+
+    Args:
+        strategy: of zlib, for arrays that it makes smaller.
+        widest: bytes that the numbers of such an array have at most.
+    """
     offset, listing, body = 0, [], []
-    for name, array in ({"vocabulary": np.frombuffer(vocabulary, np.uint8)} | arrays).items():
+    for name, array in arrays.items():
         little = array.astype(array.dtype.newbyteorder("<"))
         entry: dict[str, Any] = {"name": name, "dtype": little.dtype.str, "shape": list(array.shape), "offset": offset}
         data = little.tobytes()
-        if array.dtype.itemsize == 1:
-            deflater = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
+        if array.dtype.itemsize <= widest:
+            deflater = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
             deflated = deflater.compress(data) + deflater.flush()
             if len(deflated) < len(data):
                 data = deflated
@@ -110,42 +137,38 @@ def pack_model(config: ModelConfig, vocabulary: bytes, arrays: dict[str, NDArray
         listing.append(entry)
         body.append(data + b"\0" * (-len(data) % ALIGNMENT))
         offset += len(body[-1])
-    header = json.dumps({"config": json.loads(config.to_json()), "tensors": listing}).encode()
-    header += b" " * (-(len(header) + len(MAGIC) + 4) % ALIGNMENT)
-    return MAGIC + len(header).to_bytes(4, "little") + header + b"".join(body)
+    header = json.dumps(fields | {"tensors": listing}).encode()
+    header += b" " * (-(len(header) + len(magic) + 4) % ALIGNMENT)
+    return magic + len(header).to_bytes(4, "little") + header + b"".join(body)
 
 
-class ModelFile:
-    """A model file's arrays, read and inflated when they are asked for.
+class ArrayFile:
+    """What model files and adapted ones have in common: arrays behind a header, inflated when they are asked for.
 
     Attributes:
-        config: the model's shape.
+        header: the JSON object.
         entries: where each array lies, by name.
     """
 
-    def __init__(self, data: Any) -> None:
-        """Read the header of a model file from any buffer of bytes.
+    def __init__(self, data: Any, magic: bytes, max_inflation: int) -> None:
+        """Read the header of a file from any buffer of bytes.
 
         Raises:
-            LlmzError: it is no whole model file, or an array does not fit the configuration.
+            ValueError, KeyError, TypeError, RecursionError, OverflowError: it is not whole, or makes no sense.
         """
         self._view = memoryview(data).cast("B")
-        try:
-            self._read_header()
-        except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
-            reason = str(error).encode("unicode_escape").decode()  # it may quote what the file calls its fields
-            raise LlmzError(f"not a model file of this version: {reason or type(error).__name__}") from error
-
-    def _read_header(self) -> None:
+        self._max_inflation = max_inflation
         view = self._view
-        start = len(MAGIC) + 4
-        if bytes(view[: len(MAGIC)]) != MAGIC or len(view) < start:
+        start = len(magic) + 4
+        if bytes(view[: len(magic)]) != magic or len(view) < start:
             raise ValueError("no llmzip model")
-        length = int.from_bytes(view[len(MAGIC) : start], "little")
+        length = int.from_bytes(view[len(magic) : start], "little")
         if length > MAX_HEADER_BYTES or start + length > len(view):
             raise ValueError("the header is cut off")
         header = json.loads(bytes(view[start : start + length]))
-        self.config = ModelConfig.from_json(json.dumps(header["config"]))
+        if not isinstance(header, dict):
+            raise ValueError("the header is no table")
+        self.header: dict[str, Any] = header
         self._body = start + length
         self.entries: dict[str, ArrayEntry] = {}
         end = 0
@@ -160,7 +183,6 @@ class ModelFile:
             self.entries[name] = entry
         if self._body % ALIGNMENT or self._body + end != len(view):
             raise ValueError("it does not end where its last array does")
-        self._check_shapes()
 
     def _entry(self, listed: dict[str, Any]) -> ArrayEntry:
         if not isinstance(listed, dict) or listed["dtype"] not in DTYPES:
@@ -172,25 +194,9 @@ class ModelFile:
         entry = ArrayEntry(np.dtype(listed["dtype"]), shape, listed["offset"], listed.get("deflated_bytes"))
         if self._body + entry.offset + entry.stored_bytes > len(self._view):
             raise ValueError("an array is cut off")
-        if entry.plain_bytes > MAX_INFLATION * entry.stored_bytes:
+        if entry.plain_bytes > self._max_inflation * entry.stored_bytes:
             raise ValueError("an array has more bytes than can be in its deflated ones")
         return entry
-
-    def _check_shapes(self) -> None:
-        expected = expected_arrays(self.config)
-        for name, (dtype, shape) in expected.items():
-            entry = self.entries.get(name)
-            if entry is None:
-                raise ValueError(f"array {name} is missing")
-            if entry.dtype.str != dtype or entry.shape != shape:
-                raise ValueError(f"array {name} does not fit the configuration")
-        for name in self.entries.keys() - expected.keys():
-            limit = MAX_VOCABULARY_BYTES if name == "vocabulary" else MAX_EXTRA_BYTES
-            if (name != "vocabulary" and not name.startswith(EXTRA_PREFIXES)) or self.entries[name].plain_bytes > limit:
-                raise ValueError("there is an array that no model of this configuration has")
-        vocabulary = self.entries.get("vocabulary")
-        if vocabulary is None or vocabulary.dtype.str != "|u1" or len(vocabulary.shape) != 1:
-            raise ValueError("the vocabulary makes no sense")
 
     def read(self, name: str) -> NDArray:
         """Return an array, of this machine's byte order.
@@ -200,7 +206,9 @@ class ModelFile:
         """
         if name not in self.entries:
             raise LlmzError(f"the model has no array {name}")
-        entry = self.entries[name]
+        return self._inflated(name, self.entries[name])
+
+    def _inflated(self, name: str, entry: ArrayEntry) -> NDArray:
         start = self._body + entry.offset
         if entry.deflated is None:
             plain: Any = self._view[start : start + entry.plain_bytes]
@@ -219,6 +227,41 @@ class ModelFile:
         """Arrays named ``prefix.name``, by name."""
         start = prefix + "."
         return {name.removeprefix(start): self.read(name) for name in self.entries if name.startswith(start)}
+
+
+class ModelFile(ArrayFile):
+    """A model file's arrays.
+
+    Attributes:
+        config: the model's shape.
+    """
+
+    def __init__(self, data: Any) -> None:
+        """Read the header of a model file from any buffer of bytes.
+
+        Raises:
+            LlmzError: it is no whole model file, or an array does not fit the configuration.
+        """
+        with one_line_errors():
+            super().__init__(data, MAGIC, MAX_INFLATION)
+            self.config = ModelConfig.from_json(json.dumps(self.header["config"]))
+            self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        expected = expected_arrays(self.config)
+        for name, (dtype, shape) in expected.items():
+            entry = self.entries.get(name)
+            if entry is None:
+                raise ValueError(f"array {name} is missing")
+            if entry.dtype.str != dtype or entry.shape != shape:
+                raise ValueError(f"array {name} does not fit the configuration")
+        for name in self.entries.keys() - expected.keys():
+            limit = MAX_VOCABULARY_BYTES if name == "vocabulary" else MAX_EXTRA_BYTES
+            if (name != "vocabulary" and not name.startswith(EXTRA_PREFIXES)) or self.entries[name].plain_bytes > limit:
+                raise ValueError("there is an array that no model of this configuration has")
+        vocabulary = self.entries.get("vocabulary")
+        if vocabulary is None or vocabulary.dtype.str != "|u1" or len(vocabulary.shape) != 1:
+            raise ValueError("the vocabulary makes no sense")
 
     def with_extras(self, prefix: str, arrays: dict[str, NDArray]) -> bytes:
         """Return the file with further arrays, named ``prefix.name``, in place of those it has."""

@@ -544,7 +544,7 @@ def test_every_command_has_help() -> None:
         result = CliRunner().invoke(commands.main, [name, "--help"])
         assert result.exit_code == 0
         assert name in result.output
-    for name in ("compress", "decompress", "cat", "test", "info", "list", "entropy", "bench", "train"):
+    for name in ("compress", "decompress", "cat", "test", "info", "list", "entropy", "bench", "train", "adapt"):
         assert f"\n  {name}" in CliRunner().invoke(commands.main, ["--help"]).output
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native
 from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_states
+from llmzip.network.adapted_file import Primer
 from llmzip.network.model import Model
 from llmzip.network.tokenizer import Tokenizer
 from llmzip.progress import Progress
@@ -29,7 +30,8 @@ def packed_vocabulary() -> bytes:
 class BigramModel:
     """Frequencies by the last token alone, from a random table."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, primer: Primer | None = None) -> None:
+        self.primer = primer
         self.tokenizer = Tokenizer.from_bytes(packed_vocabulary())
         self.start_token = int(self.tokenizer.encode(b"\0")[0])
         random = np.random.default_rng(seed)

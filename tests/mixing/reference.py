@@ -610,6 +610,42 @@ class MixedReference:
         self.carried = lanes[-1].records
         return bytes(text[block_start:]) if self.coder.at_end() else None
 
+    def read(self, primer: bytes) -> None:
+        """Read a primer in the place of a first block."""
+        start = len(self.text)
+        self.text += bytes(len(primer))
+        lane = _Lane(
+            Text(self.text, start, self.of_one, self.of_two), start + len(primer), self.start_token, self.profile
+        )
+        while lane.text.position < lane.end:
+            rest = primer[lane.text.position - start :]
+            token = max((token for token in self.known if rest.startswith(token)), key=len)
+            self._contexts(lane, b"")
+            for done in (token[: n + 1] for n in range(len(token))):
+                self._read_byte(done[-1])
+                self.runs.append(done[-1])
+                lane.append(done[-1], self.places)
+                lane.so_far = done
+                if not any(other != done and other.startswith(done) for other in self.known):
+                    break
+                self._contexts(lane, done)
+                if done in self.known:
+                    for counter in self._end_counters(done):
+                        count(counter, int(done == token))
+            lane.tokens = [self.vocabulary.index(token) + 1, *lane.tokens[:2]]
+        self.carried = lane.records
+
+    def _read_byte(self, byte: int) -> None:
+        for half in range(2):
+            partial = 1 if half == 0 else 16 | byte >> 4
+            buckets = [self.counters.find(hash_pair(c + i & MASK, partial)) for i, c in enumerate(self.contexts)]
+            within = 1
+            for shift in range(3, -1, -1):
+                bit = byte >> (4 - 4 * half + shift) & 1
+                for bucket in buckets:
+                    count(bucket[within], bit)
+                within = within << 1 | bit
+
     def _token(self, lane: _Lane) -> None:
         cumulative = self.frequencies(lane.token)
         low, high, done = 0, len(self.vocabulary), b""
@@ -715,11 +751,14 @@ class MixedReference:
     def _impossible(self, last: bytes, token: bytes) -> bool:
         return last != b"" and last + token[:1] in self.known
 
+    def _end_counters(self, done: bytes) -> list[list[int]]:
+        places = [hash_pair(c + i & MASK, self.nodes[done]) >> 24 for i, c in enumerate(self.contexts)]
+        return [
+            self.ends.setdefault((i, place & (1 << self.end_bits) - 1), [2048, 0]) for i, place in enumerate(places)
+        ]
+
     def _end(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> int:
-        counters = []
-        for i, c in enumerate(self.contexts):
-            place = hash_pair(c + i & MASK, self.nodes[done]) >> 24 & (1 << self.end_bits) - 1
-            counters.append(self.ends.setdefault((i, place), [2048, 0]))
+        counters = self._end_counters(done)
         guesses = [
             int(done + bytes([expected]) not in self.prefixes) if expected < 256 else -1
             for expected, _ in self._guesses(lane)

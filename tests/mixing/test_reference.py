@@ -6,6 +6,7 @@ import pytest
 
 from llmzip.core import _native
 from llmzip.mixing import context, logistic, mixed
+from llmzip.network.adapted_file import Primer
 from llmzip.progress import SILENT
 from tests.mixing.models import BigramCoder, BigramModel
 from tests.mixing.reference import SQUASHED, ContextReference, MixedReference
@@ -48,12 +49,13 @@ def test_context_mode(table_bits: int, profile: int) -> None:
 
 @pytest.mark.parametrize("profile", range(2))
 @pytest.mark.parametrize("lanes", [1, 4])
-def test_mixed_mode(lanes: int, profile: int) -> None:
-    """Two blocks, the second of which goes on from the first."""
+@pytest.mark.parametrize("primer", [b"", TEXT + RECORDS[: len(RECORDS) // 2]])
+def test_mixed_mode(lanes: int, profile: int, primer: bytes) -> None:
+    """Blocks that go on from each other, and from a primer if there is one."""
     text = TEXTS[profile]
     table_bits = 10 if lanes == 1 else 13
     blocks = [text, RECORDS[:-7], RECORDS[100:300] + TEXT[:50]]
-    model = BigramModel()
+    model = BigramModel(primer=Primer(profile, primer) if primer else None)
     coder = BigramCoder(model, table_bits)
     tokenizer = model.tokenizer
     vocabulary = [tokenizer.token_bytes[i, :n].tobytes() for i, n in enumerate(tokenizer.token_lengths)]
@@ -65,6 +67,8 @@ def test_mixed_mode(lanes: int, profile: int) -> None:
         mixed.new_learned_state(profile),
         profile,
     )
+    if primer:
+        reference.read(primer)
     for block in blocks:
         lane_bytes = [len(block)] if lanes == 1 else [60, 0, 1, len(block) - 61]
         coded = coder.encode(block, lane_bytes, profile, None, SILENT)
