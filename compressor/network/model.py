@@ -62,15 +62,11 @@ class Model:
         Raises:
             LlmzError: the data is not a whole model file, or ``base`` is adapted itself.
         """
-<<<<<<< HEAD
-        self._data = data
-        self.file = ModelFile(data)
-=======
         if base is not None and not isinstance(base.file, ModelFile):
             raise LlmzError("an adapted model is no base of another")
         self.base = base
+        self._data = data
         self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base.file)
->>>>>>> adapt
         self.config = self.file.config
         self.fingerprint = fingerprint_of(data)
 
