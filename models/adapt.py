@@ -101,7 +101,7 @@ def _random_pieces(text: bytes, total_bytes: int, random: np.random.Generator) -
 def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[str, tuple[NDArray, int]]:
     """What priming on ``pieces`` changes in the mixers and maps, each piece in the profile that suits it."""
     before = primed_states(model)
-    states = tuple(LearnedState(*(array.copy() for array in state)) for state in before)
+    states = tuple(LearnedState._make(array.copy() for array in state) for state in before)
     by_profile: dict[Profile, list[bytes]] = {}
     for piece in pieces:
         by_profile.setdefault(_profile_of(piece), []).append(piece)
