@@ -25,7 +25,7 @@ from llmzip.network.model import Model, fingerprint_of, load_model
 DEFAULT_STEPS = 0
 DEFAULT_RANK = 8
 DEFAULT_PRIMER_BYTES = 256 << 10
-MIXING_BYTES, GENERAL_MIXING_BYTES = 160_000, 20_000
+MIXING_BYTES, GENERAL_MIXING_BYTES = 100_000, 12_000
 """That mixers learn from: of the text, and of text of other kinds."""
 _MIXER_SHIFT = 8
 """Lowest bits of a mixer's weight that its change leaves as they are."""
