@@ -85,7 +85,7 @@ def measure_domain(
     with tempfile.TemporaryDirectory() as made:
         path = str(Path(made) / "adapted.llmzmodel")
         Path(path).write_bytes(data)
-        row = {
+        row: dict[str, Any] = {
             "domain": folder.name,
             "bytes": sum(map(len, texts)),
             "seconds": round(seconds, 1),
@@ -98,8 +98,10 @@ def measure_domain(
             "load_seconds": {"shipped": _load_seconds(None), "adapted": _load_seconds(path)},
         }
         for part, own in (("held", held), (OTHER, others)):
-            row[part] = {"shipped": before[part], "adapted": measure(own, path, before[part]["archives"])}
-            row[part] = {which: {k: v for k, v in of.items() if k != "archives"} for which, of in row[part].items()}
+            measured = {"shipped": before[part], "adapted": measure(own, path, before[part]["archives"])}
+            row[part] = {
+                which: {key: value for key, value in of.items() if key != "archives"} for which, of in measured.items()
+            }
     return row
 
 

@@ -25,7 +25,7 @@ from llmzip.network.model import Model, fingerprint_of, load_model
 DEFAULT_STEPS = 0
 DEFAULT_RANK = 8
 DEFAULT_PRIMER_BYTES = 256 << 10
-MIXING_BYTES, GENERAL_MIXING_BYTES = 160_000, 20_000
+MIXING_BYTES, GENERAL_MIXING_BYTES = 100_000, 12_000
 """That mixers learn from: of the text, and of text of other kinds."""
 _MIXER_SHIFT = 8
 """Lowest bits of a mixer's weight that its change leaves as they are."""
@@ -101,7 +101,7 @@ def _random_pieces(text: bytes, total_bytes: int, random: np.random.Generator) -
 def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[str, tuple[NDArray, int]]:
     """What priming on ``pieces`` changes in the mixers and maps, each piece in the profile that suits it."""
     before = primed_states(model)
-    states = tuple(LearnedState(*(array.copy() for array in state)) for state in before)
+    states = tuple(LearnedState._make(array.copy() for array in state) for state in before)
     by_profile: dict[Profile, list[bytes]] = {}
     for piece in pieces:
         by_profile.setdefault(_profile_of(piece), []).append(piece)

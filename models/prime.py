@@ -115,7 +115,7 @@ def prime_profile(
 def with_primed_mixing(model: Model, learned: tuple[LearnedState, ...]) -> bytes:
     """The model file with these mixers and maps."""
     arrays = {f"{i}.{name}": array for i, state in enumerate(learned) for name, array in state._asdict().items()}
-    return model.file.with_extras("mixing", arrays)
+    return model.whole_file.with_extras("mixing", arrays)
 
 
 @click.command()

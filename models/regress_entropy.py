@@ -81,7 +81,7 @@ def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
     error = float(np.mean((estimates - bits[:held]) ** 2) / bits[:held].var())
     correlation = float(np.corrcoef(estimates, bits[:held])[0, 1])
     click.echo(f"{held} held-out tokens: correlation {correlation:.3f}, squared error {error:.3f} of the variance")
-    out.write_bytes(loaded.file.with_extras("regression", fitted._asdict()))
+    out.write_bytes(loaded.whole_file.with_extras("regression", fitted._asdict()))
 
 
 if __name__ == "__main__":

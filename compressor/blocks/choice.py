@@ -158,9 +158,10 @@ class BlockEncoder:
     def _pays(self, number: int, plain: bytes) -> bool:
         """Whether a transform leaves fewer bytes of a sample, coded both ways; true where it has no use there."""
         sample = _lines_within(plain, _TRIAL_BYTES)
+        model = self._model if self._model is None else self._model.base or self._model  # no primer has to be read
 
         def trial() -> BlockEncoder:
-            return BlockEncoder(table_bits_for(len(sample)), self._model, self._settings, self._threads, is_trial=True)
+            return BlockEncoder(table_bits_for(len(sample)), model, self._settings, self._threads, is_trial=True)
 
         coded = trial()._code_transformed(sample, SILENT, 0)
         if coded is None or transformed.number_of(coded) != number:

@@ -86,8 +86,9 @@ def pack_adapted(
         low_rank: by the weight's name, ``left``, ``right`` and ``multiplier`` as :class:`AdaptedFile` takes them.
     """
     arrays: dict[str, NDArray] = {f"difference.{name}": array for name, (array, _) in differences.items()}
-    for name, parts in low_rank.items():
-        arrays |= {f"low_rank.{name}.{part}": array for part, array in zip(_PARTS, parts, strict=True)}
+    for name, (left, right, multiplier) in low_rank.items():
+        arrays |= {f"low_rank.{name}.left": left, f"low_rank.{name}.right": right}
+        arrays[f"low_rank.{name}.multiplier"] = multiplier
     if primer is not None:
         arrays["primer"] = np.frombuffer(primer.text, np.uint8)
     fields = {
@@ -200,15 +201,14 @@ class AdaptedFile(ArrayFile):
             left, right, multiplier = (self._own_array(f"low_rank.{name}.{part}") for part in _PARTS)
             if multiplier.min() < 0:
                 raise LlmzError("not a model file of this version: a low-rank multiplier is negative")
-            whole = array.reshape(len(multiplier), *array.shape[-2:])
-            lefts, rights = (
+            layers = zip(
+                array.reshape(len(multiplier), *array.shape[-2:]),
                 left.reshape(len(multiplier), *left.shape[-2:]),
                 right.reshape(len(multiplier), *right.shape[-2:]),
+                multiplier.tolist(),
+                strict=True,
             )
-            merged = [
-                merge_low_rank(*each, int(by)) for *each, by in zip(whole, lefts, rights, multiplier, strict=True)
-            ]
-            array = np.stack(merged).reshape(array.shape)
+            array = np.stack([merge_low_rank(*layer) for layer in layers]).reshape(array.shape)
         return array
 
     @property

@@ -62,13 +62,22 @@ class Model:
         Raises:
             LlmzError: the data is not a whole model file, or ``base`` is adapted itself.
         """
-        if base is not None and not isinstance(base.file, ModelFile):
-            raise LlmzError("an adapted model is no base of another")
         self.base = base
         self._data = data
-        self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base.file)
+        self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base.whole_file)
         self.config = self.file.config
         self.fingerprint = fingerprint_of(data)
+
+    @property
+    def whole_file(self) -> ModelFile:
+        """The file, which all arrays are in.
+
+        Raises:
+            LlmzError: the model is adapted.
+        """
+        if isinstance(self.file, AdaptedFile):
+            raise LlmzError("an adapted model has not all of its arrays: only its base can be adapted or primed")
+        return self.file
 
     @cached_property
     def primer(self) -> Primer | None:
