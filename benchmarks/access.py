@@ -31,7 +31,7 @@ GROUPS = (64 << 10, 256 << 10, 1 << 20, 4 << 20)
 RECORD_GROUPS = (1 << 20, 64 << 10)
 JSON_LINES = 10_000
 TRIES = 3
-HEAD = ["text", "level", "group", "bytes", "of the largest", "index, bytes", "median, s", "longest, s"]
+HEAD = ["text", "level", "group", "bytes", "relative size", "index, bytes", "median, s", "longest, s"]
 _MOST_INDEX_BYTES = 1 << 30
 
 Read = Callable[[bytes, int], bytes]
@@ -44,7 +44,7 @@ def json_lines(count: int) -> list[bytes]:
     kinds, words = ("view", "cart", "order", "return"), [str(draw.random())[2:9] for _ in range(400)]
     rows = (
         {"id": f"e{7919 * number % 1_000_003}", "time": 1_790_000_000 + 3 * number, "kind": draw.choice(kinds),
-         "tag": draw.choice(words)}
+         "user": draw.randrange(1_000_000), "tag": draw.choice(words)}
         for number in range(count)
     )  # fmt: skip
     return [json.dumps(row).encode() + b"\n" for row in rows]
