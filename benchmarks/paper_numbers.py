@@ -247,7 +247,8 @@ def packed_and_padded(texts: Texts, readers: dict[str, Reader]) -> Table:
         "padded": windows_of_documents(pieces, context, texts.padding),
         "full context": windows_of_documents([p for p in pieces if len(p) > context], context, texts.padding),
     }
-    rows, figures = [], {}
+    rows: list[list[str]] = []
+    figures: dict[str, Row] = {}
     for form, (windows, real) in forms.items():
         windows, real = windows.to(texts.device), real.to(texts.device)
         tokens = int(real.sum())
@@ -403,27 +404,14 @@ def every_variant(study: Study) -> Table:
     for name, changes in VARIANTS.items():
         model = study.model(PaperConfig(**(vars(plain) | changes)))
         windows = study.texts.windows(model.config.context)
-        curve = study.train(name, model, evaluate=lambda m, w=windows: losses_by_bits(m, w, study.texts.token_lengths))
-        row = curve[-1]
-        keys = (
-            "loss_without_numbers",
-            *(f"loss_{b}_bits" for b in STORED_BITS),
-            *(f"normalised_{b}_bits" for b in (8, 4)),
-        )
+        study.train(name, model)
+        row = losses_by_bits(model, windows, study.texts.token_lengths)
+        keys = ["loss_without_numbers", *(f"loss_{bits}_bits" for bits in STORED_BITS)]
+        keys += [f"normalised_{bits}_bits" for bits in (8, COUNTED_BITS)]
         cells = [f"{row[key]:.3f}" if key in row else "-" for key in keys]
-        rows.append([name, f"{row['step']}", f"{row['loss']:.3f}", *cells, f"{row['bits_per_byte']:.3f}"])
+        rows.append([name, f"{row['loss']:.3f}", *cells, f"{row['bits_per_byte']:.3f}"])
         figures[name] = row
-    head = [
-        "model",
-        "steps",
-        "loss",
-        "without numbers",
-        "8 bits",
-        "4 bits",
-        "2 bits",
-        "+ cost, 8 bits",
-        "+ cost, 4 bits",
-    ]
+    head = ["model", "loss", "without numbers", "8 bits", "4 bits", "2 bits", "+ cost, 8 bits", "+ cost, 4 bits"]
     return Table([*head, "bits per byte"], rows, figures)
 
 
