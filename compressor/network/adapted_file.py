@@ -58,7 +58,7 @@ def merge_low_rank(
     """
     limit = largest_weight(MAX_WEIGHT_BITS)
     merged = np.empty_like(weight)
-    # Sums of at most 64 products are at most 2^31 in size, in steps of 2^-20: float64 holds each of them, in whatever order.
+    # Sums of at most 64 products are at most 2^31, in steps of 2^-20: float64 holds each of them, in any order.
     scaled, inner = left * np.float64(multiplier / 2**LOW_RANK_BITS), right.astype(np.float64)
     for start in range(0, len(weight), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
