@@ -30,7 +30,7 @@ _MAX_SHIFT = 24
 _MAX_INFLATION = 1032
 """Deflate makes no more of a byte."""
 _PROFILES = (0, 1)
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 128
 """Of a weight's matrix, so that what is worked with stays in the cache."""
 
 
@@ -58,16 +58,17 @@ def merge_low_rank(
     """
     limit = largest_weight(MAX_WEIGHT_BITS)
     merged = np.empty_like(weight)
-    # Sums of at most 64 products of int8 are whole numbers below 2^24: float32 holds each of them.
-    exact = right.astype(np.float32)
+    # Sums of at most 64 products are at most 2^31, in steps of 2^-20: float64 holds each of them, in any order.
+    scaled, inner = left * np.float64(multiplier / 2**LOW_RANK_BITS), right.astype(np.float64)
     for start in range(0, len(weight), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        change = (left[rows].astype(np.float32) @ exact).astype(np.int64)
-        change *= multiplier
-        change += 1 << (LOW_RANK_BITS - 1)
-        change >>= LOW_RANK_BITS
+        change = scaled[rows] @ inner
+        change += 0.5
+        np.floor(change, out=change)
         change += weight[rows]
-        merged[rows] = np.clip(change, -limit, limit)
+        np.minimum(change, limit, out=change)
+        np.maximum(change, -limit, out=change)
+        merged[rows] = change
     return merged
 
 
