@@ -15,7 +15,8 @@ from llmzip.format.reader import Reader
 from llmzip.network.architecture import INT8_MAX
 from llmzip.network.model import Model, network_code_lengths
 
-_LEAST_TOKENS = 64
+_LEAST_BYTES = 4096
+"""Of a text that side information may pay for: 1,000 bytes save 33 bits at most, and it costs 136 or more."""
 _PARTS, _PART_BYTES, _PART_TOKENS = 2, 2048, 512
 """Parts of a text on which side information has to pay for itself."""
 _COLD_TOKENS = 128
@@ -54,9 +55,9 @@ def range_coder_words(coded: bytes) -> NDArray[np.uint32]:
 
 def choose_side(model: Model, text: bytes) -> NDArray[np.int8] | None:
     """The side information that the encoder reads in ``text``; None where it does not pay."""
-    parts, cold = _parts(model, text)
-    if parts.size < _LEAST_TOKENS:
+    if len(text) < _LEAST_BYTES:
         return None
+    parts, cold = _parts(model, text)
     window = model.config.encoder.window
     numbers = np.stack([model.encode_side(part[:window]) for part in parts])
     read: NDArray[np.int8] = np.rint(numbers.mean(0)).astype(np.int8)
@@ -66,10 +67,7 @@ def choose_side(model: Model, text: bytes) -> NDArray[np.int8] | None:
 
 
 def _parts(model: Model, text: bytes) -> tuple[NDArray[np.int32], int]:
-    """Tokens of a short text, or of parts of a long one, ``[parts, length]``; how many at each one's start do not
-    count."""
-    if len(text) <= _PARTS * _PART_BYTES:
-        return model.tokenizer.encode(text)[None], 0
+    """Tokens of parts of a text, ``[parts, length]``; how many at each one's start do not count."""
     starts = np.linspace(len(text) // 4, 3 * len(text) // 4 - _PART_BYTES, _PARTS).astype(int)
     parts = [model.tokenizer.encode(text[start : start + _PART_BYTES]) for start in starts]
     length = min(_PART_TOKENS, *map(len, parts))
