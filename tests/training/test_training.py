@@ -315,7 +315,7 @@ def test_learning_rate_by_the_clock_falls_to_zero() -> None:
 
 
 def test_a_run_by_the_clock_ends_and_goes_on(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
-    options = replace(OPTIONS, minutes=0.02, steps=0)
+    options = replace(OPTIONS, minutes=0.02, steps=0, checkpoint_minutes=1)
     run(tiny, domains, tmp_path, options)
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert saved["step"] > 0
