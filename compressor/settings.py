@@ -56,11 +56,11 @@ class Level(NamedTuple):
 _LEVELS = {
     1: Level(Method.CONTEXT, 256 << 10, 512 << 10),
     2: Level(Method.TOKENS, 64 << 10, 128 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
-    3: Level(Method.MIXED, 24 << 10, 96 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
+    3: Level(Method.MIXED, 48 << 10, 96 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
     6: Level(
-        Method.MIXED, 12 << 10, 48 << 10, (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)), (LaneRule(12 << 10, 8),)
+        Method.MIXED, 24 << 10, 48 << 10, (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)), (LaneRule(12 << 10, 8),)
     ),  # fmt: skip
-    9: Level(Method.MIXED, 12 << 10, 48 << 10),
+    9: Level(Method.MIXED, 24 << 10, 48 << 10),
 }
 """Those that are missing mean the one before."""
 
