@@ -19,11 +19,13 @@ REPETITIVE_BLOCK_BYTES = 16 << 20
 """The same where a text repeats itself so much that LZMA wins by far: larger blocks let it see further back."""
 FAST_WHOLE_BYTES = 256 << 10
 """What is at most so long, and is coded without the network, is one block."""
+_WHOLE_FACTOR = 2
+"""What is at most so many times as long as a level's first block is one block."""
 AUTO = "auto"
 RECORD_KINDS = {kind.name.lower(): kind for kind in RecordKind}
 RECORDS_WITHOUT_KEYS = tuple(name for name, kind in RECORD_KINDS.items() if kind not in KINDS_WITH_KEYS)
-_GROUP_FACTOR = 2
-"""How many times as long as what is one block a group of records is."""
+_GROUP_FACTOR = 4
+"""First blocks' plain bytes that a group of records has."""
 _LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22
 _BUCKETS_PER_BYTE = 28
 
@@ -41,26 +43,24 @@ class Level(NamedTuple):
     Attributes:
         method: tried for text, beside those that need no model.
         first_block_bytes: what is read in a second or so: longer files give their first text soon.
-        whole_bytes: what is at most so long is one block.
         cold: lanes of a block that starts from fresh models; the rule that gives more lanes holds.
         warm: the same for a block after others: its lanes cost less, as they go on from the text before.
     """
 
     method: Method
     first_block_bytes: int
-    whole_bytes: int
     cold: tuple[LaneRule, ...] = (LaneRule(1, 1),)
     warm: tuple[LaneRule, ...] = (LaneRule(1, 1),)
 
 
 _LEVELS = {
-    1: Level(Method.CONTEXT, 256 << 10, 512 << 10),
-    2: Level(Method.TOKENS, 64 << 10, 128 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
-    3: Level(Method.MIXED, 48 << 10, 96 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
+    1: Level(Method.CONTEXT, 256 << 10),
+    2: Level(Method.TOKENS, 64 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
+    3: Level(Method.MIXED, 48 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
     6: Level(
-        Method.MIXED, 24 << 10, 48 << 10, (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)), (LaneRule(12 << 10, 8),)
+        Method.MIXED, 24 << 10, (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)), (LaneRule(12 << 10, 8),)
     ),  # fmt: skip
-    9: Level(Method.MIXED, 24 << 10, 48 << 10),
+    9: Level(Method.MIXED, 24 << 10),
 }
 """Those that are missing mean the one before."""
 
@@ -129,7 +129,7 @@ class Settings:
     @property
     def whole_bytes(self) -> int:
         """What is at most so long is one block."""
-        return self.within_group(self.block_bytes or self._level.whole_bytes)
+        return self.within_group(self.block_bytes or _WHOLE_FACTOR * self._level.first_block_bytes)
 
     def first_block_bytes(self, repetitive: bool) -> int:
         """Plain bytes of the first of several blocks, or of a group's."""
@@ -148,7 +148,7 @@ class Settings:
     def most_group_bytes(self) -> int | None:
         """Plain bytes after which the models start afresh."""
         if self.group_bytes is None and self.records is not None and not self.independent:
-            return _GROUP_FACTOR * (self.block_bytes or self._level.whole_bytes)
+            return _GROUP_FACTOR * (self.block_bytes or self._level.first_block_bytes)
         return self.group_bytes
 
     def lanes_for(self, plain_length: int, warm: bool = False) -> int:

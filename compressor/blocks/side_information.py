@@ -15,10 +15,10 @@ from llmzip.format.reader import Reader
 from llmzip.network.architecture import INT8_MAX
 from llmzip.network.model import Model, network_code_lengths
 
-_LEAST_BYTES = 4096
-"""Of a text that side information may pay for: 1,000 bytes save 33 bits at most, and it costs 136 or more."""
 _PARTS, _PART_BYTES, _PART_TOKENS = 2, 2048, 512
 """Parts of a text on which side information has to pay for itself."""
+_LEAST_BYTES = _PARTS * _PART_BYTES
+"""Of a text that side information may pay for: 1,000 bytes save 33 bits at most, and it costs 136 or more."""
 _COLD_TOKENS = 128
 """Tokens at a part's start that do not count: a lane starts cold only once."""
 
@@ -67,7 +67,8 @@ def choose_side(model: Model, text: bytes) -> NDArray[np.int8] | None:
 
 
 def _parts(model: Model, text: bytes) -> tuple[NDArray[np.int32], int]:
-    """Tokens of parts of a text, ``[parts, length]``; how many at each one's start do not count."""
+    """Tokens of parts of a text of at least ``_LEAST_BYTES``, ``[parts, length]``; how many at each one's start do not
+    count."""
     starts = np.linspace(len(text) // 4, 3 * len(text) // 4 - _PART_BYTES, _PARTS).astype(int)
     parts = [model.tokenizer.encode(text[start : start + _PART_BYTES]) for start in starts]
     length = min(_PART_TOKENS, *map(len, parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -408,8 +409,25 @@ def entropy(
     return each((file,), report)
 
 
-@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def passes_arguments_on(function: Callable[[tuple[str, ...]], int | None]) -> click.Command:
+    """A subcommand whose arguments, ``--help`` among them, are another command's."""
+    command = main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+    return command(click.argument("arguments", nargs=-1, type=click.UNPROCESSED)(function))
+
+
+def main_of(module: str, purpose: str, extra: str) -> click.Command:
+    """The command of a module whose dependencies are those of an extra.
+
+    Raises:
+        click.ClickException: one of them is not installed.
+    """
+    try:
+        return cast(click.Command, importlib.import_module(module).main)
+    except ImportError as error:
+        raise click.ClickException(f"{purpose} {error.name}: pip install 'llmzip[{extra}]'") from None
+
+
+@passes_arguments_on
 def bench(arguments: tuple[str, ...]) -> None:
     """Measure llmzip beside other compressors (llmzip bench --help for options)."""
     from llmzip.benchmarks.bench import main as bench_main
@@ -418,26 +436,18 @@ def bench(arguments: tuple[str, ...]) -> None:
     bench_main(arguments, prog_name="llmzip bench")
 
 
-@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@passes_arguments_on
 def train(arguments: tuple[str, ...]) -> None:
     """Train a model (needs the extra: pip install 'llmzip[train]')."""
-    try:
-        from llmzip.models.cli import main as train_main
-    except ImportError as error:
-        raise click.ClickException(f"training needs {error.name}: pip install 'llmzip[train]'") from None
+    train_main = main_of("llmzip.models.cli", "training needs", "train")
     raise_interrupts()
     train_main(arguments, prog_name="llmzip train")
 
 
-@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@passes_arguments_on
 def adapt(arguments: tuple[str, ...]) -> None:
     """Adapt the model to your own text (needs the extra: pip install 'llmzip[train]')."""
-    try:
-        from llmzip.models.adapt import main as adapt_main
-    except ImportError as error:
-        raise click.ClickException(f"adapting needs {error.name}: pip install 'llmzip[train]'") from None
+    adapt_main = main_of("llmzip.models.adapt", "adapting needs", "train")
     raise_interrupts()
     try:
         adapt_main(arguments, prog_name="llmzip adapt", standalone_mode=False)
@@ -445,14 +455,10 @@ def adapt(arguments: tuple[str, ...]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@passes_arguments_on
 def corpus(arguments: tuple[str, ...]) -> int:
     """Compress whole folders and buckets, on one machine or many (llmzip corpus --help)."""
-    try:
-        from llmzip.cli.corpus import main as corpus_main
-    except ImportError as error:
-        raise click.ClickException(f"corpora need {error.name}: pip install 'llmzip[corpus]'") from None
+    corpus_main = main_of("llmzip.cli.corpus", "corpora need", "corpus")
     raise_interrupts()
     return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
 

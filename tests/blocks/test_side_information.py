@@ -48,12 +48,13 @@ def test_likely_numbers_cost_less_than_unlikely_ones(tiny: Model) -> None:
 
 
 def test_none_for_what_is_too_short_to_pay(tiny: Model) -> None:
+    assert choose_side(tiny, b"short") is None
     assert choose_side(tiny, b"A line of text.\n" * 255) is None
 
 
-@pytest.mark.parametrize("size", [4096, 9000])
+@pytest.mark.parametrize("size", [900, 4096, 6000])
 def test_what_is_chosen_pays_for_itself(tiny: Model, text: bytes, size: int) -> None:
-    plain = (text * 6)[:size]
+    plain = (text + text)[:size]
     side = choose_side(tiny, plain)
     chosen, none = (
         len(tokens.encode(AdaptiveModels(0, tiny, 1), plain, [size], numbers, False, SILENT))

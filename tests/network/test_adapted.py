@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import time
 import tracemalloc
 import zlib
@@ -21,6 +21,7 @@ from llmzip.network.model_file import ALIGNMENT, ModelFile
 from llmzip.settings import Settings
 from llmzip.streams import compress
 from tests.conftest import TINY_PATH
+from tests.network import headers
 from tests.reference.adapted import read_adapted
 from tests.reference.network import read_model
 
@@ -176,16 +177,7 @@ def test_text_of_another_kind_is_coded_with_the_base(tiny_adapted: Path, text: b
 # ---- Hostile files ----
 
 
-def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
-    start = len(ADAPTED_MAGIC) + 4
-    end = start + int.from_bytes(data[len(ADAPTED_MAGIC) : start], "little")
-    return json.loads(data[start:end]), data[end:]
-
-
-def pack(header: Any, body: bytes) -> bytes:
-    packed = json.dumps(header).encode()
-    packed += b" " * (-(len(packed) + len(ADAPTED_MAGIC) + 4) % ALIGNMENT)
-    return ADAPTED_MAGIC + len(packed).to_bytes(4, "little") + packed + body
+pack = functools.partial(headers.pack, magic=ADAPTED_MAGIC)
 
 
 def survives(data: bytes, base: Model) -> bool:
@@ -204,7 +196,7 @@ def survives(data: bytes, base: Model) -> bool:
 
 
 def test_fields_of_the_header(adapted: bytes, base_model: Model) -> None:
-    header, body = unpack(adapted)
+    header, body = headers.unpack(adapted)
     assert survives(pack(header, body), base_model)
     wrong: dict[str, tuple[Any, ...]] = {
         "base": (None, 1, "", "0" * 15, "G" * 16, "0" * 17, ["0" * 16], "a\n" * 8),
@@ -233,7 +225,7 @@ def test_fields_of_the_header(adapted: bytes, base_model: Model) -> None:
 
 
 def test_fields_of_every_array(adapted: bytes, base_model: Model) -> None:
-    header, body = unpack(adapted)
+    header, body = headers.unpack(adapted)
     for number, listed in enumerate(header["tensors"]):
         for field, values in {
             "name": (
@@ -283,7 +275,7 @@ def test_inflation_is_bounded(adapted: bytes, base_model: Model) -> None:
     bomb = zlib.compress(bytes(200 << 20))
     for name, dtype, shape in (("primer", "|u1", [200 << 20]), ("difference.output_bias", "<i2", [100 << 20])):
         listed = {"name": name, "dtype": dtype, "shape": shape, "offset": 0, "deflated_bytes": len(bomb)}
-        fields = unpack(adapted)[0] | {"tensors": [listed], "shifts": {}}
+        fields = headers.unpack(adapted)[0] | {"tensors": [listed], "shifts": {}}
         tracemalloc.start()
         try:
             assert not survives(pack(fields, bomb + bytes(-len(bomb) % ALIGNMENT)), base_model)

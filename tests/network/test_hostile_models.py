@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import struct
 import time
 import tracemalloc
@@ -28,6 +27,7 @@ from llmzip.progress import SILENT
 from llmzip.settings import ReadSettings
 from llmzip.streams import decompress
 from tests.conftest import TINY_PATH
+from tests.network.headers import pack, unpack
 
 TEXT = b"It was the best of times, <b>42</b>\n\0\xff\xe9" * 3
 MOST_SECONDS = 2.0
@@ -40,19 +40,6 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 FEW_VALUES = (ABSENT, None, -1, 0, 1, 1 << 31, 1 << 64, 0.5, "x", [])
 SEEN: list[str] = []
-
-
-def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """A model file's header and what follows it."""
-    start = len(MAGIC) + 4
-    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
-    return json.loads(data[start:end]), data[end:]
-
-
-def pack(header: Any, body: bytes) -> bytes:
-    packed = json.dumps(header).encode()
-    packed += b" " * (-(len(packed) + len(MAGIC) + 4) % ALIGNMENT)
-    return MAGIC + len(packed).to_bytes(4, "little") + packed + body
 
 
 def with_array(data: bytes, name: str, stored: bytes, **fields: Any) -> bytes:
