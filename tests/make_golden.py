@@ -58,6 +58,7 @@ def sources() -> dict[str, bytes]:
         "manual": b"".join(b"%c\b%c" % (c, c) if 65 <= c <= 90 else b"%c" % c for c in (plain + plain.upper())[:3000]),
         "uuencoded": b"begin 644 a\n" + b"".join(map(binascii.b2a_uu, _pieces(plain, 45))) + b"`\nend\n",
         "separated": b"\0".join(plain.split()) + b"\0",
+        "firmware": _firmware(noise),
         "japanese": japanese.encode("shift_jis"),
     }
 
@@ -69,6 +70,24 @@ def _pieces(data: bytes, size: int) -> list[bytes]:
 def _dumped(place: int, row: bytes) -> str:
     shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
     return f"{place:08x}: {row.hex(' ', 2)}  {shown}\n"
+
+
+def _firmware(noise: bytes) -> bytes:
+    """Two files of Intel HEX, the first of two segments, then lines that are almost S-records."""
+    code = b"".join(b"\x0e\x94" + bytes([byte & 31, byte >> 7]) for byte in noise[:500])
+    head, end = b":02000004%s\r\n", b":0400000300003800C1\r\n:00000001FF\r\n"
+    one = head % b"0000FA" + _intel_hex(0x8000, code[:1190]) + head % b"0001F9" + _intel_hex(0, code[1190:1570])
+    other = b"".join(b"S1" + line[1:9] + b"\r\n" for line in _intel_hex(0, code[:48]).splitlines())
+    return one + end + _intel_hex(0x3800, code[700:]) + end + other
+
+
+def _intel_hex(address: int, code: bytes) -> bytes:
+    lines = []
+    for piece in _pieces(code, 16):
+        body = bytes([len(piece)]) + address.to_bytes(2, "big") + b"\0" + piece
+        lines.append(b":" + (body + bytes([-sum(body) & 255])).hex().upper().encode() + b"\r\n")
+        address += len(piece)
+    return b"".join(lines)
 
 
 def _noise(count: int) -> bytes:

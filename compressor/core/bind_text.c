@@ -503,6 +503,88 @@ static PyObject *write_dump(PyObject *self, PyObject *args)
     return release(&buffers, give(out, size));
 }
 
+/* Hex records: a form is (kind, upper, crlf, full). */
+
+static int fill_hex_records(struct llmz_hex_records *form, int kind, int upper, int crlf, int full)
+{
+    *form = (struct llmz_hex_records){(uint8_t)kind, (uint8_t)(upper != 0), (uint8_t)(crlf != 0), (uint8_t)full};
+    return kind >= 0 && kind < 256 && full >= 0 && full < 256 && llmz_hex_records_are_sound(form);
+}
+
+/* find_hex_records(text): (records, (kind, upper, crlf, full)) */
+static PyObject *find_hex_records(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    struct llmz_hex_records form;
+    int64_t records;
+    if (!PyArg_ParseTuple(args, "y*", &buffers.of[0]))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]))
+        return refuse(&buffers, "find_hex_records: arguments out of range");
+    Py_BEGIN_ALLOW_THREADS
+    records = llmz_find_hex_records(buffers.of[0].buf, buffers.of[0].len, &form);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, Py_BuildValue("L(iiii)", (long long)records, form.kind, form.upper, form.crlf, form.full));
+}
+
+/* take_hex_records(text, kind, upper, crlf, full): (kept lines, runs, bytes) */
+static PyObject *take_hex_records(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    struct llmz_hex_records form;
+    int kind, upper, crlf, full;
+    if (!PyArg_ParseTuple(args, "y*ippi", &buffers.of[0], &kind, &upper, &crlf, &full))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || !fill_hex_records(&form, kind, upper, crlf, full))
+        return refuse(&buffers, "take_hex_records: arguments out of range");
+    int64_t size = buffers.of[0].len;
+    struct llmz_hex_streams out = {0};
+    PyObject *result = NULL;
+    out.kept = allocate(size);
+    out.runs = out.kept ? allocate(size) : NULL;
+    out.data = out.runs ? allocate(size / 2) : NULL;
+    if (out.data) {
+        Py_BEGIN_ALLOW_THREADS
+        llmz_take_hex_records(buffers.of[0].buf, size, &form, &out);
+        Py_END_ALLOW_THREADS
+        result = Py_BuildValue("y#y#y#", (const char *)out.kept, (Py_ssize_t)out.kept_size, (const char *)out.runs,
+                               (Py_ssize_t)out.runs_size, (const char *)out.data, (Py_ssize_t)out.data_size);
+    }
+    free(out.kept);
+    free(out.runs);
+    free(out.data);
+    return release(&buffers, result);
+}
+
+/* put_hex_records(kept lines, runs, bytes, kind, upper, crlf, full, room): None where that makes no sense */
+static PyObject *put_hex_records(PyObject *self, PyObject *args)
+{
+    (void)self;
+    struct buffers buffers = {0};
+    struct llmz_hex_records form;
+    int kind, upper, crlf, full;
+    long long room;
+    if (!PyArg_ParseTuple(args, "y*y*y*ippiL", &buffers.of[0], &buffers.of[1], &buffers.of[2], &kind, &upper, &crlf,
+                          &full, &room))
+        return release(&buffers, NULL);
+    if (!is_text(&buffers.of[0]) || !is_text(&buffers.of[1]) || !is_text(&buffers.of[2]) || room < 0)
+        return refuse(&buffers, "put_hex_records: arguments out of range");
+    if (!fill_hex_records(&form, kind, upper, crlf, full))
+        return release(&buffers, Py_NewRef(Py_None));
+    struct llmz_hex_streams streams = {buffers.of[0].buf, buffers.of[1].buf, buffers.of[2].buf,
+                                       buffers.of[0].len, buffers.of[1].len, buffers.of[2].len};
+    uint8_t *out = allocate(room);
+    if (!out)
+        return release(&buffers, NULL);
+    int64_t size;
+    Py_BEGIN_ALLOW_THREADS
+    size = llmz_put_hex_records(&form, &streams, out, room);
+    Py_END_ALLOW_THREADS
+    return release(&buffers, give(out, size));
+}
+
 /* Overstrikes: (text, bold, underline, times, underline_after) and, back, the room. */
 
 static int fill_strikes(struct llmz_strikes *strikes, int bold, int underline, int times, int after)
@@ -684,6 +766,9 @@ static PyMethodDef functions[] = {
     {"continue_dump", continue_dump, METH_VARARGS, NULL},
     {"form_length", form_length, METH_VARARGS, NULL},
     {"write_dump", write_dump, METH_VARARGS, NULL},
+    {"find_hex_records", find_hex_records, METH_VARARGS, NULL},
+    {"take_hex_records", take_hex_records, METH_VARARGS, NULL},
+    {"put_hex_records", put_hex_records, METH_VARARGS, NULL},
     {"take_strikes", take_strikes, METH_VARARGS, NULL},
     {"put_strikes", put_strikes, METH_VARARGS, NULL},
     {"find_passages", find_passages, METH_VARARGS, NULL},

@@ -160,6 +160,32 @@ int64_t llmz_write_dump(const struct llmz_dump *dump, uint64_t offset, const uin
 int64_t llmz_pack_dump(const struct llmz_dump *dump, uint8_t *out);
 int64_t llmz_unpack_dump(const uint8_t *packed, int64_t size, struct llmz_dump *dump);
 
+/* hex_records.c */
+
+enum { LLMZ_INTEL_HEX, LLMZ_S1, LLMZ_S2, LLMZ_S3, LLMZ_S_NARROWEST, LLMZ_HEX_RECORD_KINDS };
+
+/* Data records of firmware: Intel HEX, S-records with addresses of 2, 3 or 4 bytes, or of as few of these as the address needs.
+ * Runs of them have `full` bytes each, the last may have fewer; line ends are CR LF if `crlf`. */
+struct llmz_hex_records {
+    uint8_t kind, upper, crlf, full;
+};
+
+/* Lines that stay, runs as docs/format.md has them, bytes of records. */
+struct llmz_hex_streams {
+    uint8_t *kept, *runs, *data;
+    int64_t kept_size, runs_size, data_size;
+};
+
+int llmz_hex_records_are_sound(const struct llmz_hex_records *form);
+/* The form that suits most records, and how many those of its kind are; 0: there is no form. */
+int64_t llmz_find_hex_records(const uint8_t *text, int64_t size, struct llmz_hex_records *form);
+/* With a sound form. Kept lines and runs have room for `size`, bytes for half of it. */
+void llmz_take_hex_records(const uint8_t *text, int64_t size, const struct llmz_hex_records *form,
+                           struct llmz_hex_streams *out);
+/* Undo it, with a sound form; -1 where the streams make no sense or give more than `room` bytes. */
+int64_t llmz_put_hex_records(const struct llmz_hex_records *form, const struct llmz_hex_streams *streams, uint8_t *out,
+                             int64_t room);
+
 /* overstrikes.c */
 
 /* Bold is a character and `times` >= 1 times a backspace and the character again, underlined is a low line and a backspace

@@ -15,6 +15,7 @@ from llmzip.text import (
     digits,
     escapes,
     hex_dumps,
+    hex_records,
     line_breaks,
     overstrikes,
     passages,
@@ -40,6 +41,7 @@ TRANSFORMS: dict[int, Transform] = {
     2: charsets,
     7: separators,
     8: passages,
+    10: hex_records,
     3: digits,
     4: uuencode,
     5: hex_dumps,
@@ -48,7 +50,7 @@ TRANSFORMS: dict[int, Transform] = {
     1: line_breaks,
 }
 """By their numbers in the format, in the order in which they are tried: NULs of UTF-16 are no separators, separators no
-passages that are no text, and line breaks of what is left come last."""
+passages that are no text, hex records no digits in lines, and line breaks of what is left come last."""
 MOST_STREAM_BYTES = 3
 """Streams together have at most so many times the bytes of the text."""
 

@@ -31,4 +31,4 @@ def test_there_are_golden_archives_of_every_method() -> None:
     assert any(archive["independent_blocks"] for archive in described)
     assert {lanes for archive in described for lanes in archive["lanes"]} >= {1, 2, 16}
     transforms = {int(number) for archive in described for number in archive["transforms"]}
-    assert transforms == set(range(1, 10))
+    assert transforms == set(range(1, 11))

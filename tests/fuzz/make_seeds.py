@@ -14,6 +14,7 @@ from tests.portable.vectors import vectors
 from tests.text.test_almost_text import PROSE, bold
 from tests.text.test_charsets import FRENCH, JAPANESE
 from tests.text.test_encodings import BYTES, DUMPS, uu
+from tests.text.test_hex_records import FILES
 from tests.text.test_line_breaks import prose
 
 
@@ -84,6 +85,10 @@ def text_seeds() -> list[bytes]:
         seeds.append(b"\3" + number(alphabet) + b"\1" + middle + room + data)
     for dump in DUMPS.values():
         seeds.append(b"\5\0" + bytes(8) + number(0) + room + dump.encode()[:900])
+    for kind, records in zip((0, 0, 0, 1, 2, 3, 4), FILES.values(), strict=True):
+        runs, kept = b"\x83\2\1\x80\4\x28\x2a\1", b"S0\n:00\n"
+        head = b"\x0b" + number(kind) + b"\1\0" + number(20) + number(len(runs)) + number(len(kept))
+        seeds.append(head + runs + kept + room + records[:900].encode())
     for pattern in (b"x", bytes(range(200)), BYTES[:2999]):
         seeds.append(b"\x0a" + number(len(pattern), 2) + b"\xff\xff\0" + bytes(6) + bytes(8) + bytes(4) + pattern)
     return seeds

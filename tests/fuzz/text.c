@@ -216,6 +216,44 @@ static void dumps(struct input *input)
     drop(job);
 }
 
+static void check_hex_records(const struct job *job, const struct llmz_hex_records *form)
+{
+    struct llmz_hex_streams taken = {malloc(job->size), malloc(job->size), malloc(job->size / 2), 0, 0, 0};
+    uint8_t *back = malloc(job->size);
+    llmz_take_hex_records(job->text, (int64_t)job->size, form, &taken);
+    int64_t back_size = llmz_put_hex_records(form, &taken, back, (int64_t)job->size);
+    require_back(back, back_size, job->text, (int64_t)job->size);
+    free(taken.kept);
+    free(taken.runs);
+    free(taken.data);
+    free(back);
+}
+
+static void hex_records(struct input *input)
+{
+    struct llmz_hex_records form;
+    form.kind = (uint8_t)take_below(input, LLMZ_HEX_RECORD_KINDS + 1);
+    form.upper = (uint8_t)take_below(input, 2);
+    form.crlf = (uint8_t)take_below(input, 2);
+    form.full = (uint8_t)take_number(input, 1);
+    size_t runs_size, kept_size;
+    const size_t most_runs = take_below(input, 60), most_kept = take_below(input, 100);
+    uint8_t *runs = take_bytes(input, most_runs, &runs_size), *kept = take_bytes(input, most_kept, &kept_size);
+    struct job job = take_job(input);
+    if (llmz_hex_records_are_sound(&form)) {
+        const struct llmz_hex_streams streams = {kept, runs, job.text, (int64_t)kept_size, (int64_t)runs_size, (int64_t)job.size};
+        llmz_put_hex_records(&form, &streams, job.out, job.room);
+        check_hex_records(&job, &form);
+    }
+    if (llmz_find_hex_records(job.text, (int64_t)job.size, &form)) {
+        require(llmz_hex_records_are_sound(&form), "a form that was found is sound");
+        check_hex_records(&job, &form);
+    }
+    free(runs);
+    free(kept);
+    drop(job);
+}
+
 static void overstrikes(struct input *input)
 {
     struct llmz_strikes strikes = {(uint8_t)take_below(input, 128), (uint8_t)take_below(input, 128), (uint8_t)(1 + take_below(input, 15)),
@@ -311,7 +349,7 @@ static void repeats(struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const all[])(struct input *) = {
-        line_breaks, charsets, charset_costs, runs, uu_runs, dumps, overstrikes, escapes, quoted, passages, repeats};
+        line_breaks, charsets, charset_costs, runs, uu_runs, dumps, overstrikes, escapes, quoted, passages, repeats, hex_records};
     struct input input = {data, size};
     all[take_below(&input, sizeof all / sizeof *all)](&input);
     return 0;

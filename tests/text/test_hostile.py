@@ -17,6 +17,7 @@ from llmzip.text import Taken
 from tests.text.test_almost_text import PROSE, bold
 from tests.text.test_charsets import FRENCH, JAPANESE
 from tests.text.test_encodings import BYTES, DUMPS, uu
+from tests.text.test_hex_records import FILES
 from tests.text.test_line_breaks import prose
 
 EXAMPLES = {
@@ -29,6 +30,7 @@ EXAMPLES = {
     7: (PROSE * 9).replace(" ", "\0").encode(),
     9: json.dumps([JAPANESE] * 9 + [FRENCH], indent=1).encode() + ("\n" + FRENCH * 2).encode(),
     -9: quopri.encodestring((FRENCH * 9).encode()).replace(b" =\n", b"=\n=20") + b"x" * 99,
+    10: (FILES["Intel HEX"] + FILES["S2"] + FILES["Intel HEX, sections"]).encode(),
     8: PROSE.encode() * 9 + random.Random(1).randbytes(900) + PROSE.encode() * 9,
 }
 

@@ -1,0 +1,53 @@
+"""Firmware as Intel HEX or Motorola S-records, taken out as the bytes; addresses, lengths and checksums follow."""
+
+from __future__ import annotations
+
+import zlib
+
+from llmzip.core import _native
+from llmzip.text.description import Source, senseless
+from llmzip.text.samples import SampleBits
+
+_FEWEST_RECORDS = 8
+_UPPER, _CRLF = 8, 16
+"""Bits of a form's flags above the kind of records."""
+_EFFORT = 1
+"""Of zlib."""
+_STREAM_COST = 9
+"""Bytes of a stream's header, and of a model that begins anew."""
+
+
+def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[bytes]] | None:
+    """Return a description and streams (lines that stay, runs of records, their bytes); None where records are few."""
+    records, (kind, upper, crlf, full) = _native.find_hex_records(plain)
+    if records < _FEWEST_RECORDS:
+        return None
+    streams = list(_native.take_hex_records(plain, kind, upper, crlf, full))
+    return (bytes([kind | _UPPER * upper | _CRLF * crlf, full]), streams) if _pays(plain, streams) else None
+
+
+def _pays(plain: bytes, streams: list[bytes]) -> bool:
+    """Whether the streams are likely to take fewer bytes, by what zlib makes of them."""
+    return sum(map(_deflated_bytes, streams)) + _STREAM_COST * len(streams) < _deflated_bytes(plain)
+
+
+def _deflated_bytes(data: bytes) -> int:
+    return min(len(zlib.compress(data, _EFFORT)), len(data))
+
+
+def put_back(description: bytes, streams: list[bytes], plain_length: int) -> bytes:
+    """Undo :func:`take_out`.
+
+    Raises:
+        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+    """
+    source = Source(description)
+    flags, full = source.take(2)
+    source.end()
+    if len(streams) != 3 or flags >= _CRLF << 1:
+        raise senseless()
+    kind, upper, crlf = flags % _UPPER, bool(flags & _UPPER), bool(flags & _CRLF)
+    plain: bytes | None = _native.put_hex_records(*streams, kind, upper, crlf, full, plain_length)
+    if plain is None or len(plain) != plain_length:
+        raise senseless()
+    return plain
