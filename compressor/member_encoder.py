@@ -119,10 +119,16 @@ class MemberEncoder:
         if (payload := lzma_block.encode_if_below(plain, len(member))) is not None:
             writer = MemberWriter(Header(block_bits_for(len(plain)), single=True))
             candidates.append(writer.add(Coded(Method.LZMA, 0, len(plain), payload), plain) + writer.finish())
-        if self._model is not None and self._blocks is not None and not self._blocks.used_network:
-            without_model = MemberEncoder(replace(self._settings, level=1))
-            candidates.append(without_model.feed(plain) + without_model.finish())
+        if self._group_encoder is not None:
+            candidates += self._without_model(plain, self._group_encoder)
         return min(candidates, key=len)
+
+    def _without_model(self, plain: bytes, encoder: BlockEncoder) -> list[bytes]:
+        """What level 1 makes of it, where that may be smaller: its blocks are longer and its header names no model."""
+        if self._model is None or not encoder.tried_context:
+            return []
+        level_1 = MemberEncoder(replace(self._settings, level=1))
+        return [level_1.feed(plain) + level_1.finish()]
 
     def _take_held(self) -> bytes:
         held = bytes(self._held)
@@ -163,14 +169,17 @@ class MemberEncoder:
     def _encode_alone(self, plain: bytes) -> bytes:
         """A member of one block, whose header need not say more than the block wants."""
         header = self._header(len(plain), len(plain), single=self._marker is None)
-        coded = self._block_encoder(header, self._settings.thread_count).encode(plain, alone=True)
+        encoder = self._block_encoder(header, self._settings.thread_count)
+        coded = encoder.encode(plain, alone=True)
         methods = {part.method for part in all_coded(coded)}
         if not methods & {Method.MIXED, Method.CONTEXT}:
             header = header._replace(table_bits=0)
         if not methods & {Method.MIXED, Method.TOKENS}:
             header = header._replace(fingerprint=None)
         writer = MemberWriter(header)
-        return writer.add(coded, plain) + writer.finish(pack_sections(self._record_sections()))
+        member = writer.add(coded, plain) + writer.finish(pack_sections(self._record_sections()))
+        others = self._without_model(plain, encoder) if self._start is not None else []
+        return min([member, *others], key=len)
 
     def _begin(self, repetitive: bool = False, ends_at: int | None = None) -> _BlockWriter:
         """Settle what the header says and how long blocks are to be, of a member of several."""
@@ -212,9 +221,6 @@ class MemberEncoder:
 
 class _BlockWriter:
     """Codes blocks, ``side_by_side`` of them at a time, and writes them in order; joins neighbours that are stored.
-
-    Attributes:
-        used_network: it decided some block's bytes.
     """
 
     def __init__(
@@ -230,7 +236,6 @@ class _BlockWriter:
         self._stored = bytearray()
         self._firsts = [0]
         """First blocks of groups."""
-        self.used_network = False
 
     def add(self, plain: bytes, pieces: list[repeats.Piece]) -> bytes:
         """Take a block that consists of ``pieces``; return what is ready."""
@@ -274,7 +279,6 @@ class _BlockWriter:
         while len(self._in_work) > most_in_work:
             plain, result = self._in_work.popleft()
             coded = result()
-            self.used_network |= any(part.method.has_lanes for part in all_coded(coded))
             if coded.method is not Method.STORED or len(self._stored) + len(plain) > self._longest:
                 ready += self._write_stored()
             if coded.method is Method.STORED:

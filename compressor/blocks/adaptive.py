@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from llmzip.errors import DamagedError
 from llmzip.format.member import Method
 from llmzip.mixing.context import ContextCoder
 from llmzip.mixing.mixed import MixedCoder
 from llmzip.network.model import Model
+
+
+class _BeforeTrial(NamedTuple):
+    """Context mode's models before a block that may be coded otherwise after all."""
+
+    models: ContextCoder | None
+    uses: int
+    were_spoilt: bool
 
 
 class AdaptiveModels:
@@ -29,6 +39,7 @@ class AdaptiveModels:
         self._text_before = b""
         self._uses = {Method.TOKENS: 0, Method.MIXED: 0, Method.CONTEXT: 0}
         self._spoilt: set[Method] = set()
+        self._before_trial: _BeforeTrial | None = None
         self._midway = midway
 
     def start_afresh(self) -> None:
@@ -65,6 +76,13 @@ class AdaptiveModels:
             self._context = ContextCoder(self._checked_table_bits())
         return self._context
 
+    def context_on_trial(self) -> ContextCoder:
+        """Context mode's models for a block that may be coded otherwise after all; afresh if they are spoilt."""
+        fresh = self.is_spoilt(Method.CONTEXT)
+        models = None if fresh or self._context is None else self._context.copy()
+        self._before_trial = _BeforeTrial(models, self._uses[Method.CONTEXT], fresh)
+        return self.context(fresh)
+
     def text_before(self, fresh: bool) -> bytes:
         """The end of the last block of tokens; none where the network is to start ``fresh``."""
         self._note_use(Method.TOKENS, fresh)
@@ -91,11 +109,23 @@ class AdaptiveModels:
         """Take it that what was coded since then is stored as ``chosen`` says: other methods' uses were in vain."""
         for method, before in uses.items():
             if self._uses[method] > before and chosen not in (method, Method.TRANSFORMED):
-                self._spoilt.add(method)
+                if method is not Method.CONTEXT or not self._take_back_trial(before):
+                    self._spoilt.add(method)
         if Method.MIXED in self._spoilt:
             self._mixed = None
         if Method.CONTEXT in self._spoilt:
             self._context = None
+        self._before_trial = None
+
+    def _take_back_trial(self, uses: int) -> bool:
+        """Put context mode's models back to what they were when they had been used so often, if that is known."""
+        trial = self._before_trial
+        if trial is None or trial.uses != uses or self._uses[Method.CONTEXT] != uses + 1:
+            return False
+        self._context, self._uses[Method.CONTEXT], self._before_trial = trial.models, uses, None
+        if trial.were_spoilt:
+            self._spoilt.add(Method.CONTEXT)
+        return True
 
     def _note_use(self, method: Method, fresh: bool) -> None:
         if self._midway and not self._uses[method] and not fresh:

@@ -60,6 +60,9 @@ class BlockEncoder:
         model: None codes without a model.
         threads: of the network.
         is_trial: take transforms at their word.
+
+    Attributes:
+        tried_context: context mode was a candidate for some block beside the network.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class BlockEncoder:
         """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
+        self.tried_context = False
 
     def start_afresh(self) -> None:
         """Begin a group: what follows can be read without what was coded before."""
@@ -118,6 +122,7 @@ class BlockEncoder:
         if self._model is not None and self._network_may_win(plain, quick_size):
             found += self._code_with_network(self._model, plain, progress)
         if not found or self._context_may_win(plain, quick_size, _size(found)):
+            self.tried_context = True
             payload = context.encode(self._models, plain, choose_profile(plain), progress)
             found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found

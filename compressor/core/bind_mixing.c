@@ -251,8 +251,8 @@ static bool mixed_learned_fits(const Py_buffer b[5], unsigned profile)
 {
     const llmz_profile_shape shape = llmz_mixed_shapes[profile];
     const size_t maps = 2 * (size_t)LLMZ_COUNTER_MAP * sizeof(uint16_t), matches = 2 * LLMZ_MATCH_BUCKETS * 2 * sizeof(uint16_t);
-    return has_bytes(&b[0], LLMZ_MIXED_SETS * shape.inputs * sizeof(int32_t), "weights") &&
-           has_bytes(&b[1], 256 * LLMZ_MIXED_MIXERS * sizeof(int32_t), "final weights") &&
+    return has_bytes(&b[0], (size_t)shape.sets * shape.inputs * sizeof(int32_t), "weights") &&
+           has_bytes(&b[1], 256 * (size_t)shape.mixers * sizeof(int32_t), "final weights") &&
            has_bytes(&b[2], shape.contexts * maps, "counter maps") &&
            has_bytes(&b[3], shape.guesses * matches, "match maps") &&
            has_bytes(&b[4], 256 * LLMZ_STAGE_BUCKETS * sizeof(uint16_t), "network map");
@@ -575,8 +575,8 @@ static PyObject *wrap_context(llmz_context *models)
 static bool plain_learned_fits(const Py_buffer b[4], unsigned profile)
 {
     const llmz_profile_shape shape = llmz_plain_shapes[profile];
-    return has_bytes(&b[0], LLMZ_PLAIN_SETS * shape.inputs * sizeof(int32_t), "weights") &&
-           has_bytes(&b[1], 256 * LLMZ_PLAIN_MIXERS * sizeof(int32_t), "final weights") &&
+    return has_bytes(&b[0], (size_t)shape.sets * shape.inputs * sizeof(int32_t), "weights") &&
+           has_bytes(&b[1], 256 * (size_t)shape.mixers * sizeof(int32_t), "final weights") &&
            has_bytes(&b[2], shape.contexts * (size_t)LLMZ_COUNTER_MAP * sizeof(uint16_t), "counter maps") &&
            has_bytes(&b[3], shape.guesses * (size_t)LLMZ_MATCH_BUCKETS * 2 * sizeof(uint16_t), "match maps");
 }
@@ -774,8 +774,8 @@ static PyObject *shapes_of(const llmz_profile_shape *shapes, int profiles)
 {
     PyObject *result = PyTuple_New(profiles);
     for (int i = 0; result && i < profiles; i++) {
-        PyObject *shape = Py_BuildValue("(IIII)", shapes[i].contexts, shapes[i].context_inputs, shapes[i].guesses,
-                                        shapes[i].inputs);
+        PyObject *shape = Py_BuildValue("(IIIIII)", shapes[i].contexts, shapes[i].context_inputs, shapes[i].guesses,
+                                        shapes[i].inputs, shapes[i].mixers, shapes[i].sets);
         if (!shape || PyTuple_SetItem(result, i, shape) < 0)
             Py_CLEAR(result);
     }
@@ -851,8 +851,8 @@ static PyMethodDef functions[] = {
     {"context_finish", context_finish, METH_O,
      "context_finish(models) -> coded or plain bytes; None where output or data do not fit"},
     {"squash_table", squash_table, METH_VARARGS, "squash_table(uint16 [5633]): write probabilities of stretched values"},
-    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, inputs of each, guesses, inputs)"},
-    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, inputs of each, guesses, inputs)"},
+    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, inputs of each, guesses, inputs, mixers, sets)"},
+    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, inputs of each, guesses, inputs, mixers, sets)"},
     {"decision_kernel", decision_kernel, METH_NOARGS, "decision_kernel() -> name of the one that is used"},
     {"force_decision_kernel", force_decision_kernel, METH_VARARGS,
      "force_decision_kernel(name) -> whether it is here; new models use it"},

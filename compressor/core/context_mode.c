@@ -14,6 +14,7 @@ enum {
     STAGE_ROWS = 65536,
 
     BIAS = 256,
+    MIXERS = 3,
 
     /* The weights of each mixer are chosen by: length of the match and expected bit, last byte, partial byte. */
     MATCH_SETS = 0,
@@ -25,7 +26,9 @@ enum {
     STAGE_RATE = 6,
 };
 
-_Static_assert((int)ALL_SETS == (int)LLMZ_PLAIN_SETS, "core.h says how many there are");
+#define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets)                                                 \
+    _Static_assert((sets) == (int)ALL_SETS && (mixers) == MIXERS, "the shape says how many there are");
+LLMZ_PLAIN_SHAPES(SETS_FIT)
 static const uint32_t usual_rates[2] = {6, 2};
 
 /* Tables that a copy of the models copies whole. */
@@ -49,7 +52,7 @@ typedef struct table {
 
 /* What a profile has learned beside its weights and counter maps. */
 typedef struct learned {
-    int32_t final_weights[256][LLMZ_PLAIN_MIXERS];
+    int32_t final_weights[256][MIXERS];
     uint16_t match_maps[LLMZ_GUESSES_MAX][LLMZ_MATCH_BUCKETS][2];
 } learned;
 
@@ -81,7 +84,7 @@ static size_t map_cells(unsigned profile)
 
 static size_t weight_count(unsigned profile)
 {
-    return (size_t)LLMZ_PLAIN_SETS * llmz_plain_shapes[profile].inputs;
+    return (size_t)ALL_SETS * llmz_plain_shapes[profile].inputs;
 }
 
 static size_t match_cells(unsigned profile)
@@ -117,7 +120,7 @@ static bool new_tables(llmz_context *c, unsigned table_bits)
 bool llmz_context_set_learned(llmz_context *c, unsigned profile, const llmz_plain_learned *from)
 {
     if (profile >= LLMZ_PLAIN_PROFILES || !llmz_weights_in_range(from->weights, weight_count(profile)) ||
-        !llmz_weights_in_range(from->final_weights, (size_t)256 * LLMZ_PLAIN_MIXERS))
+        !llmz_weights_in_range(from->final_weights, (size_t)256 * MIXERS))
         return false;
     learned *own = &c->learned[profile];
     memcpy(c->tables[WEIGHTS + profile].data, from->weights, c->tables[WEIGHTS + profile].bytes);
@@ -176,13 +179,14 @@ llmz_context *llmz_context_copy(const llmz_context *c)
     if (!copy)
         return NULL;
     *copy = *c;
-    copy->special = NULL;
-    copy->special_profile = PROSE;
+    copy->special = c->special ? malloc(sizeof *c->special) : NULL;
     copy->history.capacity = c->history.size;
     copy->history.bytes = malloc((size_t)c->history.size + 1);
-    bool complete = copy->history.bytes != NULL;
+    bool complete = copy->history.bytes != NULL && (copy->special != NULL) == (c->special != NULL);
     if (complete && c->history.size > 0)
         memcpy(copy->history.bytes, c->history.bytes, c->history.size);
+    if (complete && c->special)
+        *copy->special = *c->special;
     for (int i = 0; i < TABLES; i++) {
         table *t = &copy->tables[i];
         t->data = llmz_aligned_zeros(t->bytes, &t->allocation);

@@ -188,6 +188,7 @@ CONTEXT(order_4, 4, BYTES(4) << 1 | v->boundary)
 CONTEXT(order_5, 5, BYTES(5) << 1 | v->boundary)
 CONTEXT(order_6, 6, BYTES(6))
 CONTEXT(order_8, 7, v->c8)
+CONTEXT(order_7, 116, BYTES(7))
 CONTEXT(word_and_byte, 8 + v->boundary, llmz_hash(v->text->word, v->c1))
 CONTEXT(two_words, 10, llmz_hash(v->text->word, v->text->word_1))
 CONTEXT(words_apart, 11, llmz_hash(v->text->word, v->text->word_2 + v->c1))
@@ -247,6 +248,22 @@ CONTEXT(number_shape, 57, (uint64_t)R->digits << 24 | v->line_length << 16 | v->
 
 CONTEXT(cell_before_and_text, 58, llmz_hash(R->cell_before, R->cell_text))
 CONTEXT(key_and_text, 59, llmz_hash(llmz_hash(R->cell_key, R->cell_before * (R->cell_key == 0)), R->cell_text) + R->cell)
+
+/* Runs of letters, digits and points that are not neighbours, and the manner of the last ones. */
+CONTEXT(shapes_of_texts, 103, llmz_hash(R->token_shapes & 0xFFFF, (uint64_t)R->token_bytes << 4 | llmz_byte_class((unsigned)v->c1)))
+CONTEXT(texts_2_3, 104, llmz_hash(llmz_hash(R->token, R->tokens[1]), R->tokens[2]) + v->c1)
+CONTEXT(text_3, 105, llmz_hash(R->token, R->tokens[2]) + v->c1)
+CONTEXT(texts_1_3, 106, llmz_hash(llmz_hash(R->token, R->tokens[0]), R->tokens[2]) + v->c1)
+CONTEXT(text_4, 107, llmz_hash(R->token, R->tokens[3]) + v->c1)
+CONTEXT(texts_2_4, 108, llmz_hash(llmz_hash(R->token, R->tokens[1]), R->tokens[3]) + v->c1)
+CONTEXT(one_name, 109, llmz_hash(R->token, R->names[0]) + v->c1)
+CONTEXT(two_names, 110, llmz_hash(llmz_hash(R->token, R->names[0]), R->names[1]) + v->c1)
+CONTEXT(text_and_separators, 111, llmz_hash(R->token, R->separators & 0xFFFFFF) + v->c1)
+CONTEXT(text_and_shapes, 112, llmz_hash(R->token, R->token_shapes & 0xFFFFFF) + v->c1)
+CONTEXT(text_after_letter, 113, llmz_hash(R->token, R->letter) + v->c1)
+CONTEXT(shapes_after_letter, 114, llmz_hash(llmz_hash(R->token, R->letter), R->token_shapes & 0xFF) + v->c1)
+CONTEXT(separators_and_shapes, 115,
+        llmz_hash(R->separators & 0xFFFF, R->token_shapes << 4 | R->token_bytes) + llmz_byte_class((unsigned)v->c1))
 
 /* Binary data. */
 #define S v->special
@@ -309,7 +326,9 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
     USE(indent) USE(token_and_byte) USE(two_texts) USE(texts_apart) USE(three_texts) USE(field_above) USE(fields_above)        \
     USE(value_above) USE(field_of_kin) USE(fields_of_kin) USE(value_of_kin) USE(number_above) USE(number_of_kin)               \
     USE(number_in_series) USE(field_and_text) USE(field_and_place) USE(value_and_text_before) USE(two_rows_above)              \
-    USE(number_shape)
+    USE(number_shape) USE(order_7) USE(bytes_1_4) USE(bytes_2_4) USE(shapes_of_texts) USE(texts_2_3) USE(text_3)               \
+    USE(texts_1_3) USE(text_4) USE(texts_2_4) USE(one_name) USE(two_names) USE(text_and_separators) USE(text_and_shapes)       \
+    USE(text_after_letter) USE(shapes_after_letter) USE(separators_and_shapes)
 
 #define PLAIN_0(USE)                                                                                                           \
     USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_5) USE(plain_order_6)          \
@@ -338,7 +357,7 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 #define SET(name) *contexts++ = name(&v);
 #define COUNT(name) +1
 
-#define MIXED_PROFILE(profile, count, each, guesses, inputs, known)                                                                 \
+#define MIXED_PROFILE(profile, count, each, guesses, inputs, known, mixers, sets) \
     _Static_assert(MIXED_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
     _Static_assert((count) <= LLMZ_MIXED_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
     _Static_assert((each) * (count) + 2 * (guesses) + 7 + (profile) * LLMZ_SLOW_MAPS <= (inputs), "all inputs have a place");  \
@@ -359,7 +378,7 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
         MIXED_##profile(SET)                                                                                                   \
     }
 
-#define PLAIN_PROFILE(profile, count, each, guesses, inputs, known)                                                                 \
+#define PLAIN_PROFILE(profile, count, each, guesses, inputs, known, mixers, sets) \
     _Static_assert(PLAIN_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
     _Static_assert((count) <= LLMZ_PLAIN_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
     _Static_assert((each) * (count) + 2 * (guesses) + 2 <= (inputs), "all inputs have a place");                               \
@@ -382,8 +401,8 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 LLMZ_MIXED_SHAPES(MIXED_PROFILE)
 LLMZ_PLAIN_SHAPES(PLAIN_PROFILE)
 
-#define MIXED_NAME(profile, count, each, guesses, inputs, known) mixed_##profile,
-#define PLAIN_NAME(profile, count, each, guesses, inputs, known) plain_##profile,
+#define MIXED_NAME(profile, count, each, guesses, inputs, known, mixers, sets) mixed_##profile,
+#define PLAIN_NAME(profile, count, each, guesses, inputs, known, mixers, sets) plain_##profile,
 llmz_mixed_contexts *const llmz_mixed_profiles[LLMZ_MIXED_PROFILES] = {LLMZ_MIXED_SHAPES(MIXED_NAME)};
 llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES] = {LLMZ_PLAIN_SHAPES(PLAIN_NAME)};
 

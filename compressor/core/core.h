@@ -263,24 +263,20 @@ enum {
 
     LLMZ_MIXED_PROFILES = 2, /* sets of contexts: prose, markup and code; numbers and records */
     LLMZ_PLAIN_PROFILES = 4, /* these, binary data, genomes */
-
-    LLMZ_MIXED_SETS = 1608,
-    LLMZ_MIXED_MIXERS = 6,
-    LLMZ_PLAIN_SETS = 560,
-    LLMZ_PLAIN_MIXERS = 3,
 };
 
-/* Of a profile: contexts, inputs of each, models that expect a byte and have two inputs, inputs of a mixer. */
+/* Of a profile: contexts, inputs of each, models that expect a byte and have two inputs, inputs of a mixer, mixers, and the
+ * sets of weights that these choose from. */
 typedef struct llmz_profile_shape {
-    uint32_t contexts, context_inputs, guesses, inputs;
+    uint32_t contexts, context_inputs, guesses, inputs, mixers, sets;
 } llmz_profile_shape;
 
 extern const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_plain_shapes[LLMZ_PLAIN_PROFILES];
 
 /* What ships primed for a profile, and learns on: weights with 16 fraction bits, within +-8; probabilities in 1/65536. */
 typedef struct llmz_mixed_learned {
-    int32_t *weights;       /* [LLMZ_MIXED_SETS][inputs] */
-    int32_t *final_weights; /* [256][LLMZ_MIXED_MIXERS] */
+    int32_t *weights;       /* [sets][inputs] */
+    int32_t *final_weights; /* [256][mixers] */
     uint16_t *counter_maps; /* [2 * contexts][16][32]: by count and stretched counter; bits, then ends of tokens */
     uint16_t *match_maps;   /* [2 * guesses][64][2]: by length bucket, and expected bit */
     uint16_t *network_map;  /* [256][24]: by partial byte */
@@ -335,8 +331,8 @@ const uint8_t *llmz_mixed_text(const llmz_mixed *);
 /* ---- Context mode: bytes as bits, predicted by models that learn from the text alone. ---- */
 
 typedef struct llmz_plain_learned {
-    int32_t *weights;       /* [LLMZ_PLAIN_SETS][inputs] */
-    int32_t *final_weights; /* [256][LLMZ_PLAIN_MIXERS] */
+    int32_t *weights;       /* [sets][inputs] */
+    int32_t *final_weights; /* [256][mixers] */
     uint16_t *counter_maps; /* [contexts][16][32] */
     uint16_t *match_maps;   /* [guesses][64][2] */
 } llmz_plain_learned;

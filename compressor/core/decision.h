@@ -10,7 +10,8 @@
 #include "contexts.h"
 
 enum {
-    LLMZ_INPUTS_MAX = 144,
+    LLMZ_INPUTS_MAX = 176,
+    LLMZ_MIXERS_MAX = 9,
     LLMZ_MIXED_KNOWN = 4, /* the mixer whose weights depend on how many of the first contexts know the text */
     LLMZ_PLAIN_KNOWN = 1,
     LLMZ_KNOWN_SETS = 9,
@@ -24,7 +25,8 @@ typedef struct llmz_rates {
     uint32_t mixers, last, extra;
 } llmz_rates;
 
-#define LLMZ_INPUTS_FIT(profile, contexts, each, guesses, inputs, known) _Static_assert((inputs) <= LLMZ_INPUTS_MAX, "all have room");
+#define LLMZ_INPUTS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets)                                          \
+    _Static_assert((inputs) <= LLMZ_INPUTS_MAX && (mixers) <= LLMZ_MIXERS_MAX, "all have room");
 LLMZ_MIXED_SHAPES(LLMZ_INPUTS_FIT)
 LLMZ_PLAIN_SHAPES(LLMZ_INPUTS_FIT)
 
@@ -32,8 +34,8 @@ typedef struct llmz_decision {
     int32_t inputs[LLMZ_INPUTS_MAX]; /* the counters' come from the kernel, the others from outside */
     uint32_t places[LLMZ_MIXED_CONTEXTS_MAX]; /* each context's counter */
     uint32_t cells[LLMZ_MIXED_CONTEXTS_MAX];  /* and cell of its counter map */
-    uint32_t sets[8];                  /* each mixer's row of weights */
-    int32_t outputs[8];                /* stretched */
+    uint32_t sets[LLMZ_MIXERS_MAX];                  /* each mixer's row of weights */
+    int32_t outputs[LLMZ_MIXERS_MAX];                /* stretched */
     int32_t stretched;                 /* what the last mixer says */
     uint16_t *counters;
     uint32_t *maps;         /* [contexts][LLMZ_COUNTER_MAP]: probability, and above it the same stretched */

@@ -26,15 +26,21 @@ enum {
     CONFIDENCES = 24,
 
     /* The weights of each mixer are chosen by: state of the matches, partial byte, last byte, the network's confidence and the
-     * depth in the token, orders that know the context and number of the bit, classes of the last two bytes; the last byte's,
-     * the network's and the classes' are there once more for ends of tokens. */
+     * depth in the token, orders that know the context and number of the bit, classes of the last two bytes; in records also by
+     * how two predictions of numbers fare and the place in the field, the number's shape and that of the bit, classes of the last
+     * byte and the one above. The last byte's, the network's, the predictions' and the classes' are there once more for ends of
+     * tokens. */
     MATCH_SETS = 0,
     PARTIAL_SETS = MATCH_SETS + 64,
     BYTE_SETS = PARTIAL_SETS + 256,
     NETWORK_SETS = BYTE_SETS + 512,
     KNOWN_SETS = NETWORK_SETS + 192,
     CLASS_SETS = KNOWN_SETS + 72,
-    ALL_SETS = CLASS_SETS + 512,
+    PROSE_SETS = CLASS_SETS + 512,
+    COURSE_SETS = PROSE_SETS,
+    SHAPE_SETS = COURSE_SETS + 512,
+    ABOVE_SETS = SHAPE_SETS + 144,
+    RECORDS_SETS = ABOVE_SETS + 512,
 
     MATCH_RATE = 6,
     NETWORK_MAP_RATE = 6,
@@ -42,7 +48,9 @@ enum {
     FINAL_RATE = 6,
 };
 
-_Static_assert((int)ALL_SETS == (int)LLMZ_MIXED_SETS, "core.h says how many there are");
+#define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets)                                                 \
+    _Static_assert((sets) == ((profile) == 0 ? (int)PROSE_SETS : (int)RECORDS_SETS), "the shape says how many there are");
+LLMZ_MIXED_SHAPES(SETS_FIT)
 static const uint32_t usual_rates[3] = {6, 2, 16};
 static const uint32_t match_minimum[LLMZ_MATCH_MODELS] = {6, 16};
 
@@ -72,7 +80,7 @@ typedef struct table {
 
 /* What a profile has learned beside its weights and counter maps. */
 typedef struct learned {
-    int32_t final_weights[256][LLMZ_MIXED_MIXERS];
+    int32_t final_weights[256 * LLMZ_MIXERS_MAX];
     uint16_t match_maps[2 * LLMZ_GUESSES_MAX][LLMZ_MATCH_BUCKETS][2];
     uint16_t network_map[256][LLMZ_STAGE_ROW];
 } learned;
@@ -116,7 +124,12 @@ static size_t map_cells(unsigned profile)
 
 static size_t weight_count(unsigned profile)
 {
-    return (size_t)LLMZ_MIXED_SETS * llmz_mixed_shapes[profile].inputs;
+    return (size_t)llmz_mixed_shapes[profile].sets * llmz_mixed_shapes[profile].inputs;
+}
+
+static size_t final_weight_count(unsigned profile)
+{
+    return (size_t)256 * llmz_mixed_shapes[profile].mixers;
 }
 
 static size_t match_cells(unsigned profile)
@@ -164,7 +177,7 @@ static void set_learned(llmz_mixed *m, unsigned profile, const llmz_mixed_learne
 {
     learned *own = &m->learned[profile];
     memcpy(m->tables[WEIGHTS + profile].data, from->weights, m->tables[WEIGHTS + profile].bytes);
-    memcpy(own->final_weights, from->final_weights, sizeof own->final_weights);
+    memcpy(own->final_weights, from->final_weights, final_weight_count(profile) * sizeof(int32_t));
     memcpy(own->match_maps, from->match_maps, match_cells(profile) * sizeof(uint16_t));
     uint32_t *maps = m->tables[MAPS + profile].data;
     for (size_t i = 0; i < map_cells(profile); i++)
@@ -177,7 +190,7 @@ void llmz_mixed_copy_learned(const llmz_mixed *m, unsigned profile, llmz_mixed_l
 {
     const learned *own = &m->learned[profile];
     memcpy(out->weights, m->tables[WEIGHTS + profile].data, m->tables[WEIGHTS + profile].bytes);
-    memcpy(out->final_weights, own->final_weights, sizeof own->final_weights);
+    memcpy(out->final_weights, own->final_weights, final_weight_count(profile) * sizeof(int32_t));
     memcpy(out->match_maps, own->match_maps, match_cells(profile) * sizeof(uint16_t));
     const uint32_t *maps = m->tables[MAPS + profile].data;
     for (size_t i = 0; i < map_cells(profile); i++)
@@ -196,7 +209,7 @@ llmz_mixed *llmz_mixed_new(const llmz_vocabulary *vocabulary, unsigned table_bit
         return NULL;
     for (unsigned profile = 0; profile < LLMZ_MIXED_PROFILES; profile++)
         if (!llmz_weights_in_range(learned[profile].weights, weight_count(profile)) ||
-            !llmz_weights_in_range(learned[profile].final_weights, (size_t)256 * LLMZ_MIXED_MIXERS))
+            !llmz_weights_in_range(learned[profile].final_weights, final_weight_count(profile)))
             return NULL;
     llmz_mixed *m = calloc(1, sizeof *m);
     if (!m || !new_tables(m, table_bits)) {
@@ -664,13 +677,13 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
     if (m->profile == RECORDS) {
         const llmz_records *r = lane->records;
         const uint32_t offset = r->offset < 7 ? r->offset : 7;
-        d->sets[2] = BYTE_SETS + end * 256 + (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + offset;
-        d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(byte_above(m, lane));
-        d->sets[3] = NETWORK_SETS + llmz_number_shape(r) * 9 + q->index;
+        d->sets[6] = COURSE_SETS + end * 256 + (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + offset;
+        d->sets[7] = SHAPE_SETS + llmz_number_shape(r) * 9 + q->index;
+        d->sets[8] = ABOVE_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(byte_above(m, lane));
         read_slow_maps(m, lane, partial, slow);
     }
     d->maps = (uint32_t *)m->tables[MAPS + m->profile].data + end * m->shape.contexts * LLMZ_COUNTER_MAP;
-    d->final_weights = m->own->final_weights[partial];
+    d->final_weights = m->own->final_weights + partial * m->shape.mixers;
 
     m->steps->predict(d);
     unsigned bit;

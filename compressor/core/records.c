@@ -288,16 +288,37 @@ static void end_line(llmz_records *r, uint32_t position)
     r->head_done = false;
 }
 
+static void end_token(llmz_records *r)
+{
+    memmove(r->tokens + 1, r->tokens, 3 * sizeof *r->tokens);
+    r->tokens[0] = r->token;
+    if (r->token_is_name) {
+        r->names[1] = r->names[0];
+        r->names[0] = r->token;
+    }
+    r->token_shapes = r->token_shapes << 4 | (uint64_t)r->token_is_name << 3 | r->token_bytes;
+    r->token = 0;
+    r->token_bytes = 0;
+}
+
 static void follow_token(llmz_records *r, unsigned byte)
 {
+    enum { ONE_SEPARATOR = 1 << 8, MOST_SEPARATORS = 256 * ONE_SEPARATOR, LONGEST = 7 };
     unsigned class = llmz_byte_class(byte);
-    if (llmz_is_letter(class) || class == LLMZ_CLASS_DIGIT || byte == '.') {
+    bool letter = llmz_is_letter(class);
+    if (letter)
+        r->letter = byte;
+    if (letter || class == LLMZ_CLASS_DIGIT || byte == '.') {
+        if (r->token_bytes == 0)
+            r->token_is_name = letter;
         r->token = llmz_hash(r->token, byte);
-    } else if (r->token) {
-        memmove(r->tokens + 1, r->tokens, 3 * sizeof *r->tokens);
-        r->tokens[0] = r->token;
-        r->token = 0;
+        r->token_bytes += r->token_bytes < LONGEST;
+        return;
     }
+    r->separators = r->separators << 8 | byte;
+    r->letter += r->letter < MOST_SEPARATORS ? ONE_SEPARATOR : 0;
+    if (r->token_bytes > 0)
+        end_token(r);
 }
 
 /* A line feed ends a line; where there is none for long, closing brackets do. */
@@ -330,6 +351,7 @@ void llmz_records_go_on(llmz_records *r, const uint8_t *bytes, uint32_t end, uin
     end_line(r, position);
     follow_cell(r, '\n', true);
     r->token = r->field_text = 0;
+    r->token_bytes = 0;
     r->offset = r->digits = 0;
     r->equal_above = r->equal_kin = true;
     r->fed = position;

@@ -45,6 +45,11 @@ typedef struct llmz_listing {
 /* Places are in the history; LLMZ_NOWHERE for none. */
 typedef struct llmz_records {
     uint64_t token, tokens[4]; /* runs of letters, digits and points; the latest complete one first */
+    uint64_t names[2];         /* of these, the latest that begin with a letter */
+    uint64_t token_shapes;     /* four bits each, the latest lowest: begins with a letter, bytes up to 7 */
+    uint64_t separators;       /* the latest eight bytes between tokens, the latest lowest */
+    uint32_t token_bytes;      /* of the present token, at most 7 */
+    uint32_t letter;           /* the latest one, and above it how many separators came after it, at most 256 */
     uint64_t field_text;       /* a hash of the present field so far */
     uint64_t head;
     uint64_t cell_text, cell_before, cell_key; /* hashes of the present cell so far, the one before, the line's second */
@@ -55,7 +60,7 @@ typedef struct llmz_records {
     uint32_t above[2], kin[2];       /* the same place in the two lines above, and in the last two that begin alike */
     uint32_t line[2], line_2;        /* starts of the present line and the two before */
     uint32_t fed;                                /* the place after the last line feed, or the start */
-    bool head_done, equal_above, equal_kin;
+    bool head_done, equal_above, equal_kin, token_is_name;
     llmz_number before[3]; /* the latest numbers, the latest first */
     llmz_listing listing;
     llmz_prediction predictions[LLMZ_PREDICTIONS];

@@ -5,6 +5,7 @@ Before a file, they read a primer: 62 KB of text of several kinds that the shipp
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 from collections.abc import Sequence
@@ -19,8 +20,6 @@ from llmzip.errors import LlmzError
 from llmzip.mixing.logistic import WEIGHT_ONE, Shape, untrained_counter_maps, untrained_match_maps
 from llmzip.progress import Progress
 
-MIXERS = 3
-SETS = 560
 RATES = (6, 2)
 """Learning rates of the mixers and of the last one."""
 
@@ -39,9 +38,9 @@ class ContextLearnedState(NamedTuple):
     """Mixers and maps: what ships primed for a profile."""
 
     weights: NDArray[np.int32]
-    """``[SETS, inputs]``, 16 fraction bits, within +-8."""
+    """``[sets, inputs]``, 16 fraction bits, within +-8."""
     final_weights: NDArray[np.int32]
-    """``[256, MIXERS]``, by partial byte."""
+    """``[256, mixers]``, by partial byte."""
     counter_maps: NDArray[np.uint16]
     """``[contexts, 16, 32]``: probability by count and stretched counter."""
     match_maps: NDArray[np.uint16]
@@ -50,13 +49,13 @@ class ContextLearnedState(NamedTuple):
 
 def new_learned_state(profile: int = 0) -> ContextLearnedState:
     """Untrained mixers and maps."""
-    contexts, _, guesses, inputs = SHAPES[profile]
-    weights = np.zeros((SETS, inputs), np.int32)
+    contexts, _, guesses, inputs, mixers, sets = SHAPES[profile]
+    weights = np.zeros((sets, inputs), np.int32)
     weights[:, : 2 * contexts] = WEIGHT_ONE * 12 // 8 // contexts
     weights[:, 2 * contexts : 2 * (contexts + guesses)] = WEIGHT_ONE // 4
     return ContextLearnedState(
         weights,
-        np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
+        np.full((256, mixers), WEIGHT_ONE // mixers, np.int32),
         untrained_counter_maps(contexts),
         untrained_match_maps(guesses),
     )
@@ -112,6 +111,12 @@ class ContextCoder:
             self._core = _read_primer(table_bits)
         for profile, state in enumerate(learned or ()):
             _native.context_set_learned(self._core, profile, *state)
+
+    def copy(self) -> ContextCoder:
+        """The same models, which learn on their own."""
+        twin = copy.copy(self)
+        twin._core = _native.context_copy(self._core)
+        return twin
 
     def learned(self, profile: int = 0) -> ContextLearnedState:
         """A copy of a profile's mixers and maps as they are now."""

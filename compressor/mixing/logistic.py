@@ -35,6 +35,9 @@ class Shape(NamedTuple):
     """Models that expect one byte: matches, predictions of numbers, runs."""
     inputs: int
     """Of a mixer; the last ones are unused."""
+    mixers: int
+    sets: int
+    """Of weights, from which the mixers choose."""
 
 
 def identity_row() -> NDArray[np.uint16]:

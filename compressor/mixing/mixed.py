@@ -18,8 +18,6 @@ from llmzip.progress import Progress
 if TYPE_CHECKING:
     from llmzip.network.model import Model
 
-MIXERS = 6
-SETS = 1608
 RATES = (6, 2, 16)
 """Learning rates of the mixers and of the last one, and what the mixers' has extra at a file's start."""
 
@@ -44,9 +42,9 @@ class LearnedState(NamedTuple):
     """What ships primed for a profile: mixer weights and adaptive maps."""
 
     weights: NDArray[np.int32]
-    """``[SETS, inputs]``, 16 fraction bits, within +-8."""
+    """``[sets, inputs]``, 16 fraction bits, within +-8."""
     final_weights: NDArray[np.int32]
-    """``[256, MIXERS]``, by partial byte."""
+    """``[256, mixers]``, by partial byte."""
     counter_maps: NDArray[np.uint16]
     """``[2 * contexts, 16, 32]``: probability by count and stretched counter; bits, then ends of tokens."""
     match_maps: NDArray[np.uint16]
@@ -57,8 +55,8 @@ class LearnedState(NamedTuple):
 
 def new_learned_state(profile: int = 0) -> LearnedState:
     """Untrained mixers and maps."""
-    contexts, context_inputs, guesses, inputs = SHAPES[profile]
-    weights = np.zeros((SETS, inputs), np.int32)
+    contexts, context_inputs, guesses, inputs, mixers, sets = SHAPES[profile]
+    weights = np.zeros((sets, inputs), np.int32)
     of_contexts = contexts * context_inputs
     network_input = of_contexts + 2 * guesses
     weights[:, :of_contexts] = WEIGHT_ONE // 16 // context_inputs
@@ -66,7 +64,7 @@ def new_learned_state(profile: int = 0) -> LearnedState:
     weights[:, network_input] = WEIGHT_ONE // 2
     return LearnedState(
         weights,
-        np.full((256, MIXERS), WEIGHT_ONE // MIXERS, np.int32),
+        np.full((256, mixers), WEIGHT_ONE // mixers, np.int32),
         untrained_counter_maps(2 * contexts),
         untrained_match_maps(2 * guesses),
         np.tile(identity_row(), (256, 1)),

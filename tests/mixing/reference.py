@@ -362,7 +362,7 @@ def number_contexts(t: Text, r: Records) -> dict[int, int]:
     length = min(line - line_1, 255) if line_1 < 1 << 31 else 0
     row_2 = line_2 + t.position - line
     two_above = t.data[row_2] if line_2 < 1 << 31 and row_2 < line_1 else 0
-    h, text = hash_pair, r.field_text
+    h, text, shapes, letter = hash_pair, r.field_text, r.token_shapes, r.separators_since << 8 | r.letter
     values = {
         40: h(r.token, c1),
         41: h(r.token, r.tokens[0]) + c1,
@@ -384,6 +384,22 @@ def number_contexts(t: Text, r: Records) -> dict[int, int]:
         57: r.digits << 24 | length << 16 | column << 8 | above_1,
         58: h(r.cell_before, r.cell_text),
         59: h(h(r.cell_key, 0 if r.cell_key else r.cell_before), r.cell_text) + r.cell,
+        116: t.c8 & (1 << 56) - 1,
+        65: t.c8 & 0xFF0000FF,
+        66: t.c8 & 0xFF00FF00,
+        103: h(shapes & 0xFFFF, r.token_bytes << 4 | byte_class(c1)),
+        104: h(h(r.token, r.tokens[1]), r.tokens[2]) + c1,
+        105: h(r.token, r.tokens[2]) + c1,
+        106: h(h(r.token, r.tokens[0]), r.tokens[2]) + c1,
+        107: h(r.token, r.tokens[3]) + c1,
+        108: h(h(r.token, r.tokens[1]), r.tokens[3]) + c1,
+        109: h(r.token, r.names[0]) + c1,
+        110: h(h(r.token, r.names[0]), r.names[1]) + c1,
+        111: h(r.token, r.separators) + c1,
+        112: h(r.token, shapes & 0xFFFFFF) + c1,
+        113: h(r.token, letter) + c1,
+        114: h(h(r.token, letter), shapes & 0xFF) + c1,
+        115: h(r.separators & 0xFFFF, (shapes << 4 | r.token_bytes) & MASK) + byte_class(c1),
     }
     return {number: h(number, value & MASK) for number, value in values.items()}
 
@@ -706,7 +722,7 @@ class MixedReference:
         if self.profile == 1:
             of_numbers = number_contexts(t, lane.records)
             self.contexts[10], self.contexts[13] = of_numbers[58], of_numbers[59]
-            self.contexts += [of_numbers[number] for number in range(40, 58)]
+            self.contexts += [of_numbers[number] for number in (*range(40, 58), 116, 65, 66, *range(103, 116))]
             self.runs.find(self.contexts)
 
     def _byte(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> tuple[int, int, int]:
@@ -796,12 +812,9 @@ class MixedReference:
             match_row = min(15, 1 + buckets[0] % 32 // 2) * 4 + guesses[0] + 1
         confidence = min(23, (stretched + MAX) * 24 // (2 * MAX))
 
-        by_byte, by_network = c1, (end * 24 + confidence) * 4 + depth
-        class_2 = byte_class(c2)
+        more_rows: tuple[int, ...] = ()
         if self.profile == 1:
             r = lane.records
-            by_byte, by_network = course_row(r), r.shape() * 9 + index
-            class_2 = byte_class(r.byte_at(r.above[0]))
             above, shape = r.byte_at(r.above[0]), r.field % 64 << 4 | r.shape()
             slow_rows = (
                 shape,
@@ -809,13 +822,18 @@ class MixedReference:
                 2048 + (c1 << 3 | min(r.offset, 7)),
                 4096 + (hash_pair(5, c8 & 0xFFFF) >> 40 & 2047),
             )
+            more_rows = (
+                1608 + end * 256 + course_row(r),
+                2120 + r.shape() * 9 + index,
+                2264 + end * 256 + byte_class(c1) * 16 + byte_class(above),
+            )
             slow_places = [row * 256 + partial for row in slow_rows]
             inputs += [STRETCHED[self.slow.probability(place)] for place in slow_places]
 
         def others(known: int) -> tuple[list[int], list[int]]:
             return inputs, [
-                match_row, 64 + partial, 320 + end * 256 + by_byte, 832 + by_network,
-                1024 + known * 9 + index, 1096 + end * 256 + byte_class(c1) * 16 + class_2,
+                match_row, 64 + partial, 320 + end * 256 + c1, 832 + (end * 24 + confidence) * 4 + depth,
+                1024 + known * 9 + index, 1096 + end * 256 + byte_class(c1) * 16 + byte_class(c2), *more_rows,
             ]  # fmt: skip
 
         learn_final: list[Callable[[int, int], None]] = []

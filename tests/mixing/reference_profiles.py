@@ -15,8 +15,12 @@ LATIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 Hash = Callable[[int, int], int]
 
 
+def is_letter(byte: int) -> bool:
+    return byte in LATIN or byte >= 128
+
+
 def is_word(byte: int) -> bool:
-    return byte in LATIN or byte in DIGITS or byte == 46 or byte >= 128
+    return is_letter(byte) or byte in DIGITS or byte == 46
 
 
 class Number(NamedTuple):
@@ -81,7 +85,9 @@ class Records:
     def __init__(self, hashed: Hash, data: bytearray, position: int) -> None:
         self.hashed, self.data, self.position = hashed, data, position
         self.token = self.field_text = self.head = self.whole_above = self.whole_kin = 0
-        self.tokens = [0] * 4
+        self.tokens, self.names = [0] * 4, [0] * 2
+        self.token_shapes = self.separators = self.token_bytes = self.letter = self.separators_since = 0
+        self.token_is_name = False
         self.cell_text = self.cell_before = self.cell_key = self.cell = 0
         self.field = self.offset = self.digits = 0
         self.above, self.kin = [NOWHERE] * 2, [NOWHERE] * 2
@@ -154,16 +160,27 @@ class Records:
         self.position = self.fed = position
         self._end_line()
         self._cells(10, True)
-        self.token = self.field_text = self.offset = self.digits = 0
+        self.token = self.token_bytes = self.field_text = self.offset = self.digits = 0
         self.equal_above = self.equal_kin = True
         self._predict()
 
     def _words(self, byte: int) -> None:
+        if is_letter(byte):
+            self.letter, self.separators_since = byte, 0
         if is_word(byte):
+            if not self.token_bytes:
+                self.token_is_name = is_letter(byte)
             self.token = self.hashed(self.token, byte)
-        elif self.token:
+            self.token_bytes = min(self.token_bytes + 1, 7)
+            return
+        self.separators = (self.separators << 8 | byte) & 0xFFFFFF
+        self.separators_since = min(self.separators_since + 1, 256)
+        if self.token_bytes:
             self.tokens = [self.token, *self.tokens[:3]]
-            self.token = 0
+            if self.token_is_name:
+                self.names = [self.token, self.names[0]]
+            self.token_shapes = (self.token_shapes << 4 | self.token_is_name << 3 | self.token_bytes) & (1 << 64) - 1
+            self.token = self.token_bytes = 0
 
     def _cells(self, byte: int, ends_line: bool) -> None:
         if ends_line:
