@@ -34,6 +34,8 @@ _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 16 << 10
 _CONTEXT_GAIN, _CONTEXT_TO_SAMPLE = 0.08, 0.6
 """Context mode needs that much less than a sample foretells for each time that the block is twice as long, but not less
 than this share; the same if it knows blocks before."""
+_RECORDS_TO_PROSE, _PROFILE_SAMPLE_BYTES = 0.99, 12 << 10
+"""Where context mode codes a sample in fewer bytes than this share as records, mixed mode takes the text for records, too."""
 _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES = 4, 600
 _TOKENS_TO_LZMA = 1.5
 """Where the network alone, on a sample from a cold start, needs more than so many times what LZMA's quick setting does,
@@ -116,21 +118,23 @@ class BlockEncoder:
         return self._code_as_it_is(plain, quick_size, progress)
 
     def _code_as_it_is(self, plain: bytes, quick_size: int, progress: Progress) -> list[Coded]:
-        if quick_size >= _NOISE_RATIO * len(plain) and _context_share(plain) >= _NOISE_RATIO:
+        profile = choose_profile(plain)
+        if quick_size >= _NOISE_RATIO * len(plain) and _context_share(_sample(plain), profile) >= _NOISE_RATIO:
             return []
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
-            found += self._code_with_network(self._model, plain, progress)
-        if not found or self._context_may_win(plain, quick_size, _size(found)):
+            profile = _closer_profile(profile, plain)
+            found += self._code_with_network(self._model, plain, profile, progress)
+        if not found or self._context_may_win(plain, profile, quick_size, _size(found)):
             self.tried_context = True
-            payload = context.encode(self._models, plain, choose_profile(plain), progress)
+            payload = context.encode(self._models, plain, profile, progress)
             found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
 
-    def _code_with_network(self, model: Model, plain: bytes, progress: Progress) -> list[Coded]:
+    def _code_with_network(self, model: Model, plain: bytes, profile: Profile, progress: Progress) -> list[Coded]:
         method = self._settings.method
         is_warm = self._models.is_warm(method)
-        lanes = self._settings.lanes_for(len(plain), is_warm)
+        lanes = self._settings.lanes_for(len(plain), is_warm, profile is Profile.RECORDS)
         lane_bytes = cut_into_lanes(plain, lanes)
         side = choose_side(model, plain)
         reads_tail = is_warm or (method is Method.MIXED and model.primer is not None)
@@ -138,8 +142,7 @@ class BlockEncoder:
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            chosen = choose_profile(plain)
-            profile = chosen if chosen < MIXED_PROFILES else Profile.PROSE
+            profile = profile if profile < MIXED_PROFILES else Profile.PROSE
             payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
@@ -183,15 +186,15 @@ class BlockEncoder:
         needed = self.sample_bits(parts) / 8 / sum(map(len, parts))
         return needed * len(plain) < _TOKENS_TO_LZMA * quick_size
 
-    def _context_may_win(self, plain: bytes, quick_size: int, least: int) -> bool:
+    def _context_may_win(self, plain: bytes, profile: Profile, quick_size: int, least: int) -> bool:
         """Whether context mode may need fewer bytes than ``least``: by its profile, by LZMA, then by a sample."""
-        if choose_profile(plain) >= MIXED_PROFILES:
+        if profile >= MIXED_PROFILES:
             return True
         if _CONTEXT_TO_LZMA * quick_size > least:
             return False
         doublings = math.log2(max(1.0, len(plain) / _CONTEXT_SAMPLE_BYTES))
         learning = 1 - _CONTEXT_GAIN * doublings if not self._models.is_warm(Method.CONTEXT) else 0.0
-        return _context_share(plain) * max(learning, _CONTEXT_TO_SAMPLE) * len(plain) < least
+        return _context_share(_sample(plain), profile) * max(learning, _CONTEXT_TO_SAMPLE) * len(plain) < least
 
     def sample_bits(self, parts: list[bytes]) -> float:
         """Bits of pieces of text by the network alone, each from a cold start."""
@@ -203,10 +206,18 @@ class BlockEncoder:
         return float(sum(row[: len(piece)].sum() for row, piece in zip(lengths, pieces, strict=True)))
 
 
-def _context_share(plain: bytes) -> float:
-    """What context mode leaves of a sample."""
-    sample = b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES // _CONTEXT_SAMPLE_PARTS))
-    coded = ContextCoder(table_bits_for(len(sample))).encode(sample, choose_profile(plain), SILENT)
+def _closer_profile(profile: Profile, plain: bytes) -> Profile:
+    """The one for mixed mode of a block whose bytes speak for ``profile``: what looks like prose may be more like records."""
+    if profile is not Profile.PROSE or 4 * len(plain) < _PROFILE_SAMPLE_BYTES:
+        return profile
+    sample = _lines_within(plain, _PROFILE_SAMPLE_BYTES)
+    as_prose, as_records = (_context_share(sample, sample_profile) for sample_profile in (profile, Profile.RECORDS))
+    return Profile.RECORDS if as_records < _RECORDS_TO_PROSE * as_prose else profile
+
+
+def _context_share(sample: bytes, profile: Profile) -> float:
+    """What context mode leaves of a sample: at most 1."""
+    coded = ContextCoder(table_bits_for(len(sample))).encode(sample, profile, SILENT)
     return 1.0 if coded is None else len(coded) / len(sample)
 
 
@@ -217,6 +228,10 @@ def _lines_within(plain: bytes, most: int) -> bytes:
     start = plain.find(b"\n", (len(plain) - most) // 2, len(plain) // 2) + 1 or (len(plain) - most) // 2
     end = plain.rfind(b"\n", start, start + most) + 1 or start + most
     return plain[start:end]
+
+
+def _sample(plain: bytes) -> bytes:
+    return b"".join(_parts(plain, _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES // _CONTEXT_SAMPLE_PARTS))
 
 
 def _parts(plain: bytes, count: int, part_bytes: int) -> list[bytes]:
