@@ -116,7 +116,7 @@ class MemberEncoder:
     def _smallest(self, plain: bytes, member: bytes) -> bytes:
         """A member of several blocks, or what sees more of the text at once and is read as fast."""
         candidates = [member]
-        if (payload := lzma_block.encode_if_below(plain, len(member))) is not None:
+        if (payload := lzma_block.encode_if_below(plain, min(len(plain), len(member)))) is not None:
             writer = MemberWriter(Header(block_bits_for(len(plain)), single=True))
             candidates.append(writer.add(Coded(Method.LZMA, 0, len(plain), payload), plain) + writer.finish())
         if self._group_encoder is not None:
@@ -125,7 +125,7 @@ class MemberEncoder:
 
     def _without_model(self, plain: bytes, encoder: BlockEncoder) -> list[bytes]:
         """What level 1 makes of it, where that may be smaller: its blocks are longer and its header names no model."""
-        if self._model is None or not encoder.tried_context:
+        if self._model is None or not encoder.may_do_without_network:
             return []
         level_1 = MemberEncoder(replace(self._settings, level=1))
         return [level_1.feed(plain) + level_1.finish()]
@@ -220,8 +220,7 @@ class MemberEncoder:
 
 
 class _BlockWriter:
-    """Codes blocks, ``side_by_side`` of them at a time, and writes them in order; joins neighbours that are stored.
-    """
+    """Codes blocks, ``side_by_side`` of them at a time, and writes them in order; joins neighbours that are stored."""
 
     def __init__(
         self, header: Header, encode: Callable[[bytes], Coded], side_by_side: int, progress: Progress

@@ -60,9 +60,12 @@ _LEVELS = {
     2: Level(Method.TOKENS, 64 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
     3: Level(Method.MIXED, 48 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
     6: Level(
-        Method.MIXED, 24 << 10, (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)), (LaneRule(24 << 10, 8),),
+        Method.MIXED,
+        24 << 10,
+        (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)),
+        (LaneRule(24 << 10, 8),),
         (LaneRule(48 << 10, 8),),
-    ),  # fmt: skip
+    ),
     9: Level(Method.MIXED, 24 << 10),
 }
 """Those that are missing mean the one before."""

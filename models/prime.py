@@ -27,7 +27,8 @@ GROUP = 8
 """Pieces whose tokens the network predicts together."""
 RECORD_DOMAINS = {
     "csv-tsv": 4.0, "logs": 2.0, "logs-extra": 2.0, "json2": 2.0, "jsonl-geojson": 2.0, "svg": 2.0, "sql": 2.0,
-    "asm": 2.0, "xml": 2.0, "c-source": 1.0, "css": 1.0, "dict": 1.0, "html": 1.0, "js": 1.0, "patches": 1.0, "python": 1.0,
+    "asm": 2.0, "xml": 2.0, "c-source": 1.0, "css": 1.0, "dict": 1.0, "html": 1.0, "js": 1.0, "patches": 1.0,
+    "python": 1.0,
 }  # fmt: skip
 """Lines that are alike: tables, listings, markup and code."""
 SYNTHETIC_SHARE = 0.4

@@ -108,9 +108,9 @@ class AdaptiveModels:
     def spoil_since(self, uses: dict[Method, int], chosen: Method) -> None:
         """Take it that what was coded since then is stored as ``chosen`` says: other methods' uses were in vain."""
         for method, before in uses.items():
-            if self._uses[method] > before and chosen not in (method, Method.TRANSFORMED):
-                if method is not Method.CONTEXT or not self._take_back_trial(before):
-                    self._spoilt.add(method)
+            in_vain = self._uses[method] > before and chosen not in (method, Method.TRANSFORMED)
+            if in_vain and not (method is Method.CONTEXT and self._take_back_trial(before)):
+                self._spoilt.add(method)
         if Method.MIXED in self._spoilt:
             self._mixed = None
         if Method.CONTEXT in self._spoilt:

@@ -35,7 +35,7 @@ _CONTEXT_GAIN, _CONTEXT_TO_SAMPLE = 0.08, 0.6
 """Context mode needs that much less than a sample foretells for each time that the block is twice as long, but not less
 than this share; the same if it knows blocks before."""
 _RECORDS_TO_PROSE, _PROFILE_SAMPLE_BYTES = 0.99, 12 << 10
-"""Where context mode codes a sample in fewer bytes than this share as records, mixed mode takes the text for records, too."""
+"""Where context mode codes a sample as records in fewer bytes than this share, mixed mode takes text for records."""
 _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES = 4, 600
 _TOKENS_TO_LZMA = 1.5
 """Where the network alone, on a sample from a cold start, needs more than so many times what LZMA's quick setting does,
@@ -64,7 +64,7 @@ class BlockEncoder:
         is_trial: take transforms at their word.
 
     Attributes:
-        tried_context: context mode was a candidate for some block beside the network.
+        may_do_without_network: some block may be as small without the network: context mode was tried, or it is noise.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class BlockEncoder:
         """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
-        self.tried_context = False
+        self.may_do_without_network = False
 
     def start_afresh(self) -> None:
         """Begin a group: what follows can be read without what was coded before."""
@@ -120,13 +120,14 @@ class BlockEncoder:
     def _code_as_it_is(self, plain: bytes, quick_size: int, progress: Progress) -> list[Coded]:
         profile = choose_profile(plain)
         if quick_size >= _NOISE_RATIO * len(plain) and _context_share(_sample(plain), profile) >= _NOISE_RATIO:
+            self.may_do_without_network = True
             return []
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
             profile = _closer_profile(profile, plain)
             found += self._code_with_network(self._model, plain, profile, progress)
         if not found or self._context_may_win(plain, profile, quick_size, _size(found)):
-            self.tried_context = True
+            self.may_do_without_network = True
             payload = context.encode(self._models, plain, profile, progress)
             found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
@@ -207,7 +208,7 @@ class BlockEncoder:
 
 
 def _closer_profile(profile: Profile, plain: bytes) -> Profile:
-    """The one for mixed mode of a block whose bytes speak for ``profile``: what looks like prose may be more like records."""
+    """Mixed mode's for a block whose bytes speak for ``profile``: what looks like prose may be more like records."""
     if profile is not Profile.PROSE or 4 * len(plain) < _PROFILE_SAMPLE_BYTES:
         return profile
     sample = _lines_within(plain, _PROFILE_SAMPLE_BYTES)

@@ -15,6 +15,7 @@ from llmzip.blocks.lanes import FRESH, cut_into_lanes
 from llmzip.blocks.transformed import Transformed
 from llmzip.errors import DamagedError, LlmzError
 from llmzip.format.member import Coded, Method
+from llmzip.mixing.profiles import Profile
 from llmzip.network.model import Model, load_model
 from llmzip.progress import SILENT, Progress
 from tests.conftest import TINY_PATH
@@ -100,6 +101,7 @@ def test_models_start_afresh_after_a_block_that_they_lost(tiny: Model, text: byt
     assert decode(reading, method, coded(writing, parts[0]), 1000) == parts[0]
     uses = writing.uses
     encode(writing, method, parts[1])
+    encode(writing, method, parts[3])
     writing.spoil_since(uses, Method.LZMA)
     after = coded(writing, parts[2])
     assert after[0] & FRESH
@@ -107,6 +109,25 @@ def test_models_start_afresh_after_a_block_that_they_lost(tiny: Model, text: byt
     last = coded(writing, parts[3])
     assert not last[0] & FRESH
     assert decode(reading, method, last, 1000) == parts[3]
+
+
+def _context_payload(models: AdaptiveModels, plain: bytes, profile: int) -> bytes:
+    payload = context.encode(models, plain, profile, SILENT)
+    assert payload is not None
+    return payload
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_context_mode_is_put_back_after_one_block_that_it_lost(text: bytes, profile: int) -> None:
+    writing, reading, never_tried = (AdaptiveModels(12, None, 1) for _ in range(3))
+    for start, lost in ((0, True), (0, False), (1000, True), (2000, False), (3000, False)):
+        plain, uses = text[start : start + 1000], writing.uses
+        payload = _context_payload(writing, plain, profile)
+        writing.spoil_since(uses, Method.LZMA if lost else Method.CONTEXT)
+        if not lost:
+            assert payload == _context_payload(never_tried, plain, profile)
+            assert not payload[0] & FRESH
+            assert decode(reading, Method.CONTEXT, payload, 1000) == plain
 
 
 def test_what_a_header_did_not_announce_is_damage(tiny: Model, text: bytes) -> None:
