@@ -13,7 +13,7 @@ class Profile(enum.IntEnum):
     PROSE = 0
     """Prose, markup and code."""
     RECORDS = 1
-    """Numbers, tables, logs: fields beside those above them."""
+    """Numbers, tables, logs: fields beside those above them; in mixed mode whatever has lines that are alike."""
     BINARY = 2
     """What is decoded from base64 and its like."""
     SEQUENCES = 3
