@@ -124,7 +124,8 @@ class BlockEncoder:
             return []
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
-            profile = _closer_profile(profile, plain)
+            if self._settings.method is Method.MIXED:
+                profile = _closer_profile(profile, plain)
             found += self._code_with_network(self._model, plain, profile, progress)
         if not found or self._context_may_win(plain, profile, quick_size, _size(found)):
             self.may_do_without_network = True
