@@ -24,6 +24,7 @@ STRONGEST = "paq8px -8"
 """The one rival that is allowed to be smaller, in a few kinds."""
 
 Row = dict[str, Any]
+_ORDER = {entry.kind: number for number, entry in enumerate(FILES)}
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ def main(
             rows.append(measure_sample(sample, ours, others, known.get(sample.kind)))
             # Rows not reached yet stay as they were, so that a run may be broken off.
             later = [row for kind, row in known.items() if kind not in {row["kind"] for row in rows}]
-            result[part] = rows + (later if len(rows) < len(wanted) or only else [])
+            kept = rows + (later if len(rows) < len(wanted) or only else [])
+            result[part] = sorted(kept, key=lambda row: _ORDER.get(row["kind"], len(_ORDER)))
             results.save({**before, **result}, target)
         if wanted:
             show(rows, names)
