@@ -76,11 +76,10 @@ class AdaptiveModels:
             self._context = ContextCoder(self._checked_table_bits())
         return self._context
 
-    def context_on_trial(self) -> ContextCoder:
-        """Context mode's models for a block that may be coded otherwise after all; afresh if they are spoilt."""
-        fresh = self.is_spoilt(Method.CONTEXT)
+    def context_on_trial(self, fresh: bool) -> ContextCoder:
+        """The same for a block that may be coded otherwise after all."""
         models = None if fresh or self._context is None else self._context.copy()
-        self._before_trial = _BeforeTrial(models, self._uses[Method.CONTEXT], fresh)
+        self._before_trial = _BeforeTrial(models, self._uses[Method.CONTEXT], self.is_spoilt(Method.CONTEXT))
         return self.context(fresh)
 
     def text_before(self, fresh: bool) -> bytes:

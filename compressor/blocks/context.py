@@ -15,7 +15,7 @@ from llmzip.progress import Progress
 def encode(models: AdaptiveModels, plain: bytes, profile: int, progress: Progress) -> bytes | None:
     """Code ``plain``; None where it would grow."""
     fresh = models.is_spoilt(Method.CONTEXT)
-    coded = models.context_on_trial().encode(plain, profile, progress)
+    coded = models.context_on_trial(fresh).encode(plain, profile, progress)
     return None if coded is None else bytes([profile | FRESH * fresh]) + coded
 
 

@@ -3,20 +3,13 @@
  * Whatever is read is written again at once and compared, so what a form says is all that restores a line. */
 
 #include "core.h"
+#include "digits.h"
 
 #include <string.h>
 
 #define LONGEST_LINE 1024
 #define LONGEST_OFFSET 22 /* 64 bits in octal */
 #define FEWEST_BYTES 4 /* of a line */
-
-static int digit_value(uint8_t character)
-{
-    return character >= '0' && character <= '9'   ? character - '0'
-           : character >= 'a' && character <= 'f' ? character - 'a' + 10
-           : character >= 'A' && character <= 'F' ? character - 'A' + 10
-                                                  : 99;
-}
 
 static int radix_of(int digits)
 {
@@ -71,9 +64,9 @@ static int read_character_field(const uint8_t *field)
     if (field[0] != ' ') {
         int value = 0;
         for (int i = 0; i < 3; i++) {
-            if (digit_value(field[i]) > 7)
+            if (llmz_digit_value(field[i]) > 7)
                 return -1;
-            value = value * 8 + digit_value(field[i]);
+            value = value * 8 + llmz_digit_value(field[i]);
         }
         return value < 256 ? value : -1;
     }
@@ -202,7 +195,7 @@ static int read_group(const struct llmz_dump *dump, const uint8_t *field, int64_
     if (dump->digits < LLMZ_OCTAL) {
         int count = 0;
         for (; count < group && 2 * count + 2 <= length; count++) {
-            int high = digit_value(field[2 * count]), low = digit_value(field[2 * count + 1]);
+            int high = llmz_digit_value(field[2 * count]), low = llmz_digit_value(field[2 * count + 1]);
             if (high > 15 || low > 15)
                 break;
             data[dump->reversed ? group - 1 - count : count] = (uint8_t)(high << 4 | low);
@@ -216,7 +209,7 @@ static int read_group(const struct llmz_dump *dump, const uint8_t *field, int64_
     for (int i = 0; i < width; i++) {
         if (field[i] == ' ' && !begun)
             continue;
-        int digit = digit_value(field[i]);
+        int digit = llmz_digit_value(field[i]);
         if (digit >= radix || value > (UINT64_MAX - (unsigned)digit) / (unsigned)radix)
             return 0;
         value = value * (unsigned)radix + (unsigned)digit;
@@ -271,7 +264,7 @@ static int64_t count_hex(const uint8_t *line, int64_t length, int64_t start, int
 {
     int64_t end = start;
     int small = 0, large = 0;
-    while (end < length && digit_value(line[end]) < 16) {
+    while (end < length && llmz_digit_value(line[end]) < 16) {
         small |= line[end] >= 'a';
         large |= line[end] >= 'A' && line[end] <= 'F';
         if (small && large)
@@ -422,8 +415,8 @@ static int find_form(struct llmz_dump *dump, uint64_t *offset, const uint8_t *li
             plain.offset_width = (uint8_t)width;
             plain.offset_upper = (uint8_t)upper;
             int64_t at = start;
-            for (; at < start + width && digit_value(line[at]) < radices[i]; at++)
-                *offset = *offset * radices[i] + (unsigned)digit_value(line[at]);
+            for (; at < start + width && llmz_digit_value(line[at]) < radices[i]; at++)
+                *offset = *offset * radices[i] + (unsigned)llmz_digit_value(line[at]);
             if (at < start + width)
                 continue;
             start = at;
@@ -489,7 +482,7 @@ static int is_hexadecimal(const struct llmz_dump *dump, const uint8_t *text, con
         return 1;
     int64_t letters = 0, digits = 0;
     for (int64_t at = run->begin; at < run->end; at++) {
-        letters += digit_value(text[at]) >= 10 && digit_value(text[at]) < 16;
+        letters += llmz_digit_value(text[at]) >= 10 && llmz_digit_value(text[at]) < 16;
         digits += text[at] > '0' && text[at] <= '9';
     }
     return letters > 2 && letters * 8 >= digits;
@@ -571,8 +564,8 @@ int llmz_dump_offset(const uint8_t *text, int64_t size, int64_t begin, const str
     if (!dump->offset_radix || size - begin < dump->head.length ||
         memcmp(text + begin, dump->head.bytes, dump->head.length))
         return 0;
-    for (; at < size && digits < 16 && digit_value(text[at]) < dump->offset_radix; at++, digits++)
-        *offset = *offset * dump->offset_radix + (unsigned)digit_value(text[at]);
+    for (; at < size && digits < 16 && llmz_digit_value(text[at]) < dump->offset_radix; at++, digits++)
+        *offset = *offset * dump->offset_radix + (unsigned)llmz_digit_value(text[at]);
     return digits >= dump->offset_width;
 }
 

@@ -4,6 +4,7 @@
  * have to be noted down only where they are not those that follow from the records before. */
 
 #include "core.h"
+#include "digits.h"
 
 #include <string.h>
 
@@ -20,14 +21,9 @@ struct record {
     uint8_t data[LONGEST_RECORD / 2];
 };
 
-static int digit_value(uint8_t character, int *cases)
+static int case_of(uint8_t digit)
 {
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    *cases |= character >= 'a' ? HAS_LOWER : HAS_UPPER;
-    return character >= 'a' && character <= 'f'   ? character - 'a' + 10
-           : character >= 'A' && character <= 'F' ? character - 'A' + 10
-                                                  : 99;
+    return digit >= 'a' ? HAS_LOWER : digit >= 'A' ? HAS_UPPER : 0;
 }
 
 static int narrowest(uint32_t address)
@@ -59,10 +55,11 @@ static int read_record(const uint8_t *line, int64_t length, struct record *recor
     unsigned sum = 0;
     record->cases = 0;
     for (int i = 0; i < bytes; i++) {
-        int high = digit_value(line[mark + 2 * i], &record->cases);
-        int low = digit_value(line[mark + 2 * i + 1], &record->cases);
+        const uint8_t *pair = line + mark + 2 * i;
+        int high = llmz_digit_value(pair[0]), low = llmz_digit_value(pair[1]);
         if (high > 15 || low > 15)
             return 0;
+        record->cases |= case_of(pair[0]) | case_of(pair[1]);
         read[i] = (uint8_t)(high << 4 | low);
         sum += read[i];
     }

@@ -3,6 +3,7 @@
 #include "records.h"
 
 #include "bit_models.h"
+#include "digits.h"
 
 #include <string.h>
 
@@ -171,12 +172,6 @@ static void predict_series(llmz_prediction *p, const llmz_number *n, const uint8
         predict(p, 2 * n[0].value - n[1].value, &n[0], bytes);
 }
 
-/* The value of a digit, 16 where there is none. */
-static unsigned of_digit(unsigned byte)
-{
-    return is_digit(byte) ? byte - '0' : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10 : 16;
-}
-
 /* Read the field of `length` bytes that ends before `end`. */
 static void follow_listing(llmz_listing *listing, uint32_t field, const uint8_t *bytes, uint32_t end, uint32_t length)
 {
@@ -184,7 +179,7 @@ static void follow_listing(llmz_listing *listing, uint32_t field, const uint8_t 
     uint64_t value = 0;
     bool hexadecimal = length <= longest, capital = false;
     for (uint32_t at = end - length; hexadecimal && at < end; at++) {
-        unsigned digit = of_digit(bytes[at]);
+        unsigned digit = (unsigned)llmz_digit_value(bytes[at]);
         hexadecimal = digit < 16;
         capital = capital || (bytes[at] >= 'A' && bytes[at] <= 'F');
         value = value << 4 | (digit & 15);

@@ -15,7 +15,7 @@ _OWN_STREAM_BYTES, _MOST_STREAMS = 1 << 14, 32
 """Runs from this length on get a stream of their own, if they are not too many."""
 _EFFORT, _DEFLATE_START = 1, 60
 """Of zlib; bytes that it takes for its codes at least."""
-_STREAM_COST = 9
+STREAM_COST = 9
 """Bytes of a stream's header, and of a model that begins anew."""
 _MOST_CONTROLS = 0.01
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
@@ -45,10 +45,13 @@ def pays(text: bytes, cuts: list[Cut], taken: tuple[bytes, list[bytes]], saved_s
     description, streams = taken
     data = b"".join(cut.data for cut in cuts)
     encoded = zlib.compress(b"".join(text[cut.begin : cut.end] for cut in cuts), _EFFORT)
-    saved = max(
-        saved_share * len(data), len(encoded) - _DEFLATE_START - min(len(zlib.compress(data, _EFFORT)), len(data))
-    )
-    return saved > len(description) + _STREAM_COST * len(streams)
+    saved = max(saved_share * len(data), len(encoded) - _DEFLATE_START - deflated_bytes(data))
+    return saved > len(description) + STREAM_COST * len(streams)
+
+
+def deflated_bytes(data: bytes) -> int:
+    """What a quick zlib makes of bytes, or their number if that is less."""
+    return min(len(zlib.compress(data, _EFFORT)), len(data))
 
 
 def pack_cuts(text: bytes, cuts: Iterable[Cut]) -> tuple[bytes, list[bytes]] | None:

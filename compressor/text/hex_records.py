@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
-
 from llmzip.core import _native
+from llmzip.text.cuts import STREAM_COST, deflated_bytes
 from llmzip.text.description import Source, senseless
 from llmzip.text.samples import SampleBits
 
 _FEWEST_RECORDS = 8
 _UPPER, _CRLF = 8, 16
 """Bits of a form's flags above the kind of records."""
-_EFFORT = 1
-"""Of zlib."""
-_STREAM_COST = 9
-"""Bytes of a stream's header, and of a model that begins anew."""
 
 
 def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[bytes]] | None:
@@ -28,11 +23,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
 
 def _pays(plain: bytes, streams: list[bytes]) -> bool:
     """Whether the streams are likely to take fewer bytes, by what zlib makes of them."""
-    return sum(map(_deflated_bytes, streams)) + _STREAM_COST * len(streams) < _deflated_bytes(plain)
-
-
-def _deflated_bytes(data: bytes) -> int:
-    return min(len(zlib.compress(data, _EFFORT)), len(data))
+    return sum(map(deflated_bytes, streams)) + STREAM_COST * len(streams) < deflated_bytes(plain)
 
 
 def put_back(description: bytes, streams: list[bytes], plain_length: int) -> bytes:
