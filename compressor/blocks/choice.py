@@ -32,6 +32,8 @@ _REPETITIVE_RATIO = 0.004
 _CONTEXT_TO_LZMA = 0.39
 """Context mode is not smaller than this share of what LZMA's quick setting gives."""
 _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 16 << 10
+_SAMPLE_TABLE_BITS = 19
+"""Of context mode's models for a sample: they stand beside those of mixed mode, in memory that has a limit."""
 _CONTEXT_GAIN, _CONTEXT_TO_SAMPLE = 0.08, 0.6
 """Context mode needs that much less than a sample foretells for each time that the block is twice as long, but not less
 than this share; the same if it knows blocks before."""
@@ -157,29 +159,42 @@ class BlockEncoder:
         stream_bytes = sum(map(len, taken.streams))
         if stream_bytes > self._stream_bytes_left or text.put_back(taken, len(plain)) != plain:
             return None
-        if not self._is_trial and taken.number not in self._proven and not self._pays(taken.number, plain):
+        is_trusted = self._is_trial or taken.number in self._proven
+        is_its_own_trial = not is_trusted and len(plain) <= _TRIAL_BYTES and not self._knows_more_than_a_trial()
+        if not is_trusted and not is_its_own_trial and not self._pays(taken.number, plain):
             return None
-        self._proven.add(taken.number)
+        uses_before = self._models.uses
         self._stream_bytes_left -= stream_bytes
         share = transformed.share_of(progress, len(plain), stream_bytes)
         coded = [self._encode(stream, share, depth + 1) for stream in taken.streams]
         payload = transformed.encode(Transformed(taken.number, taken.description, coded))
+        if is_its_own_trial and len(payload) >= self._size_as_it_is(plain):
+            self._models.spoil_since(uses_before, Method.STORED)
+            self._stream_bytes_left += stream_bytes
+            return None
+        self._proven.add(taken.number)
         return Coded(Method.TRANSFORMED, 0, len(plain), payload)
+
+    def _knows_more_than_a_trial(self) -> bool:
+        return any(self._models.uses.values()) or (self._model is not None and self._model.primer is not None)
+
+    def _trial(self, sample: bytes) -> BlockEncoder:
+        model = self._model if self._model is None else self._model.base or self._model  # no primer has to be read
+        return BlockEncoder(table_bits_for(len(sample)), model, self._settings, self._threads, is_trial=True)
+
+    def _size_as_it_is(self, sample: bytes) -> int:
+        """What a sample takes without a transform, where nothing is known before it."""
+        quick = lzma_block.encode_quickly(sample)
+        others = [len(other.payload) for other in self._trial(sample)._code_as_it_is(sample, len(quick), SILENT)]
+        return min([len(sample), len(quick), *others])
 
     def _pays(self, number: int, plain: bytes) -> bool:
         """Whether a transform leaves fewer bytes of a sample, coded both ways; true where it has no use there."""
         sample = _lines_within(plain, _TRIAL_BYTES)
-        model = self._model if self._model is None else self._model.base or self._model  # no primer has to be read
-
-        def trial() -> BlockEncoder:
-            return BlockEncoder(table_bits_for(len(sample)), model, self._settings, self._threads, is_trial=True)
-
-        coded = trial()._code_transformed(sample, SILENT, 0)
+        coded = self._trial(sample)._code_transformed(sample, SILENT, 0)
         if coded is None or transformed.number_of(coded) != number:
             return True
-        quick = lzma_block.encode_quickly(sample)
-        others = [len(other.payload) for other in trial()._code_as_it_is(sample, len(quick), SILENT)]
-        return len(coded.payload) < min([len(sample), len(quick), *others])
+        return len(coded.payload) < self._size_as_it_is(sample)
 
     def _network_may_win(self, plain: bytes, quick_size: int) -> bool:
         """Whether the network need be asked: always in mixed mode, whose contexts know what it does not."""
@@ -221,7 +236,7 @@ def _closer_profile(profile: Profile, plain: bytes) -> Profile:
 @functools.lru_cache(maxsize=4)
 def _context_share(sample: bytes, profile: Profile) -> float:
     """What context mode leaves of a sample: at most 1. A short block is the sample of every question about it."""
-    coded = ContextCoder(table_bits_for(len(sample))).encode(sample, profile, SILENT)
+    coded = ContextCoder(_SAMPLE_TABLE_BITS).encode(sample, profile, SILENT)
     return 1.0 if coded is None else len(coded) / len(sample)
 
 

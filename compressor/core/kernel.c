@@ -119,13 +119,13 @@ static bool agrees(const struct llmz_kernel *kernel)
     static int32_t expected[ROWS * OUTPUTS], found[ROWS * OUTPUTS];
     uint32_t random = 1;
     for (size_t i = 0; i < sizeof tiles; i++)
-        tiles[i] = i % 5 == 0 ? 255 : (uint8_t)((random = random * 1664525u + 1013904223u) >> 24);
+        tiles[i] = i % 5 == 0 ? 255 : (uint8_t)((random = random * 1664525u + 1013904223u) >> 24 | 1);
     for (size_t i = 0; i < sizeof weights; i++)
-        weights[i] = tiles[i] & 63;
+        weights[i] = tiles[i] >> 1 & 63;
     for (int digits = 0; digits < 2; digits++) {
         for (size_t i = 0; i < sizeof inputs; i++) {
             int value = (int)((random = random * 1664525u + 1013904223u) >> 24) - 128;
-            inputs[i] = (int8_t)(digits ? (i % 3 == 0 ? 127 : value & 127) : i % 7 < 2 ? (i % 7 == 0 ? -128 : 127) : value);
+            inputs[i] = (int8_t)(digits ? (i % 3 == 0 ? 127 : value & 127) : i % 7 < 2 ? (i % 7 == 0 ? -127 : 127) : value == -128 ? 0 : value);
         }
         for (size_t rows = 1; rows <= ROWS; rows += rows < 4 ? 1 : 11) {
             struct llmz_product p = {inputs, WIDTH, rows, tiles, BYTES, TILES, GROUPS, expected, OUTPUTS};

@@ -68,7 +68,7 @@ struct llmz_kernel {
     size_t pair_bytes; /* that two groups of weights take */
     void (*pack)(const uint8_t *tile, size_t groups, uint8_t *packed); /* [groups][LLMZ_TILE][LLMZ_GROUP], 0 to 63 */
     void (*multiply_weights)(const struct llmz_product *);
-    void (*multiply_bytes)(const struct llmz_product *); /* any bytes */
+    void (*multiply_bytes)(const struct llmz_product *); /* inputs from -127 to 127; an output with a byte of 0 means nothing */
     void (*multiply_digits)(const struct llmz_product *); /* inputs from 0 to 127 */
     uint64_t (*add_squares)(const int32_t *values, size_t count);
     void (*scale_down)(const int32_t *values, size_t count, struct llmz_scale scale, int8_t *out);

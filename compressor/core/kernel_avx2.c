@@ -20,24 +20,15 @@ __attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-/* Any bytes: their highest bits apart, as 127 * 128 * 2 fits. */
-__attribute__((always_inline)) static inline __m256i add_bytes(__m256i sum, __m256i bytes, __m256i inputs)
-{
-    __m256i low = _mm256_and_si256(bytes, _mm256_set1_epi8(127));
-    __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 7), _mm256_set1_epi8(1));
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(low, inputs), _mm256_set1_epi16(1)));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(high, inputs), _mm256_set1_epi16(128)));
-}
-
 #include "kernel_avx2.inc"
 
 /* Sums of 16 bits hold more than two groups where inputs are small, as they nearly always are: then fewer instructions widen them. */
 enum {
-    DEEP = 8, /* groups that are added up in 16 bits */
+    DEEP = 16, /* groups that are added up in 16 bits, the first two inputs of each and the last two apart */
     SMALL = 32767 / 63, /* most that the inputs of such a sum may add up to, those below 0 apart */
     FOUR = 4, /* rows at once */
     MOST_ROWS = 64, /* whose inputs are looked at first */
-    UNPACKED = 64, /* groups at once */
+    UNPACKED = 128, /* groups at once */
     ROWS_TO_UNPACK = 20, /* with fewer, weights come from memory in bursts that arithmetic does not cover */
 };
 
@@ -54,17 +45,21 @@ static bool are_small(const int8_t *inputs, size_t groups, int32_t *sum)
     const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi8(1), pairs = _mm256_set1_epi16(1);
     __m256i most = zero, all = zero;
     for (size_t g = 0; g < groups; g += DEEP) {
-        __m256i x = load((const uint8_t *)inputs + g * LLMZ_GROUP);
-        __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, x), pairs);
-        __m256i above = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, _mm256_max_epi8(x, zero)), pairs);
-        __m256i below = _mm256_sub_epi32(above, sums);
-        all = _mm256_add_epi32(all, sums);
+        __m256i above = zero, below = zero;
+        for (size_t half = 0; half < 2; half++) {
+            __m256i x = load((const uint8_t *)inputs + g * LLMZ_GROUP + half * 32);
+            __m256i over_0 = _mm256_max_epi8(x, zero);
+            all = _mm256_add_epi32(all, _mm256_madd_epi16(_mm256_maddubs_epi16(ones, x), pairs));
+            above = _mm256_add_epi16(above, _mm256_maddubs_epi16(over_0, ones));
+            below = _mm256_add_epi16(below, _mm256_maddubs_epi16(_mm256_sub_epi8(over_0, x), ones));
+        }
+        /* Two sums of 16 bits in each 32: none is below 0, nor carries. */
         above = _mm256_hadd_epi32(above, below);
         above = _mm256_hadd_epi32(above, above);
-        most = _mm256_max_epi32(most, _mm256_add_epi32(above, _mm256_permute4x64_epi64(above, 0x4E)));
+        most = _mm256_max_epi16(most, _mm256_add_epi16(above, _mm256_permute4x64_epi64(above, 0x4E)));
     }
     *sum = sum_of(all);
-    return _mm256_testz_si256(_mm256_cmpgt_epi32(most, _mm256_set1_epi32(SMALL)), _mm256_set1_epi8(-1));
+    return _mm256_testz_si256(_mm256_cmpgt_epi16(most, _mm256_set1_epi16(SMALL)), _mm256_set1_epi8(-1));
 }
 
 /* Groups of a tile as bytes, [groups][LLMZ_TILE][LLMZ_GROUP]. */
@@ -93,14 +88,15 @@ __attribute__((always_inline)) static inline void keep(__m256i *sum)
     __asm__("" : "+x"(*sum));
 }
 
-/* One group of four rows and half a tile, added to sums of 16 bits. */
-__attribute__((always_inline)) static inline void add_group(const int8_t *inputs, size_t input_stride, const uint8_t *weights, __m256i sums[FOUR][2])
+/* One group of four rows and half a tile: sums of 16 bits begin with it, or it is added to them. */
+__attribute__((always_inline)) static inline void add_group(const int8_t *inputs, const uint8_t *weights, const bool begin, __m256i sums[FOUR][2])
 {
     __m256i first = load(weights), second = load(weights + 32);
     for (unsigned r = 0; r < FOUR; r++) {
-        __m256i spread = spread_four(inputs + r * input_stride);
-        sums[r][0] = _mm256_add_epi16(sums[r][0], _mm256_maddubs_epi16(first, spread));
-        sums[r][1] = _mm256_add_epi16(sums[r][1], _mm256_maddubs_epi16(second, spread));
+        __m256i spread = spread_four(inputs + r * LLMZ_GROUP);
+        __m256i products[2] = {_mm256_maddubs_epi16(first, spread), _mm256_maddubs_epi16(second, spread)};
+        sums[r][0] = begin ? products[0] : _mm256_add_epi16(sums[r][0], products[0]);
+        sums[r][1] = begin ? products[1] : _mm256_add_epi16(sums[r][1], products[1]);
         keep(&sums[r][0]);
         keep(&sums[r][1]);
     }
@@ -108,19 +104,18 @@ __attribute__((always_inline)) static inline void add_group(const int8_t *inputs
 
 /* Half a tile: the sums of four rows grow by some groups' products. What is widened stays in memory of its own: rows of `out` lie
  * whole pages apart, where a load waits for the store to another row. */
-static void add_four_rows(const int8_t *inputs, size_t input_stride, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride)
+static void add_four_rows(const int8_t *inputs, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i wide[FOUR][2];
     for (unsigned r = 0; r < FOUR; r++)
         for (unsigned i = 0; i < 2; i++)
             wide[r][i] = load((const uint8_t *)(out + r * out_stride + i * 8));
-    for (size_t g = 0; g < groups; g += DEEP, inputs += DEEP * LLMZ_GROUP, weights += DEEP * LLMZ_TILE_BYTES) {
+    for (size_t g = 0; g < groups; g += DEEP, inputs += FOUR * DEEP * LLMZ_GROUP, weights += DEEP * LLMZ_TILE_BYTES) {
         __m256i sums[FOUR][2];
-        for (unsigned r = 0; r < FOUR; r++)
-            sums[r][0] = sums[r][1] = _mm256_setzero_si256();
-#define ADD(d) add_group(inputs + (d)*LLMZ_GROUP, input_stride, weights + (d)*LLMZ_TILE_BYTES, sums)
+#define ADD(d) add_group(inputs + (d)*FOUR * LLMZ_GROUP, weights + (d)*LLMZ_TILE_BYTES, (d) == 0, sums)
         ADD(0), ADD(1), ADD(2), ADD(3), ADD(4), ADD(5), ADD(6), ADD(7);
+        ADD(8), ADD(9), ADD(10), ADD(11), ADD(12), ADD(13), ADD(14), ADD(15);
 #undef ADD
         for (unsigned r = 0; r < FOUR; r++)
             for (unsigned i = 0; i < 2; i++)
@@ -131,22 +126,41 @@ static void add_four_rows(const int8_t *inputs, size_t input_stride, const uint8
             _mm256_storeu_si256((__m256i *)(out + r * out_stride + i * 8), wide[r][i]);
 }
 
+/* Some groups of four rows' inputs side by side, [groups][FOUR][LLMZ_GROUP]: rows lie so far apart that they share a few of the first
+ * cache's places. */
+static void gather_four_rows(const int8_t *inputs, size_t input_stride, size_t groups, int8_t *out)
+{
+    for (size_t g = 0; g < groups; g += FOUR, inputs += FOUR * LLMZ_GROUP, out += FOUR * FOUR * LLMZ_GROUP) {
+        __m128i r0 = _mm_loadu_si128((const __m128i *)inputs), r1 = _mm_loadu_si128((const __m128i *)(inputs + input_stride));
+        __m128i r2 = _mm_loadu_si128((const __m128i *)(inputs + 2 * input_stride)), r3 = _mm_loadu_si128((const __m128i *)(inputs + 3 * input_stride));
+        __m128i low_01 = _mm_unpacklo_epi32(r0, r1), low_23 = _mm_unpacklo_epi32(r2, r3);
+        __m128i high_01 = _mm_unpackhi_epi32(r0, r1), high_23 = _mm_unpackhi_epi32(r2, r3);
+        _mm_store_si128((__m128i *)out, _mm_unpacklo_epi64(low_01, low_23));
+        _mm_store_si128((__m128i *)(out + 16), _mm_unpackhi_epi64(low_01, low_23));
+        _mm_store_si128((__m128i *)(out + 32), _mm_unpacklo_epi64(high_01, high_23));
+        _mm_store_si128((__m128i *)(out + 48), _mm_unpackhi_epi64(high_01, high_23));
+    }
+}
+
 /* Four rows at a time whose inputs are small; each group of them has `small` set. */
-static void multiply_small(const struct llmz_product *p, size_t t, size_t begin, size_t fours, const bool *small, const int32_t *starts)
+static void multiply_small(const struct llmz_product *p, size_t begin, size_t fours, const bool *small, const int32_t *starts)
 {
     _Alignas(32) uint8_t weights[UNPACKED * LLMZ_TILE_BYTES];
-    for (size_t r = 0; r < FOUR * fours; r++)
-        if (small[r / FOUR])
-            for (size_t o = 0; o < LLMZ_TILE; o++)
-                p->out[(begin + r) * p->out_stride + t * LLMZ_TILE + o] = starts[r];
+    _Alignas(32) int8_t inputs[MOST_ROWS / FOUR][UNPACKED * FOUR * LLMZ_GROUP];
+    for (size_t i = 0; i < fours; i++)
+        for (size_t r = i * FOUR; small[i] && r < (i + 1) * FOUR; r++)
+            for (size_t o = 0; o < p->tile_count * LLMZ_TILE; o++)
+                p->out[(begin + r) * p->out_stride + o] = starts[r];
     for (size_t g = 0; g < p->groups; g += UNPACKED) {
         size_t groups = p->groups - g < UNPACKED ? p->groups - g : UNPACKED;
-        unpack(p->tiles + t * p->tile_stride + g / 2 * LLMZ_SIX_BIT_BYTES, groups, weights);
-        for (size_t i = 0; i < fours; i++) {
-            size_t row = begin + i * FOUR;
-            for (size_t half = 0; small[i] && half < 2; half++)
-                add_four_rows(p->inputs + row * p->input_stride + g * LLMZ_GROUP, p->input_stride, weights + half * 64, groups,
-                    p->out + row * p->out_stride + t * LLMZ_TILE + half * 16, p->out_stride);
+        for (size_t i = 0; i < fours; i++)
+            gather_four_rows(p->inputs + (begin + i * FOUR) * p->input_stride + g * LLMZ_GROUP, p->input_stride, groups, inputs[i]);
+        for (size_t t = 0; t < p->tile_count; t++) {
+            unpack(p->tiles + t * p->tile_stride + g / 2 * LLMZ_SIX_BIT_BYTES, groups, weights);
+            for (size_t i = 0; i < fours; i++)
+                for (size_t half = 0; small[i] && half < 2; half++)
+                    add_four_rows(inputs[i], weights + half * 64, groups,
+                        p->out + (begin + i * FOUR) * p->out_stride + t * LLMZ_TILE + half * 16, p->out_stride);
         }
     }
 }
@@ -179,8 +193,7 @@ static void multiply_weights(const struct llmz_product *p)
                 small[r / FOUR] = false;
             starts[r] = -LLMZ_WEIGHT_OFFSET * sum;
         }
-        for (size_t t = 0; t < p->tile_count; t++)
-            multiply_small(p, t, begin, fours, small, starts);
+        multiply_small(p, begin, fours, small, starts);
         for (size_t i = 0; i < fours; i++)
             if (!small[i])
                 multiply_others(p, begin + i * FOUR, FOUR);
@@ -189,48 +202,64 @@ static void multiply_weights(const struct llmz_product *p)
     }
 }
 
-/* Digits are unsigned: bytes, moved down by 128, may be the signed ones, as 127 * 128 * 2 fits. */
-__attribute__((always_inline)) static inline void digits_tile(const struct llmz_product *p, size_t t, size_t row, const unsigned rows)
+/* Bytes are moved down by 128, to the signed side of the instruction; the other side has inputs without their signs, which go to the
+ * bytes: 127 * 127 * 2 fits. Digits have none, and 127 * 128 * 2 fits. */
+__attribute__((always_inline)) static inline void bytes_tile(const struct llmz_product *p, size_t t, size_t row, const unsigned rows,
+    const bool digits, const int32_t *starts)
 {
-    __m256i sums[2][4], digit_sums[2];
+    __m256i sums[2][4];
     const int8_t *inputs = p->inputs + row * p->input_stride;
     const uint8_t *tile = p->tiles + t * p->tile_stride;
-    const __m256i ones = _mm256_set1_epi16(1), top = _mm256_set1_epi8(-128), one_of_each = _mm256_set1_epi8(1);
-    for (unsigned r = 0; r < rows; r++) {
-        digit_sums[r] = _mm256_setzero_si256();
+    const __m256i ones = _mm256_set1_epi16(1), top = _mm256_set1_epi8(-128);
+    for (unsigned r = 0; r < rows; r++)
         for (unsigned i = 0; i < 4; i++)
-            sums[r][i] = _mm256_setzero_si256();
-    }
+            sums[r][i] = _mm256_set1_epi32(starts[r]);
     for (size_t g = 0; g < p->groups; g++) {
         const uint8_t *group = tile + g * LLMZ_TILE_BYTES;
         __m256i spread[2];
         ask_for(group + BYTES_AHEAD);
         ask_for(group + BYTES_AHEAD + 64);
-        for (unsigned r = 0; r < rows; r++) {
+        for (unsigned r = 0; r < rows; r++)
             spread[r] = spread_four(inputs + r * p->input_stride + g * LLMZ_GROUP);
-            digit_sums[r] = _mm256_add_epi32(digit_sums[r], _mm256_madd_epi16(_mm256_maddubs_epi16(spread[r], one_of_each), ones));
-        }
         for (unsigned i = 0; i < 4; i++) {
             __m256i bytes = _mm256_xor_si256(load(group + i * 32), top);
-            for (unsigned r = 0; r < rows; r++)
-                sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(_mm256_maddubs_epi16(spread[r], bytes), ones));
+            for (unsigned r = 0; r < rows; r++) {
+                __m256i products = digits ? _mm256_maddubs_epi16(spread[r], bytes)
+                                          : _mm256_maddubs_epi16(_mm256_abs_epi8(spread[r]), _mm256_sign_epi8(bytes, spread[r]));
+                sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(products, ones));
+            }
         }
     }
     for (unsigned r = 0; r < rows; r++)
         for (unsigned i = 0; i < 4; i++)
-            _mm256_storeu_si256((__m256i *)(p->out + (row + r) * p->out_stride + t * LLMZ_TILE + i * 8),
-                _mm256_add_epi32(sums[r][i], _mm256_slli_epi32(digit_sums[r], 7)));
+            _mm256_storeu_si256((__m256i *)(p->out + (row + r) * p->out_stride + t * LLMZ_TILE + i * 8), sums[r][i]);
+}
+
+__attribute__((always_inline)) static inline void multiply_signed_bytes(const struct llmz_product *p, const bool digits)
+{
+    int32_t starts[MOST_ROWS];
+    for (size_t begin = 0; begin < p->rows; begin += MOST_ROWS) {
+        size_t after = p->rows - begin < MOST_ROWS ? p->rows : begin + MOST_ROWS;
+        for (size_t row = begin; row < after; row++)
+            starts[row - begin] = 128 * sum_of_inputs(p->inputs + row * p->input_stride, p->groups);
+        for (size_t t = 0; t < p->tile_count; t++) {
+            size_t row = begin;
+            for (; row + 2 <= after; row += 2)
+                bytes_tile(p, t, row, 2, digits, starts + (row - begin));
+            if (row < after)
+                bytes_tile(p, t, row, 1, digits, starts + (row - begin));
+        }
+    }
+}
+
+static void multiply_bytes(const struct llmz_product *p)
+{
+    multiply_signed_bytes(p, false);
 }
 
 static void multiply_digits(const struct llmz_product *p)
 {
-    for (size_t t = 0; t < p->tile_count; t++) {
-        size_t row = 0;
-        for (; row + 2 <= p->rows; row += 2)
-            digits_tile(p, t, row, 2);
-        if (row < p->rows)
-            digits_tile(p, t, row, 1);
-    }
+    multiply_signed_bytes(p, true);
 }
 
 const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};

@@ -408,8 +408,8 @@ static size_t row_blocks(const struct llmz_predictor *p)
 
 static size_t tiles_per_chunk(const struct llmz_predictor *p, size_t tiles)
 {
-    size_t threads = llmz_threads_count(p->threads);
-    size_t chunks = threads == 1 ? 1 : SHARES * threads;
+    size_t threads = llmz_threads_count(p->threads), blocks = row_blocks(p);
+    size_t chunks = threads == 1 ? 1 : (SHARES * threads + blocks - 1) / blocks;
     size_t per_chunk = (tiles + chunks - 1) / chunks;
     return p->rows > FEW_ROWS ? least(per_chunk, 16) : per_chunk;
 }

@@ -86,7 +86,7 @@ def _read_primer(table_bits: int) -> Any:
     return models
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _kept_models(table_bits: int) -> Any:
     return _read_primer(table_bits)
 

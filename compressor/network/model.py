@@ -264,7 +264,13 @@ def begins_after_line(model: Model, text: bytes) -> bool:
     It knows how documents begin, after a NUL; but where one begins as others do and goes on in its own way, it is
     misled for as long as that beginning stays in its window.
     """
-    tokens = model.tokenizer.encode(text[:_TRIED_BYTES])[:_TRIED_TOKENS]
+    return _begins_after_line(model, text[:_TRIED_BYTES])
+
+
+@lru_cache(maxsize=4)
+def _begins_after_line(model: Model, beginning: bytes) -> bool:
+    """Kept, since a text that is coded on trial is often coded once more."""
+    tokens = model.tokenizer.encode(beginning)[:_TRIED_TOKENS]
     targets = np.stack([tokens, tokens])
     inputs = inputs_of(model, targets)
     inputs[1, 0] = model.line_token

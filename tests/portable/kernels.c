@@ -135,8 +135,10 @@ static void check_product(const char *what, enum product kind)
         groups = 16 * (1 + below(below(4) ? 4 : 40));
     size_t inputs = groups * LLMZ_GROUP, stride = inputs + LLMZ_GROUP * below(3), gap = 64 * below(2);
     size_t out_stride = tiles * LLMZ_TILE + 8 * below(2), out_size = ((rows - 1) * out_stride + tiles * LLMZ_TILE) * sizeof(int32_t);
-    int8_t *in = bytes((rows - 1) * stride + inputs, kind == DIGITS ? 0 : -128, 127);
+    int8_t *in = bytes((rows - 1) * stride + inputs, kind == DIGITS ? 0 : kind == BYTES ? -127 : -128, 127);
     uint8_t *plain = (uint8_t *)bytes(tiles * groups * LLMZ_TILE_BYTES, weights ? 0 : -128, weights ? 63 : 127);
+    for (size_t i = 0; kind == BYTES && i < tiles * groups * LLMZ_TILE_BYTES; i++)
+        plain[i] = plain[i] ? plain[i] : 1;
     int32_t *a = room(out_size), *b = room(out_size);
     struct tiles packed = packed_for(tested, plain, tiles, groups, gap, weights);
     struct llmz_product p = {in, stride, rows, packed.bytes, packed.stride, tiles, groups, a, out_stride};
