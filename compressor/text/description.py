@@ -54,13 +54,13 @@ class Source:
         return self.take(1)[0]
 
     def number(self, limit: int = (1 << _MOST_BITS) - 1) -> int:
-        """A varint of at most ``limit``."""
+        """A varint of at most ``limit``, in as few bytes as it needs."""
         value = shift = 0
         while True:
             byte = self.byte()
             value |= (byte & 0x7F) << shift
             shift += 7
-            if value > limit or shift > _MOST_BITS + 6:
+            if value > limit or shift > _MOST_BITS + 6 or (byte == 0 and shift > 7):
                 raise senseless()
             if byte < 0x80:
                 return value

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llmzip import text
 from llmzip.errors import LlmzError
 from llmzip.text import Taken
+from llmzip.text.description import Source, pack_numbers
 from tests.text.test_almost_text import PROSE, bold
 from tests.text.test_charsets import FRENCH, JAPANESE
 from tests.text.test_encodings import BYTES, DUMPS, uu
@@ -76,6 +77,15 @@ def test_damaged_descriptions_and_streams(number: int, data: st.DataObject) -> N
 @settings(max_examples=120, deadline=None)
 def test_any_description(number: int, description: bytes, streams: list[bytes], length: int) -> None:
     restore(Taken(number, description, streams), length)
+
+
+@pytest.mark.parametrize(
+    "packed", [b"\x80\0", b"\xff\x80\0", b"\x81\x80\x80\0", b"\xff" * 9 + b"\x02", b"\xff" * 12, b"\x80"]
+)
+def test_numbers_in_more_bytes_than_they_need_or_too_large_are_damage(packed: bytes) -> None:
+    with pytest.raises(LlmzError):
+        Source(packed).number()
+    assert Source(pack_numbers([0, 127, 128, (1 << 64) - 1])).numbers() == [0, 127, 128, (1 << 64) - 1]
 
 
 def test_promises_of_much_cost_nothing() -> None:
