@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 import llmzip
+from llmzip.access.keys import extractor
 from llmzip.errors import DamagedError, LlmzError, MemoryLimitError
 from llmzip.format import sections
+from llmzip.format.record_kinds import RecordKind
 from llmzip.inspection import describe
 from tests.access.test_ranges import rewritten
 from tests.conftest import TINY_PATH
@@ -70,6 +72,12 @@ def test_keys(path: Path) -> None:
         assert list(records.find("17", "nothing")) == []
 
 
+def test_values_that_are_keys() -> None:
+    record = b'{"a": null, "b": [1], "c": {}, "d": 1.0, "e": true, "f": " \\u00e9 ", "g": 1, "g": 2, "h": ""}\n'
+    keys = [extractor(RecordKind.JSONL, name, b"")(record) for name in "abcdefghA"]
+    assert keys == [None, None, None, b"1.0", b"true", "é".encode(), b"2", b"", None]
+
+
 def test_an_archive_with_an_index_is_one_like_others(path: Path) -> None:
     plain = b"".join(json_lines(300))
     data = path.read_bytes()
@@ -102,8 +110,9 @@ def test_keys_of_rows_and_mail(tmp_path: Path) -> None:
         assert records.head == rows[0]
         assert [records[i] for i in records.find("600")] == [rows[201]]
         assert list(records.find("C 7", "city")) == [7]
-        with pytest.raises(LlmzError, match="column"):
-            list(records.find("7", "town"))
+        for name in ("town", "City"):
+            with pytest.raises(LlmzError, match="column"):
+                list(records.find("7", name))
     box = mailbox.mbox(tmp_path / "box")
     for i in range(60):
         box.add(f"Message-ID: <{i}@x>\nSubject: number\n {i}\n\nFrom here on\nso it goes\n\n.\n")
@@ -112,7 +121,7 @@ def test_keys_of_rows_and_mail(tmp_path: Path) -> None:
     data = llmzip.compress(text, **QUICK, records="auto", key="message-id")
     with llmzip.records(io.BytesIO(data)) as records:
         assert (len(records), records.kind, b"".join(records)) == (60, "mbox", text)
-        assert list(records.find("<31@x>")) == [31]
+        assert list(records.find("<31@x>")) == list(records.find("<31@x>", "MESSAGE-ID")) == [31]
         assert list(records.find("number 31", "subject")) == [31]
 
 
