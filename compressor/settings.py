@@ -45,7 +45,8 @@ class Level(NamedTuple):
         first_block_bytes: what is read in a second or so: longer files give their first text soon.
         cold: lanes of a block that starts from fresh models; the rule that gives more lanes holds.
         warm: the same for a block after others: its lanes cost less, as they go on from the text before.
-        records: the same for numbers and records, whose lanes cost more: each learns what its lines have in common.
+        records: the same for blocks with the profile of records. Their lanes cost more: each learns what its lines have
+            in common.
     """
 
     method: Method

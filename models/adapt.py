@@ -74,7 +74,7 @@ def _make_primer(texts: list[bytes], size: int) -> Primer | None:
 
 
 def _profile_of(text: bytes) -> Profile:
-    """As mixed mode chooses it."""
+    """By its bytes; unlike mixed mode for a block, without a sample coded both ways."""
     profile = choose_profile(text)
     return profile if profile < MIXED_PROFILES else Profile.PROSE
 

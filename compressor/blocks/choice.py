@@ -225,7 +225,11 @@ class BlockEncoder:
 
 
 def _closer_profile(profile: Profile, plain: bytes) -> Profile:
-    """Mixed mode's for a block whose bytes speak for ``profile``: what looks like prose may be more like records."""
+    """Mixed mode's for a block whose bytes speak for ``profile``.
+
+    Code, markup and lists look like prose by their bytes; where context mode codes a sample in fewer bytes as records,
+    the block gets that profile.
+    """
     if profile is not Profile.PROSE or 4 * len(plain) < _PROFILE_SAMPLE_BYTES:
         return profile
     sample = _lines_within(plain, _PROFILE_SAMPLE_BYTES)

@@ -261,8 +261,8 @@ enum {
     LLMZ_HISTORY_BYTES = 1 << 26, /* before a block; what matches can reach back to */
     LLMZ_BLOCK_BYTES_MAX = 1 << 26,
 
-    LLMZ_MIXED_PROFILES = 2, /* sets of contexts: prose, markup and code; numbers and records */
-    LLMZ_PLAIN_PROFILES = 4, /* these, binary data, genomes */
+    LLMZ_MIXED_PROFILES = 2, /* sets of contexts: prose; records, with most code and markup */
+    LLMZ_PLAIN_PROFILES = 4, /* prose, markup and code; records; binary data; genomes and proteins */
 };
 
 /* Of a profile: contexts, inputs of each, models that expect a byte and have two inputs, inputs of a mixer, mixers, and the

@@ -31,7 +31,7 @@ _LARGEST_KEPT_TABLE = 20
 
 
 SHAPES = tuple(Shape(*numbers) for numbers in _native.context_shapes())
-"""Of the profiles: prose, markup and code; numbers and records; binary data; genomes and proteins."""
+"""Of the profiles: prose, markup and code; records; binary data; genomes and proteins."""
 
 
 class ContextLearnedState(NamedTuple):

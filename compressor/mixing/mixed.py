@@ -35,7 +35,7 @@ _TRUSTED_GUESSES = 5
 
 
 SHAPES = tuple(Shape(*numbers) for numbers in _native.mixed_shapes())
-"""Of the profiles: prose, markup and code; numbers and records."""
+"""Of the profiles: prose; records, with most code and markup."""
 
 
 class LearnedState(NamedTuple):

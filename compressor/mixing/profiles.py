@@ -11,9 +11,9 @@ class Profile(enum.IntEnum):
     """A set of contexts; the number stands in a block's payload. Mixed mode has the first two, context mode all."""
 
     PROSE = 0
-    """Prose, markup and code."""
+    """Prose; in context mode also markup and code."""
     RECORDS = 1
-    """Numbers, tables, logs: fields beside those above them; in mixed mode whatever has lines that are alike."""
+    """Numbers, tables, logs: fields beside those above them. In mixed mode also most code, markup and lists."""
     BINARY = 2
     """What is decoded from base64 and its like."""
     SEQUENCES = 3
@@ -31,7 +31,7 @@ _CONTROLS = np.array([*range(9), *range(14, 32), 127], np.uint8)
 
 
 def choose_profile(text: bytes) -> Profile:
-    """The profile for a block of context mode, by its bytes; mixed mode has the first ``MIXED_PROFILES`` alone."""
+    """The profile that a block's bytes speak for: context mode's. :mod:`llmzip.blocks.choice` makes it mixed mode's."""
     if not text:
         return Profile.PROSE
     shares = np.bincount(np.frombuffer(text, np.uint8), minlength=256) / len(text)
