@@ -1,6 +1,7 @@
 /* Letters written as escapes of ASCII (\u0434, %D0%B4, =D0=B4, \xD0\xB4, &#1076;): as bytes and characters, and back. */
 
 #include "core.h"
+#include "digits.h"
 
 #include <string.h>
 
@@ -18,12 +19,11 @@ static const struct form forms[LLMZ_ESCAPES] = {
 
 #define MOST_DIGITS 7
 
+/* The value of a digit in the form's radix and its case of letters; LLMZ_NO_DIGIT for another character. */
 static int digit_of(uint8_t character, const struct form *form)
 {
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    uint8_t first = form->upper ? 'A' : 'a';
-    return form->radix == 16 && character >= first && character < first + 6 ? character - first + 10 : -1;
+    int value = llmz_digit_value(character), is_upper = character < 'a';
+    return value < 10 || (value < form->radix && is_upper == form->upper) ? value : LLMZ_NO_DIGIT;
 }
 
 /* Bytes of the escape at the start of `text`, and what it stands for; 0 where there is none. */
@@ -35,7 +35,7 @@ static int64_t read_escape(const struct form *form, const uint8_t *text, int64_t
     *value = 0;
     for (; at < size && digits < (form->digits ? form->digits : MOST_DIGITS); at++, digits++) {
         int digit = digit_of(text[at], form);
-        if (digit < 0 || (!form->digits && !digits && !digit))
+        if (digit == LLMZ_NO_DIGIT || (!form->digits && !digits && !digit))
             break;
         *value = *value * (uint32_t)form->radix + (uint32_t)digit;
     }
@@ -153,7 +153,7 @@ static struct quoted_line find_line(const uint8_t *text, int64_t size, int64_t s
 
 static int is_upper_digit(uint8_t character)
 {
-    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'F');
+    return character < 'a' && llmz_digit_value(character) != LLMZ_NO_DIGIT;
 }
 
 static int64_t unit_length(const uint8_t *text, int64_t at, int64_t end)
