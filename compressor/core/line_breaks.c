@@ -87,8 +87,13 @@ static void end_line(struct flow *flow, int64_t next_start)
     flow->too_long = 0;
 }
 
-static void end_margin(struct flow *flow, uint8_t byte)
+/* By a byte after a line end or more of the margin: any other than the margin's ends it. */
+static void follow_margin(struct flow *flow, uint8_t byte)
 {
+    if (is_margin(byte)) {
+        flow->here.length++;
+        return;
+    }
     flow->in_margin = 0;
     if (flow->kind_waiting >= 0)
         flow->of_kind[flow->kind_waiting] = flow->here;
@@ -143,16 +148,8 @@ int64_t llmz_join_lines(const uint8_t *text, int64_t size, int64_t width, int64_
             continue;
         }
         if (flow.in_margin) {
-            if (is_margin(byte)) {
-                out[written++] = byte;
-                read++;
-                flow.here.length++;
-                flow.column++;
-                continue;
-            }
-            end_margin(&flow, byte);
-        }
-        if (byte == SPACE) {
+            follow_margin(&flow, byte);
+        } else if (byte == SPACE) {
             int64_t spaces = spaces_at(text, size, read);
             int64_t word = word_length(text, size, read + spaces, width + 1);
             if (spaces == spaces_after(text, read, between_sentences) && goes_over(&flow, spaces, word, width)) {
@@ -189,25 +186,16 @@ int64_t llmz_break_lines(const uint8_t *text, int64_t size, int64_t width, int64
             continue;
         }
         if (flow.in_margin) {
-            if (is_margin(byte)) {
-                out[written++] = byte;
-                read++;
-                flow.here.length++;
-                flow.column++;
-                continue;
-            }
-            end_margin(&flow, byte);
-        }
-        if (byte == SPACE) {
+            follow_margin(&flow, byte);
+        } else if (byte == SPACE) {
             int64_t spaces = spaces_at(text, size, read);
             int64_t word = word_length(text, size, read + spaces, width + 1);
             if (spaces == spaces_after(out, written, between_sentences) && goes_over(&flow, spaces, word, width)) {
-                if (excepted < exception_count && exceptions[excepted] == flow.breaks) {
+                int64_t this_break = flow.breaks++;
+                if (excepted < exception_count && exceptions[excepted] == this_break) {
                     excepted++;
-                    flow.breaks++;
                     flow.too_long = 1;
                 } else {
-                    flow.breaks++;
                     if (room - written <= flow.next.length)
                         return -1;
                     out[written++] = NEWLINE;
