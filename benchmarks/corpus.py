@@ -100,10 +100,7 @@ def _started(workers: int) -> Iterator[tuple[Workforce, float]]:
 @click.option("--workers", default=1, show_default=True, help="Worker processes.")
 @click.option("--tasks", default=2000, show_default=True, help="Empty tasks that the scheduler is timed with.")
 @click.option("--note", default="", help="What else the machine did meanwhile; goes into the result file.")
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "corpus.json",
-    show_default="benchmarks/results/corpus.json",
-)  # fmt: skip
+@results.json_option("corpus")
 def main(mb: str, level: int, workers: int, tasks: int, note: str, target: Path) -> None:
     """Compress ever larger corpora and watch what a megabyte costs."""
     click.echo(machine_line())

@@ -145,10 +145,7 @@ def show(rows: list[Row], names: list[str]) -> None:
 @click.option(
     "--also", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Files to measure in a table apart."
 )
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "kinds.json",
-    show_default="benchmarks/results/kinds.json",
-)  # fmt: skip
+@results.json_option("kinds")
 def main(
     folder: Path, fetch_only: bool, only: str, levels: str, rivals: str, model: str | None, also: Path | None,
     target: Path,

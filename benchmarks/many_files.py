@@ -84,10 +84,7 @@ def zstd_with_dictionary(pieces: list[bytes]) -> tuple[int, int]:
 @click.option("--count", default=500, show_default=True)
 @click.option("--size", default=1000, show_default=True)
 @click.option("--levels", default="1,6", show_default=True)
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "many_files.json",
-    show_default="benchmarks/results/many_files.json",
-)  # fmt: skip
+@results.json_option("many_files")
 def main(files: tuple[Path, ...], count: int, size: int, levels: str, target: Path) -> None:
     """Compress pieces of FILES one by one and together."""
     click.echo(machine_line())

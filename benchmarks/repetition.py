@@ -42,10 +42,7 @@ def repetitive_log(size: int = LOG_BYTES, repeated_share: float = 0.99, seed: in
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--levels", default="1,6", show_default=True)
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "repetition.json",
-    show_default="benchmarks/results/repetition.json",
-)  # fmt: skip
+@results.json_option("repetition")
 def main(file: Path, levels: str, target: Path) -> None:
     """Compress 10 MB of one paragraph of FILE and 1 MB of log; exit with an error if xz -9e is smaller."""
     click.echo(machine_line())

@@ -7,8 +7,11 @@ name, and what the benchmark measured under a name of its own.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import click
 
 from llmzip.benchmarks.machine import describe_machine
 from llmzip.benchmarks.peers import Peer
@@ -16,6 +19,14 @@ from llmzip.benchmarks.peers import Peer
 RESULTS = Path(__file__).parent / "results"
 
 Result = dict[str, Any]
+
+
+def json_option(name: str) -> Callable[..., Any]:
+    """The option ``--json`` of a benchmark: its ``target``, the result file ``name`` by default."""
+    return click.option(
+        "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=RESULTS / f"{name}.json",
+        show_default=f"benchmarks/results/{name}.json",
+    )  # fmt: skip
 
 
 def new_result(peers: list[Peer]) -> Result:

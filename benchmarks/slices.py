@@ -18,10 +18,7 @@ RIVALS = ("xz -9e", "brotli -11", "PPMd -o16")
 @click.option("--size", default=10_000, show_default=True, help="Bytes per slice.")
 @click.option("--every", default=1, show_default=True, help="Take every n-th slice only.")
 @click.option("--level", default=6, show_default=True)
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "slices.json",
-    show_default="benchmarks/results/slices.json",
-)  # fmt: skip
+@results.json_option("slices")
 def main(files: tuple[Path, ...], size: int, every: int, level: int, target: Path) -> None:
     """Compare slice by slice; exit with an error if one is not smaller than under every rival."""
     click.echo(machine_line())

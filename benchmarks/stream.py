@@ -221,10 +221,7 @@ def first_text_seconds(level: int, size: int) -> float:
     "--levels", default="1,2,3,6,9", show_default=True, help="Levels whose first text is timed; may be empty."
 )
 @click.option("--first-text-of", default=1_000_000, show_default=True, help="Bytes of the log that is timed.")
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "stream.json",
-    show_default="benchmarks/results/stream.json",
-)  # fmt: skip
+@results.json_option("stream")
 def main(mb: float, level: int, repeats: int, levels: str, first_text_of: int, target: Path) -> None:
     """Send a long log through a pipe and back, and watch time and memory."""
     click.echo(machine_line())

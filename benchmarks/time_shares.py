@@ -113,10 +113,7 @@ def operations_a_token(model: Model) -> int:
 @click.option("--lanes", default=8, show_default=True)
 @click.option("--threads", default="1,2", show_default=True, help="Numbers of threads.")
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "time_shares.json",
-    show_default="benchmarks/results/time_shares.json",
-)  # fmt: skip
+@results.json_option("time_shares")
 def main(file: Path, first: int, lanes: int, threads: str, model: str | None, target: Path) -> None:
     """Show microseconds a token, as a whole and by part."""
     loaded = load_model(model)

@@ -51,10 +51,7 @@ def transforms_in(coded: Coded) -> list[str]:
 @click.option("--first", type=click.IntRange(1), help="Only the first so many bytes of each file.")
 @click.option("--level", default=6, show_default=True)
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "transforms.json",
-    show_default="benchmarks/results/transforms.json",
-)  # fmt: skip
+@results.json_option("transforms")
 def main(files: tuple[Path, ...], first: int | None, level: int, model: str | None, target: Path) -> None:
     """Show what FILES take as they stand and with transforms."""
     settings = Settings(level=level, model=model)

@@ -53,10 +53,7 @@ def context_bits(plain: bytes) -> float:
 @click.option("--first", default=100_000, show_default=True, help="Bytes from the start of each domain.")
 @click.option("--mixed", is_flag=True, help="Mixed mode and context mode too.")
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
-@click.option(
-    "--json", "target", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "validation.json",
-    show_default="benchmarks/results/validation.json",
-)  # fmt: skip
+@results.json_option("validation")
 def main(valid: Path, first: int, mixed: bool, model: str | None, target: Path) -> None:
     """Measure the model on VALID; the last row weighs domains by their size in bytes."""
     loaded = load_model(model)
