@@ -427,30 +427,32 @@ def main_of(module: str, purpose: str, extra: str) -> click.Command:
         raise click.ClickException(f"{purpose} {error.name}: pip install 'llmzip[{extra}]'") from None
 
 
+def pass_on(arguments: tuple[str, ...], name: str, command: click.Command, **how: Any) -> Any:
+    """Run another command as ``llmzip NAME``; after an interrupt it cleans up by itself."""
+    raise_interrupts()
+    return command(arguments, prog_name=f"llmzip {name}", **how)
+
+
 @passes_arguments_on
 def bench(arguments: tuple[str, ...]) -> None:
     """Measure llmzip beside other compressors (llmzip bench --help for options)."""
     from llmzip.benchmarks.bench import main as bench_main
 
-    raise_interrupts()
-    bench_main(arguments, prog_name="llmzip bench")
+    pass_on(arguments, "bench", bench_main)
 
 
 @passes_arguments_on
 def train(arguments: tuple[str, ...]) -> None:
     """Train a model (needs the extra: pip install 'llmzip[train]')."""
-    train_main = main_of("llmzip.models.cli", "training needs", "train")
-    raise_interrupts()
-    train_main(arguments, prog_name="llmzip train")
+    pass_on(arguments, "train", main_of("llmzip.models.cli", "training needs", "train"))
 
 
 @passes_arguments_on
 def adapt(arguments: tuple[str, ...]) -> None:
     """Adapt the model to your own text (needs the extra: pip install 'llmzip[train]')."""
     adapt_main = main_of("llmzip.models.adapt", "adapting needs", "train")
-    raise_interrupts()
     try:
-        adapt_main(arguments, prog_name="llmzip adapt", standalone_mode=False)
+        pass_on(arguments, "adapt", adapt_main, standalone_mode=False)
     except click.Abort:
         sys.exit(128 + signal.SIGINT)
 
@@ -459,8 +461,7 @@ def adapt(arguments: tuple[str, ...]) -> None:
 def corpus(arguments: tuple[str, ...]) -> int:
     """Compress whole folders and buckets, on one machine or many (llmzip corpus --help)."""
     corpus_main = main_of("llmzip.cli.corpus", "corpora need", "corpus")
-    raise_interrupts()
-    return int(corpus_main(arguments, prog_name="llmzip corpus", standalone_mode=False) or 0)
+    return int(pass_on(arguments, "corpus", corpus_main, standalone_mode=False) or 0)
 
 
 def compression_settings(
