@@ -18,10 +18,12 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
     if records < _FEWEST_RECORDS:
         return None
     streams = list(_native.take_hex_records(plain, kind, upper, crlf, full))
-    return (bytes([kind | _UPPER * upper | _CRLF * crlf, full]), streams) if _pays(plain, streams) else None
+    if not _are_smaller_deflated(streams, plain):
+        return None
+    return bytes([kind | _UPPER * upper | _CRLF * crlf, full]), streams
 
 
-def _pays(plain: bytes, streams: list[bytes]) -> bool:
+def _are_smaller_deflated(streams: list[bytes], plain: bytes) -> bool:
     """Whether the streams are likely to take fewer bytes, by what zlib makes of them."""
     return sum(map(deflated_bytes, streams)) + STREAM_COST * len(streams) < deflated_bytes(plain)
 
