@@ -153,6 +153,7 @@ def main(
     """Fetch files of many kinds into FOLDER and measure them."""
     before = results.load(target.stem, target.parent) or {"versions": {}}
     digests = {row["kind"]: row["sha256"] for row in before.get("kinds", [])}
+    folder = folder.resolve()  # programs that unpack run elsewhere
     samples, remarks = fetch(folder, set(filter(None, only.split(","))), digests)
     for remark in remarks:
         click.echo(remark, err=True)

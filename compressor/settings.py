@@ -27,7 +27,7 @@ RECORDS_WITHOUT_KEYS = tuple(name for name, kind in RECORD_KINDS.items() if kind
 _GROUP_FACTOR = 4
 """First blocks' plain bytes that a group of records has."""
 _LEAST_TABLE_BITS, _MOST_TABLE_BITS = 20, 22
-_BUCKETS_PER_BYTE = 28
+_BUCKETS_PER_BYTE = 56
 
 
 class LaneRule(NamedTuple):

@@ -12,7 +12,8 @@ python3 -m venv .venv-test
 rm -rf build/types && mkdir -p build/types
 cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchmarks" build/types/llmzip
 (cd build/types && ../../.venv-test/bin/mypy --config-file ../../pyproject.toml -p llmzip)
-.venv-test/bin/pytest -q -n 2
+# Two workers on two cores: more threads of torch in each would wait for each other.
+OMP_NUM_THREADS=1 .venv-test/bin/pytest -q -n 2
 .venv-test/bin/pytest -q --slow tests/face/test_distribution.py -k sdist
 sh tests/portable/run.sh
 sh tests/wheel.sh oldest

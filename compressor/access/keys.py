@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import string
 from collections.abc import Callable
 
 from llmzip.format.record_kinds import DELIMITERS, KINDS_WITH_KEYS, RecordKind
@@ -53,7 +54,7 @@ def _member(record: bytes, name: str) -> bytes | None:
 def _row(record: bytes, delimiter: str) -> list[str]:
     text = record.decode(errors="replace").removeprefix("\ufeff")
     try:
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+        return [cell.strip(string.whitespace) for cell in next(csv.reader([text], delimiter=delimiter), [])]
     except csv.Error:
         return []
 

@@ -157,7 +157,7 @@ class Records(Sequence[bytes]):
         Raises:
             LlmzError: the file is damaged, or its records have no keys of this name.
         """
-        wanted = key.strip().encode()
+        wanted = key.encode().strip()
         for member in self._members:
             field = name if name is not None else member.keys.field if member.keys else None
             if field is None:

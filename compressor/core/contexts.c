@@ -115,6 +115,9 @@ typedef struct view {
     uint64_t above_1, above_1_next, above_2; /* bytes at the references of records */
     uint64_t kin_1, kin_1_next, kin_2;
     uint64_t column_above_2, line_length;
+    uint64_t up;        /* bytes around the same column of the line above: the one before it, lowest, its own and the three after it */
+    uint64_t two_up;    /* of the line above that: its own, lowest, and the one after it */
+    uint64_t agreement; /* a bit for each of the last eight bytes, the latest lowest: the line above has the same there */
 
     const llmz_special *special;
     uint64_t letter_1, letter_2; /* what matches of sequences expect */
@@ -138,6 +141,28 @@ static view look(const llmz_text *text, uint32_t position, const llmz_history *h
     return v;
 }
 
+/* `count` bytes of a line from `place` on, the first lowest; 0 for those not in the line. */
+static uint64_t bytes_of_line(uint64_t place, unsigned count, uint32_t line, uint32_t end, const uint8_t *bytes)
+{
+    uint64_t found = 0;
+    for (unsigned i = 0; i < count; i++, place++)
+        found |= (uint64_t)(place >= line && place < end ? bytes[place] : 0) << 8 * i;
+    return found;
+}
+
+static void look_at_column(view *v, const llmz_records *r, uint32_t position, const uint8_t *bytes)
+{
+    const uint64_t column = position - r->line[0];
+    if (r->line[1] != LLMZ_NOWHERE) {
+        const uint64_t above = r->line[1] + column;
+        v->up = bytes_of_line(above - 1, 5, r->line[1], r->line[0], bytes);
+        for (unsigned i = 0; i < 8 && i < column; i++)
+            v->agreement |= (uint64_t)(above - 1 - i < r->line[0] && bytes[above - 1 - i] == bytes[position - 1 - i]) << i;
+        if (r->line_2 != LLMZ_NOWHERE)
+            v->two_up = bytes_of_line(r->line_2 + column, 2, r->line_2, r->line[1], bytes);
+    }
+}
+
 static void look_at_records(view *v, const llmz_records *r, uint32_t position, const uint8_t *bytes)
 {
     v->records = r;
@@ -147,6 +172,7 @@ static void look_at_records(view *v, const llmz_records *r, uint32_t position, c
     v->kin_1 = llmz_byte_at(r->kin[0], position, bytes);
     v->kin_1_next = r->kin[0] < position ? llmz_byte_at(r->kin[0] + 1, position, bytes) : 0;
     v->kin_2 = llmz_byte_at(r->kin[1], position, bytes);
+    look_at_column(v, r, position, bytes);
     if (r->line[1] != LLMZ_NOWHERE)
         v->line_length = r->line[0] - r->line[1] < 255 ? r->line[0] - r->line[1] : 255;
     if (r->line_2 != LLMZ_NOWHERE) {
@@ -265,6 +291,12 @@ CONTEXT(shapes_after_letter, 114, llmz_hash(llmz_hash(R->token, R->letter), R->t
 CONTEXT(separators_and_shapes, 115,
         llmz_hash(R->separators & 0xFFFF, R->token_shapes << 4 | R->token_bytes) + llmz_byte_class((unsigned)v->c1))
 
+/* Pictures and alignments in letters. */
+CONTEXT(agreement_and_column, 117, v->agreement << 16 | (v->up >> 8 & 0xFF) << 8 | (v->two_up & 0xFF))
+CONTEXT(around_above, 118, llmz_hash(v->up & 0xFFFFFFFF, v->agreement & 3))
+CONTEXT(above_and_two_above, 119, llmz_hash(v->up >> 8, v->two_up))
+CONTEXT(column_and_byte, 120, v->column << 8 | v->c1)
+
 /* Binary data. */
 #define S v->special
 CONTEXT(phase_and_byte, 60, (v->cell & 3) << 8 | v->c1)
@@ -325,10 +357,11 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
     USE(format) USE(format_and_field) USE(one_token) USE(two_tokens) USE(three_tokens) USE(expected) USE(folded_5)             \
     USE(indent) USE(token_and_byte) USE(two_texts) USE(texts_apart) USE(three_texts) USE(field_above) USE(fields_above)        \
     USE(value_above) USE(field_of_kin) USE(fields_of_kin) USE(value_of_kin) USE(number_above) USE(number_of_kin)               \
-    USE(number_in_series) USE(field_and_text) USE(field_and_place) USE(value_and_text_before) USE(two_rows_above)              \
+    USE(number_in_series) USE(field_and_text) USE(field_and_place) USE(value_and_text_before) USE(column_and_byte)             \
     USE(number_shape) USE(order_7) USE(bytes_1_4) USE(bytes_2_4) USE(shapes_of_texts) USE(texts_2_3) USE(text_3)               \
     USE(texts_1_3) USE(text_4) USE(texts_2_4) USE(one_name) USE(two_names) USE(text_and_separators) USE(text_and_shapes)       \
-    USE(text_after_letter) USE(shapes_after_letter) USE(separators_and_shapes)
+    USE(text_after_letter) USE(shapes_after_letter) USE(separators_and_shapes) USE(agreement_and_column) USE(around_above) \
+    USE(above_and_two_above)
 
 #define PLAIN_0(USE)                                                                                                           \
     USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_5) USE(plain_order_6)          \

@@ -106,10 +106,12 @@ def test_every_kind(kind: Any) -> None:
 
 def test_keys_of_rows_and_mail(tmp_path: Path) -> None:
     rows = [b"city;id;note\r\n", *(b'"C %d";%d;"a;\r\n""b"""\r\n' % (i, i * 3) for i in range(300))]
+    rows.append('\u00a0far ; \u00a0;"white space but of ASCII"\r\n'.encode())
     with llmzip.records(io.BytesIO(packed(rows, records="csv", key="id"))) as records:
         assert records.head == rows[0]
         assert [records[i] for i in records.find("600")] == [rows[201]]
         assert list(records.find("C 7", "city")) == [7]
+        assert list(records.find(" \u00a0")) == list(records.find("\u00a0far ", "city")) == [300]
         for name in ("town", "City"):
             with pytest.raises(LlmzError, match="column"):
                 list(records.find("7", name))

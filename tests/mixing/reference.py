@@ -348,6 +348,9 @@ class Mixers:
         return bit
 
 
+_NUMBERS_OF_MIXED = (*range(40, 56), 120, 57, 116, 65, 66, *range(103, 116), 117, 118, 119)
+
+
 def number_contexts(t: Text, r: Records) -> dict[int, int]:
     """Contexts of records, by their numbers in docs/format.md."""
     c1, c2 = t.c8 & 255, t.c8 >> 8 & 255
@@ -362,6 +365,14 @@ def number_contexts(t: Text, r: Records) -> dict[int, int]:
     length = min(line - line_1, 255) if line_1 < 1 << 31 else 0
     row_2 = line_2 + t.position - line
     two_above = t.data[row_2] if line_2 < 1 << 31 and row_2 < line_1 else 0
+    up = two_up = agreement = 0
+    if line_1 < 1 << 31:
+        column_1 = line_1 + t.position - line
+        up = sum(t.data[column_1 + k] << 8 * (k + 1) for k in range(-1, 4) if line_1 <= column_1 + k < line)
+        for k in range(min(8, t.position - line)):
+            agreement |= (column_1 - 1 - k < line and t.data[column_1 - 1 - k] == t.data[t.position - 1 - k]) << k
+        if line_2 < 1 << 31:
+            two_up = sum(t.data[row_2 + k] << 8 * k for k in range(2) if row_2 + k < line_1)
     h, text, shapes, letter = hash_pair, r.field_text, r.token_shapes, r.separators_since << 8 | r.letter
     values = {
         40: h(r.token, c1),
@@ -400,6 +411,10 @@ def number_contexts(t: Text, r: Records) -> dict[int, int]:
         113: h(r.token, letter) + c1,
         114: h(h(r.token, letter), shapes & 0xFF) + c1,
         115: h(r.separators & 0xFFFF, (shapes << 4 | r.token_bytes) & MASK) + byte_class(c1),
+        117: agreement << 16 | (up >> 8 & 255) << 8 | two_up & 255,
+        118: h(up & 0xFFFFFFFF, agreement & 3),
+        119: h(up >> 8, two_up),
+        120: column << 8 | c1,
     }
     return {number: h(number, value & MASK) for number, value in values.items()}
 
@@ -722,7 +737,7 @@ class MixedReference:
         if self.profile == 1:
             of_numbers = number_contexts(t, lane.records)
             self.contexts[10], self.contexts[13] = of_numbers[58], of_numbers[59]
-            self.contexts += [of_numbers[number] for number in (*range(40, 58), 116, 65, 66, *range(103, 116))]
+            self.contexts += [of_numbers[number] for number in _NUMBERS_OF_MIXED]
             self.runs.find(self.contexts)
 
     def _byte(self, lane: _Lane, done: bytes, low: int, high: int, cumulative: list[int]) -> tuple[int, int, int]:
