@@ -1,4 +1,8 @@
-"""Muon in stacks: matrices of one shape are orthogonalised together, which a GPU does in a few large products."""
+"""Muon in stacks: matrices of one shape are orthogonalised together, which a GPU does in a few large products.
+
+In bfloat16 as in :class:`torch.optim.Muon`, but in float32 on processors without instructions for it, which take a
+hundred times as long (:func:`working_type`).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,18 @@ import torch
 from torch import Tensor
 
 
-def orthogonalised(stack: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """Matrices ``[count, rows, columns]`` with singular values near 1, by Newton-Schulz iterations in bfloat16."""
+def working_type(device: torch.device) -> torch.dtype:
+    """What Newton-Schulz iterations are fast and exact enough in on a device."""
+    is_native = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if is_native else torch.float32
+
+
+def orthogonalised(
+    stack: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float, dtype: torch.dtype
+) -> Tensor:
+    """Matrices ``[count, rows, columns]`` with singular values near 1, by Newton-Schulz iterations in ``dtype``."""
     a, b, c = coefficients
-    x = stack.bfloat16()
+    x = stack.to(dtype)
     flip = x.shape[-2] > x.shape[-1]
     if flip:
         x = x.mT
@@ -47,7 +59,8 @@ class StackedMuon(torch.optim.Muon):
         momenta = [self._momentum(matrix) for matrix in matrices]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
-        updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        dtype = working_type(ahead.device)
+        updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"], dtype)
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
         rate = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
         torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype).unbind(0)), alpha=-rate)

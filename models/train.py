@@ -105,11 +105,7 @@ def make_optimizers(model: EncoderAugmentedDecoder, options: TrainingOptions) ->
         else:
             others.append(parameter)
     settings: dict[str, Any] = {"lr": options.muon_rate, "weight_decay": options.weight_decay, "momentum": 0.95}
-    muon: torch.optim.Optimizer
-    if matrices[0].is_cuda:
-        muon = StackedMuon(matrices, options.compile, **settings)
-    else:
-        muon = torch.optim.Muon(matrices, **settings)
+    muon = StackedMuon(matrices, options.compile and matrices[0].is_cuda, **settings)
     adam = torch.optim.AdamW(
         [{"params": embeddings, "lr": options.embedding_rate}, {"params": others, "lr": options.adam_rate}],
         betas=(0.9, 0.98),

@@ -465,8 +465,11 @@ def test_mean_of_two_checkpoints(tiny: Model, tmp_path: Path) -> None:
     assert (tmp_path / "mean").read_bytes() == export_model(restore_network(tiny), vocabulary_of(tiny))
 
 
-def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
-    """From a folder of text to a model file that compresses, starting from the shipped weights."""
+@pytest.mark.parametrize(
+    "options", [("--layers", "c"), pytest.param(("--start-from", "shipped"), marks=pytest.mark.slow)], ids=" ".join
+)
+def test_train_and_export_commands(options: tuple[str, str], corpus: Path, tmp_path: Path) -> None:
+    """From a folder of text to a model file that compresses."""
     from llmzip.network.model import load_model
     from llmzip.settings import ReadSettings, Settings
     from llmzip.streams import compress, decompress
@@ -474,11 +477,10 @@ def test_train_and_export_commands(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     for split in ("train", "valid"):
         (tmp_path / "corpus" / split).symlink_to(corpus)
-    shipped = str(Path(sys.modules["llmzip"].__file__ or "").parent / "data" / "base.llmzmodel")
     run_folder = tmp_path / "run"
-    options = ["--steps", "2", "--cooldown-steps", "1", "--sequences", "2", "--length", "32", "--no-compile"]
+    short = ["--steps", "2", "--cooldown-steps", "1", "--sequences", "2", "--length", "32", "--no-compile"]
     command = [sys.executable, "-m", "llmzip", "train", str(tmp_path / "corpus"), str(run_folder)]
-    subprocess.run([*command, *options, "--start-from", shipped], check=True, timeout=300)
+    subprocess.run([*command, *short, *options], check=True, timeout=600)
     exported = tmp_path / "exported.llmzmodel"
     command = [sys.executable, "-m", "llmzip.models.export", str(run_folder / "checkpoint.pt"), str(exported)]
     subprocess.run(command, check=True, timeout=300)
