@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install llmzip with all extras into a fresh virtual environment; run linters, types and all tests but the slow ones
-# (`pytest --slow` runs those too); then other compilers and machines, and the oldest versions of dependencies.
+# (`pytest --slow` runs those too); then other compilers and machines, the oldest versions of dependencies, and sanitizers.
 set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv .venv-test
@@ -17,3 +17,4 @@ OMP_NUM_THREADS=1 .venv-test/bin/pytest -q -n 2
 .venv-test/bin/pytest -q --slow tests/face/test_distribution.py -k sdist
 sh tests/portable/run.sh
 sh tests/wheel.sh oldest
+sh tests/sanitizers/run.sh
