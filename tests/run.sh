@@ -15,6 +15,11 @@ cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchm
 # Two workers on two cores: more threads of torch in each would wait for each other.
 OMP_NUM_THREADS=1 .venv-test/bin/pytest -q -n 2
 .venv-test/bin/pytest -q --slow tests/face/test_distribution.py -k sdist
-sh tests/portable/run.sh
+mkdir -p build
+sh tests/portable/run.sh >build/portable.log 2>&1 & portable=$!
 sh tests/wheel.sh oldest
 sh tests/sanitizers/run.sh
+status=0
+wait "$portable" || status=$?
+cat build/portable.log
+exit "$status"
