@@ -2,6 +2,7 @@
 
 #include "bind_network.h"
 #include "kernel.h"
+#include "memory.h"
 
 #include <stdlib.h>
 
@@ -417,6 +418,16 @@ static PyObject *kernels(PyObject *module, PyObject *nothing)
     return names;
 }
 
+static PyObject *return_memory(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    llmz_return_memory();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 static PyObject *kernel_in_use(PyObject *module, PyObject *nothing)
 {
     (void)module;
@@ -433,6 +444,7 @@ static PyMethodDef functions[] = {
     {"predictor_copy_lane", predictor_copy_lane, METH_VARARGS, NULL},
     {"kernels", kernels, METH_NOARGS, NULL},
     {"kernel_in_use", kernel_in_use, METH_NOARGS, NULL},
+    {"return_memory", return_memory, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,9 @@
 #elif defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 enum { LINE = 64 };
 
@@ -23,6 +26,13 @@ void llmz_wish_for_large_pages(void *memory, size_t bytes)
 #else
     (void)memory;
     (void)bytes;
+#endif
+}
+
+void llmz_return_memory(void)
+{
+#if defined(__GLIBC__)
+    malloc_trim(0);
 #endif
 }
 

@@ -10,6 +10,8 @@ enum { LLMZ_LARGE_PAGE = 1 << 21 };
 void *llmz_new_memory(size_t bytes);
 void *llmz_new_zeros(size_t bytes);
 void llmz_free_memory(void *);
+/* Give pages that nobody uses any more back to the system, where the C library keeps them for itself. */
+void llmz_return_memory(void);
 /* Wish for large pages behind memory that begins where one would; it holds what it held. */
 void llmz_wish_for_large_pages(void *memory, size_t bytes);
 

@@ -149,11 +149,15 @@ class Model:
             network = _native.network_new(shape, attends, tuple(weights), embeddings)
         except ValueError as error:
             raise LlmzError(f"not a model file of this version: {error}") from error
+        arrays.clear()
+        del weights, embeddings
         self._forget_pages()
         return network
 
     def _forget_pages(self) -> None:
-        """Give back the memory of a mapped file's pages; those still needed, few of them, are read again."""
+        """Give back the memory that inflating took, and of a mapped file's pages; those still needed, few of them, are
+        read again."""
+        _native.return_memory()
         if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._data.madvise(mmap.MADV_DONTNEED)
 
