@@ -150,6 +150,7 @@ static uint64_t bytes_of_line(uint64_t place, unsigned count, uint32_t line, uin
     return found;
 }
 
+/* What mixed mode alone looks at. */
 static void look_at_column(view *v, const llmz_records *r, uint32_t position, const uint8_t *bytes)
 {
     const uint64_t column = position - r->line[0];
@@ -172,7 +173,6 @@ static void look_at_records(view *v, const llmz_records *r, uint32_t position, c
     v->kin_1 = llmz_byte_at(r->kin[0], position, bytes);
     v->kin_1_next = r->kin[0] < position ? llmz_byte_at(r->kin[0] + 1, position, bytes) : 0;
     v->kin_2 = llmz_byte_at(r->kin[1], position, bytes);
-    look_at_column(v, r, position, bytes);
     if (r->line[1] != LLMZ_NOWHERE)
         v->line_length = r->line[0] - r->line[1] < 255 ? r->line[0] - r->line[1] : 255;
     if (r->line_2 != LLMZ_NOWHERE) {
@@ -406,8 +406,10 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
         v.token_1 = lane->tokens[0];                                                                                           \
         v.token_2 = lane->tokens[1];                                                                                           \
         v.token_3 = lane->tokens[2];                                                                                           \
-        if (profile == 1)                                                                                                      \
+        if (profile == 1) {                                                                                                    \
             look_at_records(&v, lane->records, lane->position, history->bytes);                                                \
+            look_at_column(&v, lane->records, lane->position, history->bytes);                                                 \
+        }                                                                                                                      \
         MIXED_##profile(SET)                                                                                                   \
     }
 
