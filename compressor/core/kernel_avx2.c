@@ -20,6 +20,17 @@ __attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
+/* Bytes are moved down by 128, to the signed side of the instruction; the other side has inputs without their signs, which go to the
+ * bytes: 127 * 127 * 2 fits. Digits have none, and 127 * 128 * 2 fits. */
+enum { BYTES_DOWN = 128 };
+
+__attribute__((always_inline)) static inline __m256i add_bytes(__m256i sum, __m256i bytes, __m256i inputs, const bool digits)
+{
+    __m256i down = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
+    __m256i products = digits ? _mm256_maddubs_epi16(inputs, down) : _mm256_maddubs_epi16(_mm256_abs_epi8(inputs), _mm256_sign_epi8(down, inputs));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
+}
+
 #include "kernel_avx2.inc"
 
 /* Sums of 16 bits hold more than two groups where inputs are small, as they nearly always are: then fewer instructions widen them. */
@@ -200,66 +211,6 @@ static void multiply_weights(const struct llmz_product *p)
         if (rows > fours * FOUR)
             multiply_others(p, begin + fours * FOUR, rows - fours * FOUR);
     }
-}
-
-/* Bytes are moved down by 128, to the signed side of the instruction; the other side has inputs without their signs, which go to the
- * bytes: 127 * 127 * 2 fits. Digits have none, and 127 * 128 * 2 fits. */
-__attribute__((always_inline)) static inline void bytes_tile(const struct llmz_product *p, size_t t, size_t row, const unsigned rows,
-    const bool digits, const int32_t *starts)
-{
-    __m256i sums[2][4];
-    const int8_t *inputs = p->inputs + row * p->input_stride;
-    const uint8_t *tile = p->tiles + t * p->tile_stride;
-    const __m256i ones = _mm256_set1_epi16(1), top = _mm256_set1_epi8(-128);
-    for (unsigned r = 0; r < rows; r++)
-        for (unsigned i = 0; i < 4; i++)
-            sums[r][i] = _mm256_set1_epi32(starts[r]);
-    for (size_t g = 0; g < p->groups; g++) {
-        const uint8_t *group = tile + g * LLMZ_TILE_BYTES;
-        __m256i spread[2];
-        ask_for(group + BYTES_AHEAD);
-        ask_for(group + BYTES_AHEAD + 64);
-        for (unsigned r = 0; r < rows; r++)
-            spread[r] = spread_four(inputs + r * p->input_stride + g * LLMZ_GROUP);
-        for (unsigned i = 0; i < 4; i++) {
-            __m256i bytes = _mm256_xor_si256(load(group + i * 32), top);
-            for (unsigned r = 0; r < rows; r++) {
-                __m256i products = digits ? _mm256_maddubs_epi16(spread[r], bytes)
-                                          : _mm256_maddubs_epi16(_mm256_abs_epi8(spread[r]), _mm256_sign_epi8(bytes, spread[r]));
-                sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(products, ones));
-            }
-        }
-    }
-    for (unsigned r = 0; r < rows; r++)
-        for (unsigned i = 0; i < 4; i++)
-            _mm256_storeu_si256((__m256i *)(p->out + (row + r) * p->out_stride + t * LLMZ_TILE + i * 8), sums[r][i]);
-}
-
-__attribute__((always_inline)) static inline void multiply_signed_bytes(const struct llmz_product *p, const bool digits)
-{
-    int32_t starts[MOST_ROWS];
-    for (size_t begin = 0; begin < p->rows; begin += MOST_ROWS) {
-        size_t after = p->rows - begin < MOST_ROWS ? p->rows : begin + MOST_ROWS;
-        for (size_t row = begin; row < after; row++)
-            starts[row - begin] = 128 * sum_of_inputs(p->inputs + row * p->input_stride, p->groups);
-        for (size_t t = 0; t < p->tile_count; t++) {
-            size_t row = begin;
-            for (; row + 2 <= after; row += 2)
-                bytes_tile(p, t, row, 2, digits, starts + (row - begin));
-            if (row < after)
-                bytes_tile(p, t, row, 1, digits, starts + (row - begin));
-        }
-    }
-}
-
-static void multiply_bytes(const struct llmz_product *p)
-{
-    multiply_signed_bytes(p, false);
-}
-
-static void multiply_digits(const struct llmz_product *p)
-{
-    multiply_signed_bytes(p, true);
 }
 
 const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
