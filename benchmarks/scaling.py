@@ -34,7 +34,7 @@ CAUSAL = "aaaa"
 """Layers of the shapes that are no part of a law: causal transformers."""
 MORE = (1, 2, 10, 1000)
 """Times the operations of the last large run that a law foretells bits per byte for."""
-MEASURED_OPERATIONS_PER_SECOND = 2.7e14
+MEASURED_OPERATIONS_PER_SECOND = 2.75e14
 """Training operations a second on one NVIDIA H200 (docs/model.md)."""
 
 
@@ -95,8 +95,8 @@ def laws(runs: list[dict[str, Any]], large: list[dict[str, Any]]) -> list[dict[s
     last = points[-1][0]
     return [
         fitted("all small runs", [(run["operations"], run["bits_per_byte"]) for run in runs], last),
-        fitted("best small runs, first large one", small + points[:-1], last),
-        fitted("best small runs, both large ones", small + points, last),
+        fitted("best small runs, large ones but the last", small + points[:-1], last),
+        fitted("best small runs, all large ones", small + points, last),
         fitted("the same, operations on the measured domains alone", small + counted, counted[-1][0]),
     ]
 

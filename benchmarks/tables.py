@@ -284,6 +284,13 @@ def _scaling(result: Result, part: str) -> str:
     raise CannotWrite(f"no part {part!r} of the scaling law")
 
 
+def _training(result: Result) -> str:
+    """Bits per byte of each domain of validation text at the end of the shipped model's training."""
+    last = next(row for row in reversed(result["log"]) if "domains" in row)
+    domains = ", ".join(f"{name} {bits:.3f}" for name, bits in sorted(last["domains"].items()))
+    return f"{domains}.\n" + measured_on(result)
+
+
 def _paper(result: Result, part: str) -> str:
     """What one part of ``benchmarks.paper`` found."""
     if part not in result["parts"]:
@@ -332,6 +339,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "access": ("access", _rows),
     "validation": ("validation", _rows),
     "scaling": ("scaling", _scaling),
+    "training": ("training", _training),
     "paper": ("paper", _paper),
     "adapted": ("adapt", _adapted),
 }

@@ -36,6 +36,10 @@ def orthogonalised(
     return x.mT if flip else x
 
 
+SHAPES_COMPILED = 64
+"""Shapes that iterations may be compiled for, each anew; by default torch gives up after eight."""
+
+
 class StackedMuon(torch.optim.Muon):
     """:class:`torch.optim.Muon`, whose state it shares: a run may go on with either."""
 
@@ -60,7 +64,8 @@ class StackedMuon(torch.optim.Muon):
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
         dtype = working_type(ahead.device)
-        updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"], dtype)
+        with torch._dynamo.config.patch(recompile_limit=SHAPES_COMPILED):
+            updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"], dtype)
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
         rate = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
         torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype).unbind(0)), alpha=-rate)
