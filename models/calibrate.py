@@ -1,7 +1,7 @@
 """Scale a trained network's hashed embeddings and its head to what they are worth on text that it has not read.
 
-``python -m llmzip.models.calibrate MODEL VALID OUT``. A network that has read its text several times over trusts rows of
-pairs and triples, and its own certainty, more than new text bears out. Three factors are fitted: a temperature, as in
+``python -m llmzip.models.calibrate MODEL VALID OUT``. A network that has read its text several times over trusts rows
+of pairs and triples, and its own certainty, more than new text bears out. Three factors are fitted: a temperature, as in
 C. Guo and others, "On calibration of modern neural networks" (arXiv 1706.04599), and one for either table. They change
 the multipliers of rows alone, so the weights in the file stay as they are.
 """
@@ -28,7 +28,9 @@ LENGTH = 512
 
 
 @torch.no_grad()
-def mean_log_bits(network: EncoderAugmentedDecoder, domains: list[Domain], token_lengths: Tensor, windows: int) -> float:
+def mean_log_bits(
+    network: EncoderAugmentedDecoder, domains: list[Domain], token_lengths: Tensor, windows: int
+) -> float:
     """Natural logarithm of bits per byte, the mean over domains, in ``windows`` of each from a cold start.
 
     Args:

@@ -40,6 +40,12 @@ def extractor(kind: RecordKind, name: str, head: bytes) -> Extract:
     raise ValueError(f"records of the kind {kind.name.lower()} have no keys")
 
 
+def same_field(kind: RecordKind, name: str, other: str) -> bool:
+    """Whether two names mean one field: those of header fields do whatever their case."""
+    is_header = kind in KINDS_WITH_KEYS and kind not in (RecordKind.JSONL, RecordKind.CSV)
+    return name.lower() == other.lower() if is_header else name == other
+
+
 def _member(record: bytes, name: str) -> bytes | None:
     try:
         value = json.loads(record, parse_int=str, parse_float=str, parse_constant=str)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, cast, overload
 
 import numpy as np
 
-from llmzip.access.keys import extractor
+from llmzip.access.keys import extractor, same_field
 from llmzip.access.plain_reader import PlainReader
 from llmzip.access.ranges import BlockMap
 from llmzip.errors import DamagedError, LlmzError, MemoryLimitError
@@ -167,7 +167,7 @@ class Records(Sequence[bytes]):
             except ValueError as error:
                 raise LlmzError(str(error)) from None
             marks: Sequence[int] = range(member.marks.places.size)
-            if member.keys is not None and member.keys.field == field:
+            if member.keys is not None and same_field(member.kind, member.keys.field, field):
                 marks = member.keys.marks_of(wanted)
             for mark in marks:
                 first = member.first + int(member.marks.firsts[mark])

@@ -125,6 +125,22 @@ def test_keys_of_rows_and_mail(tmp_path: Path) -> None:
         assert (len(records), records.kind, b"".join(records)) == (60, "mbox", text)
         assert list(records.find("<31@x>")) == list(records.find("<31@x>", "MESSAGE-ID")) == [31]
         assert list(records.find("number 31", "subject")) == [31]
+        reading = noted_spans(records)
+        assert list(records.find("<no@where>", "MESSAGE-ID")) == []
+        assert len(reading) <= 1  # by the index, which one in 64 blocks passes in vain
+
+
+def noted_spans(records: llmzip.Records) -> list[int]:
+    """The marks that are read from now on."""
+    read: list[int] = []
+    span = records._span
+
+    def noting(member: Any, mark: int) -> list[bytes]:
+        read.append(mark)
+        return span(member, mark)
+
+    records._span = noting  # type: ignore[method-assign]
+    return read
 
 
 def test_what_a_file_says_of_groups_and_records(path: Path) -> None:
