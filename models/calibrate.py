@@ -1,9 +1,9 @@
 """Scale a trained network's hashed embeddings and its head to what they are worth on text that it has not read.
 
 ``python -m llmzip.models.calibrate MODEL VALID OUT``. A network that has read its text several times over trusts rows
-of pairs and triples, and its own certainty, more than new text bears out. Three factors are fitted: a temperature, as in
-C. Guo and others, "On calibration of modern neural networks" (arXiv 1706.04599), and one for either table. They change
-the multipliers of rows alone, so the weights in the file stay as they are.
+of pairs and triples, and its own certainty, more than new text bears out. Three factors are fitted: a temperature, as
+in C. Guo and others, "On calibration of modern neural networks" (arXiv 1706.04599), and one for either table. They
+change the multipliers of rows alone, so the weights in the file stay as they are.
 """
 
 from __future__ import annotations
