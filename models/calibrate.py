@@ -1,8 +1,8 @@
-"""Scale a trained network's hashed embeddings and its head to what they are worth on text that it has not read.
+"""Scale a trained network's hashed embeddings and its head to fit text that it has not read.
 
 ``python -m llmzip.models.calibrate MODEL VALID OUT``. A network that has read its text several times over trusts rows
 of pairs and triples, and its own certainty, more than new text bears out. Three factors are fitted: a temperature, as
-in C. Guo and others, "On calibration of modern neural networks" (arXiv 1706.04599), and one for either table. They
+in C. Guo and others, "On calibration of modern neural networks" (arXiv 1706.04599), and one for each table. They
 change the multipliers of rows alone, so the weights in the file stay as they are.
 """
 
@@ -51,7 +51,7 @@ def calibrate(
     """Scale ``network`` in place, one factor after the other, by steps of ``STEP`` as long as ``loss`` falls.
 
     Args:
-        tell: is told of each trial: the name, its factor, and the loss.
+        tell: is called after each trial with the name, its factor and the loss.
     """
     parameters = dict(network.named_parameters())
     factors = dict.fromkeys(SCALED, 1.0)
