@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from llmzip.blocks.choice import closer_profile
 from llmzip.core import available_cores
 from llmzip.errors import LlmzError
 from llmzip.mixing.mixed import LearnedState, primed_states
@@ -75,8 +74,8 @@ def _make_primer(texts: list[bytes], size: int) -> Primer | None:
 
 
 def _profile_of(text: bytes) -> Profile:
-    """As mixed mode chooses for a block."""
-    profile = closer_profile(choose_profile(text), text)
+    """By its bytes; unlike mixed mode for a block, without a sample coded both ways."""
+    profile = choose_profile(text)
     return profile if profile < MIXED_PROFILES else Profile.PROSE
 
 

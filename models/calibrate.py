@@ -17,17 +17,16 @@ import torch
 from torch import Tensor
 
 from llmzip.models.data import Domain, load_corpus, validation_windows
-from llmzip.models.devices import autocast
 from llmzip.models.export import export_model, restore_network
 from llmzip.models.network import EncoderAugmentedDecoder
-from llmzip.network.model import Model, load_model
+from llmzip.models.train import plain_bits_and_bytes
+from llmzip.network.model import load_model
 
 SCALED = ("trigram_embedding", "bigram_embedding", "head.weight")
 STEP = 0.95
 LENGTH = 512
 
 
-@torch.no_grad()
 def mean_log_bits(
     network: EncoderAugmentedDecoder, domains: list[Domain], token_lengths: Tensor, windows: int
 ) -> float:
@@ -39,9 +38,8 @@ def mean_log_bits(
     total = 0.0
     for domain in domains:
         batch = torch.from_numpy(validation_windows(domain, LENGTH, windows))
-        with autocast(torch.device("cpu")):
-            losses, _ = network(batch[:, :-1], batch[:, 1:])
-        total += math.log(float(losses.sum()) / math.log(2) / float(token_lengths[batch[:, 1:]].sum()))
+        bits, size = plain_bits_and_bytes(network, batch, token_lengths)
+        total += math.log(bits / size)
     return total / len(domains)
 
 
@@ -81,7 +79,7 @@ def calibrate(
 @click.option("--windows", default=2, show_default=True, help="Of 512 tokens, of each domain.")
 def main(model: str, valid: Path, out: Path, windows: int) -> None:
     """Calibrate MODEL on the text in VALID and write its network, without mixers, to OUT."""
-    loaded: Model = load_model(model)
+    loaded = load_model(model)
     network = restore_network(loaded)
     domains = load_corpus(valid, loaded.tokenizer)
     lengths = torch.from_numpy(loaded.tokenizer.token_lengths).float()

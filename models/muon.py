@@ -45,7 +45,11 @@ class StackedMuon(torch.optim.Muon):
 
     def __init__(self, parameters: Sequence[Tensor], compiled: bool = False, **settings: Any) -> None:
         super().__init__(parameters, **settings)
-        self._orthogonalised = torch.compile(orthogonalised, dynamic=False) if compiled else orthogonalised
+        self._orthogonalised = orthogonalised
+        if compiled:
+            limits = torch._dynamo.config
+            limits.recompile_limit = max(limits.recompile_limit, SHAPES_COMPILED)
+            self._orthogonalised = torch.compile(orthogonalised, dynamic=False)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -64,8 +68,7 @@ class StackedMuon(torch.optim.Muon):
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
         dtype = working_type(ahead.device)
-        with torch._dynamo.config.patch(recompile_limit=SHAPES_COMPILED):
-            updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"], dtype)
+        updates = self._orthogonalised(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"], dtype)
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
         rate = group["lr"] * math.sqrt(max(1, shape[0] / shape[1]))
         torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype).unbind(0)), alpha=-rate)

@@ -135,6 +135,22 @@ def operations_per_token(config: ModelConfig) -> float:
 
 
 @torch.no_grad()
+def plain_bits_and_bytes(
+    model: EncoderAugmentedDecoder, windows: Tensor, bytes_per_token: Tensor
+) -> tuple[float, float]:
+    """Bits of windows' targets without side information, each window from a cold start, and their bytes.
+
+    Args:
+        windows: int64 ``[windows, length + 1]``, as of :func:`llmzip.models.data.validation_windows`.
+        bytes_per_token: float32 ``[V]``.
+    """
+    inputs, targets = windows[:, :-1], windows[:, 1:]
+    with autocast(windows.device):
+        losses, _ = model(inputs, targets)
+    return float(losses.sum()) / LN2, float(bytes_per_token[targets].sum())
+
+
+@torch.no_grad()
 def evaluate(
     model: EncoderAugmentedDecoder, domains: list[Domain], bytes_per_token: Tensor, windows: int = 8, length: int = 512
 ) -> dict[str, Any]:
@@ -150,14 +166,12 @@ def evaluate(
     for domain in domains:
         batch = torch.from_numpy(validation_windows(domain, length, windows)).to(device)
         inputs, targets = batch[:, :-1], batch[:, 1:]
-        size = float(bytes_per_token[targets].sum())
+        plain_bits, size = plain_bits_and_bytes(model, batch, bytes_per_token)
         with autocast(device):
-            plain, _ = model(inputs, targets)
             side = (model.encode(targets) * SIDE_STEPS_PER_UNIT).round() / SIDE_STEPS_PER_UNIT
             logits = model.logits(model.hidden_states(inputs, side))
         aided = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
         side_bits = float(model.prior.bits(side).sum())
-        plain_bits = float(plain.sum()) / LN2
         by_domain[domain.name] = round(plain_bits / size, 4)
         figures = np.array([plain_bits, float(aided) / LN2 + side_bits, side_bits * size / len(batch)])
         sums += figures / size * domain.text_bytes

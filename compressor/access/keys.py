@@ -8,7 +8,7 @@ import re
 import string
 from collections.abc import Callable
 
-from llmzip.format.record_kinds import DELIMITERS, KINDS_WITH_KEYS, RecordKind
+from llmzip.format.record_kinds import DELIMITERS, KINDS_WITH_HEADERS, RecordKind
 
 Extract = Callable[[bytes], "bytes | None"]
 """Gives a record's key; None where it has none."""
@@ -34,16 +34,17 @@ def extractor(kind: RecordKind, name: str, head: bytes) -> Extract:
             raise ValueError(f"there is no column {name!r}; there are {', '.join(map(repr, columns))}")
         place = columns.index(name)
         return lambda record: _field(record, delimiter, place)
-    if kind in KINDS_WITH_KEYS:
+    if kind in KINDS_WITH_HEADERS:
         line = re.compile(rb"^%s:(.*(?:\r?\n[ \t].*)*)" % re.escape(name.encode()), re.IGNORECASE | re.MULTILINE)
         return lambda record: _header_field(record, line)
     raise ValueError(f"records of the kind {kind.name.lower()} have no keys")
 
 
 def same_field(kind: RecordKind, name: str, other: str) -> bool:
-    """Whether two names mean one field: those of header fields do whatever their case."""
-    is_header = kind in KINDS_WITH_KEYS and kind not in (RecordKind.JSONL, RecordKind.CSV)
-    return name.lower() == other.lower() if is_header else name == other
+    """Whether two names mean one field: those of header fields do whatever the case of their ASCII letters."""
+    if kind in KINDS_WITH_HEADERS:
+        return name.encode().lower() == other.encode().lower()
+    return name == other
 
 
 def _member(record: bytes, name: str) -> bytes | None:

@@ -128,7 +128,7 @@ class BlockEncoder:
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
             if self._settings.method is Method.MIXED:
-                profile = closer_profile(profile, plain)
+                profile = _closer_profile(profile, plain)
             found += self._code_with_network(self._model, plain, profile, progress)
         if not found or self._context_may_win(plain, profile, quick_size, _size(found)):
             self.may_do_without_network = True
@@ -224,7 +224,7 @@ class BlockEncoder:
         return float(sum(row[: len(piece)].sum() for row, piece in zip(lengths, pieces, strict=True)))
 
 
-def closer_profile(profile: Profile, plain: bytes) -> Profile:
+def _closer_profile(profile: Profile, plain: bytes) -> Profile:
     """Mixed mode's for a block whose bytes speak for ``profile``.
 
     Code, markup and lists look like prose by their bytes; where context mode codes a sample in fewer bytes as records,

@@ -39,7 +39,8 @@ class RecordKind(IntEnum):
     """What ends with a NUL byte."""
 
 
-KINDS_WITH_KEYS = (RecordKind.JSONL, RecordKind.CSV, RecordKind.MBOX, RecordKind.WARC)
+KINDS_WITH_HEADERS = (RecordKind.MBOX, RecordKind.WARC)
+KINDS_WITH_KEYS = (RecordKind.JSONL, RecordKind.CSV, *KINDS_WITH_HEADERS)
 
 
 class Splitter(Protocol):

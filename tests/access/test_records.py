@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import llmzip
-from llmzip.access.keys import extractor
+from llmzip.access.keys import extractor, same_field
 from llmzip.errors import DamagedError, LlmzError, MemoryLimitError
 from llmzip.format import sections
 from llmzip.format.record_kinds import RecordKind
@@ -128,6 +128,12 @@ def test_keys_of_rows_and_mail(tmp_path: Path) -> None:
         reading = noted_spans(records)
         assert list(records.find("<no@where>", "MESSAGE-ID")) == []
         assert len(reading) <= 1  # by the index, which one in 64 blocks passes in vain
+
+
+def test_names_of_header_fields_ignore_the_case_of_ascii_letters_alone() -> None:
+    assert same_field(RecordKind.MBOX, "Message-ID", "message-id")
+    assert not same_field(RecordKind.MBOX, "\u00c9tat", "\u00e9tat")
+    assert not same_field(RecordKind.CSV, "City", "city")
 
 
 def noted_spans(records: llmzip.Records) -> list[int]:
