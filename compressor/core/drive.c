@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel.h"
+
 enum {
     CHUNK_ROWS = 256, /* of a call of the network when encoding, or when it reads what came before */
     MOST_GROUPS = 64,
-    LANES_OF_A_THREAD = 4, /* at least, for groups of their own: each group reads all weights, which otherwise pass once for all lanes */
 };
 
 struct group {
@@ -226,7 +227,7 @@ struct llmz_drive *llmz_drive_new(
     d->row = (size_t)llmz_network_shape(network)->vocabulary + 1;
     d->chunk = start->tokens && start->lanes < CHUNK_ROWS ? CHUNK_ROWS / start->lanes : 1;
     d->group_count = llmz_threads_count(threads);
-    if (start->tokens || d->group_count > MOST_GROUPS || start->lanes / d->group_count < LANES_OF_A_THREAD)
+    if (start->tokens || d->group_count > MOST_GROUPS || start->lanes / d->group_count < llmz_kernel->own_lanes)
         d->group_count = 1;
     d->last = malloc(d->lanes * sizeof *d->last);
     bool whole = d->last && (!start->tokens || prepare_tokens(d, start));

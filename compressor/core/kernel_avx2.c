@@ -40,7 +40,7 @@ enum {
     FOUR = 4, /* rows at once */
     MOST_ROWS = 64, /* whose inputs are looked at first */
     UNPACKED = 128, /* groups at once */
-    ROWS_TO_UNPACK = 20, /* with fewer, weights come from memory in bursts that arithmetic does not cover */
+    LINE = 64, /* bytes that are asked for at once */
 };
 
 __attribute__((always_inline)) static inline int32_t sum_of(__m256i words)
@@ -78,9 +78,6 @@ static void unpack(const uint8_t *packed, size_t groups, uint8_t *out)
 {
     const __m256i low = _mm256_set1_epi8(63), bits_0 = _mm256_set1_epi8(3), bits_1 = _mm256_set1_epi8(12), bits_2 = _mm256_set1_epi8(48);
     for (size_t g = 0; g < groups; g += 2, packed += LLMZ_SIX_BIT_BYTES, out += 2 * LLMZ_TILE_BYTES) {
-        ask_for(packed + WEIGHTS_AHEAD);
-        ask_for(packed + WEIGHTS_AHEAD + 64);
-        ask_for(packed + WEIGHTS_AHEAD + 128);
         for (unsigned half = 0; half < 64; half += 32) {
             __m256i r0 = load(packed + half), r1 = load(packed + 64 + half), r2 = load(packed + 128 + half);
             __m256i w3 = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(r0, 6), bits_0),
@@ -113,9 +110,11 @@ __attribute__((always_inline)) static inline void add_group(const int8_t *inputs
     }
 }
 
-/* Half a tile: the sums of four rows grow by some groups' products. What is widened stays in memory of its own: rows of `out` lie
+/* Half a tile: the sums of four rows grow by some groups' products. Beside each DEEP groups some lines from `next` on are asked for: the
+ * weights that are unpacked next come from memory meanwhile, as unpacking would have to wait for them. What is widened stays in memory of its own: rows of `out` lie
  * whole pages apart, where a load waits for the store to another row. */
-static void add_four_rows(const int8_t *inputs, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride)
+static void add_four_rows(const int8_t *inputs, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride,
+    const uint8_t *next, size_t lines)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i wide[FOUR][2];
@@ -124,6 +123,8 @@ static void add_four_rows(const int8_t *inputs, const uint8_t *weights, size_t g
             wide[r][i] = load((const uint8_t *)(out + r * out_stride + i * 8));
     for (size_t g = 0; g < groups; g += DEEP, inputs += FOUR * DEEP * LLMZ_GROUP, weights += DEEP * LLMZ_TILE_BYTES) {
         __m256i sums[FOUR][2];
+        for (size_t line = 0; line < lines; line++, next += LINE)
+            ask_for(next);
 #define ADD(d) add_group(inputs + (d)*FOUR * LLMZ_GROUP, weights + (d)*LLMZ_TILE_BYTES, (d) == 0, sums)
         ADD(0), ADD(1), ADD(2), ADD(3), ADD(4), ADD(5), ADD(6), ADD(7);
         ADD(8), ADD(9), ADD(10), ADD(11), ADD(12), ADD(13), ADD(14), ADD(15);
@@ -163,15 +164,20 @@ static void multiply_small(const struct llmz_product *p, size_t begin, size_t fo
             for (size_t o = 0; o < p->tile_count * LLMZ_TILE; o++)
                 p->out[(begin + r) * p->out_stride + o] = starts[r];
     for (size_t g = 0; g < p->groups; g += UNPACKED) {
-        size_t groups = p->groups - g < UNPACKED ? p->groups - g : UNPACKED;
+        size_t groups = p->groups - g < UNPACKED ? p->groups - g : UNPACKED, bytes = groups / 2 * LLMZ_SIX_BIT_BYTES;
+        size_t blocks = 2 * fours * (groups / DEEP), lines = (bytes / LINE + blocks - 1) / blocks;
+        const uint8_t *column = p->tiles + g / 2 * LLMZ_SIX_BIT_BYTES; /* the same groups of all tiles */
         for (size_t i = 0; i < fours; i++)
             gather_four_rows(p->inputs + (begin + i * FOUR) * p->input_stride + g * LLMZ_GROUP, p->input_stride, groups, inputs[i]);
         for (size_t t = 0; t < p->tile_count; t++) {
-            unpack(p->tiles + t * p->tile_stride + g / 2 * LLMZ_SIX_BIT_BYTES, groups, weights);
+            const uint8_t *next = column + (t + 1) * p->tile_stride;
+            if (t + 1 == p->tile_count && g + groups < p->groups)
+                next = column + bytes;
+            unpack(column + t * p->tile_stride, groups, weights);
             for (size_t i = 0; i < fours; i++)
-                for (size_t half = 0; small[i] && half < 2; half++)
+                for (size_t half = 0; small[i] && half < 2; half++, next += groups / DEEP * lines * LINE)
                     add_four_rows(inputs[i], weights + half * 64, groups,
-                        p->out + (begin + i * FOUR) * p->out_stride + t * LLMZ_TILE + half * 16, p->out_stride);
+                        p->out + (begin + i * FOUR) * p->out_stride + t * LLMZ_TILE + half * 16, p->out_stride, next, lines);
         }
     }
 }
@@ -188,7 +194,7 @@ static void multiply_others(const struct llmz_product *p, size_t row, size_t row
 
 static void multiply_weights(const struct llmz_product *p)
 {
-    if (p->rows < ROWS_TO_UNPACK || p->groups % DEEP != 0) {
+    if (p->rows < FOUR || p->groups % DEEP != 0) {
         multiply_rows(p);
         return;
     }
@@ -213,7 +219,7 @@ static void multiply_weights(const struct llmz_product *p)
     }
 }
 
-const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, 8, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop
