@@ -92,9 +92,9 @@ class BlockEncoder:
     def encode(self, plain: bytes, alone: bool = False) -> Coded:
         """Code 1 byte to 64 MiB; ``alone`` says that the member has no other block."""
         self._stream_bytes_left = transformed.most_stream_bytes(len(plain))
-        return self._encode(plain, self._progress, 0, 0 if alone else LEAST_GAIN)
+        return self._encode(plain, self._progress, (), 0 if alone else LEAST_GAIN)
 
-    def _encode(self, plain: bytes, progress: Progress, depth: int, least_gain: int = 0) -> Coded:
+    def _encode(self, plain: bytes, progress: Progress, before: tuple[int, ...], least_gain: int = 0) -> Coded:
         unchanged = Coded(Method.STORED, 0, len(plain), stored.encode(plain))
         if not plain:
             return unchanged
@@ -105,7 +105,7 @@ class BlockEncoder:
         if try_best:
             candidates.append(Coded(Method.LZMA, 0, len(plain), lzma_block.encode(plain)))
         if _size(candidates) > _REPETITIVE_RATIO * len(plain):
-            candidates += self._code_with_models(plain, len(quick), told, depth)
+            candidates += self._code_with_models(plain, len(quick), told, before)
             if not try_best and lzma_block.BEST_TO_QUICK * len(quick) < _size(candidates):
                 candidates.append(Coded(Method.LZMA, 0, len(plain), lzma_block.encode(plain)))
         gained = len(plain) - _size(candidates)
@@ -114,9 +114,9 @@ class BlockEncoder:
         told.tell_rest()
         return best
 
-    def _code_with_models(self, plain: bytes, quick_size: int, progress: Progress, depth: int) -> list[Coded]:
-        """What models make of a block or stream: none where it would grow."""
-        if depth < transformed.MOST_NESTED and (coded := self._code_transformed(plain, progress, depth)):
+    def _code_with_models(self, plain: bytes, quick_size: int, progress: Progress, before: tuple[int, ...]) -> list[Coded]:
+        """What models make of a block or stream, after the transforms ``before``: none where it would grow."""
+        if len(before) < transformed.MOST_NESTED and (coded := self._code_transformed(plain, progress, before)):
             return [coded]
         return self._code_as_it_is(plain, quick_size, progress)
 
@@ -151,9 +151,9 @@ class BlockEncoder:
             payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
-    def _code_transformed(self, plain: bytes, progress: Progress, depth: int) -> Coded | None:
+    def _code_transformed(self, plain: bytes, progress: Progress, before: tuple[int, ...]) -> Coded | None:
         """With what the text is wrapped in taken out; None where that is of no use."""
-        taken = text.take_out(plain, self.sample_bits if self._model else None)
+        taken = text.take_out(plain, self.sample_bits if self._model else None, before)
         if taken is None or len(taken.streams) > transformed.MOST_STREAMS:
             return None
         stream_bytes = sum(map(len, taken.streams))
@@ -166,7 +166,7 @@ class BlockEncoder:
         uses_before = self._models.uses
         self._stream_bytes_left -= stream_bytes
         share = transformed.share_of(progress, len(plain), stream_bytes)
-        coded = [self._encode(stream, share, depth + 1) for stream in taken.streams]
+        coded = [self._encode(stream, share, (*before, taken.number)) for stream in taken.streams]
         payload = transformed.encode(Transformed(taken.number, taken.description, coded))
         if is_its_own_trial and len(payload) >= self._size_as_it_is(plain):
             self._models.spoil_since(uses_before, Method.STORED)
@@ -191,7 +191,7 @@ class BlockEncoder:
     def _pays(self, number: int, plain: bytes) -> bool:
         """Whether a transform leaves fewer bytes of a sample, coded both ways; true where it has no use there."""
         sample = _lines_within(plain, _TRIAL_BYTES)
-        coded = self._trial(sample)._code_transformed(sample, SILENT, 0)
+        coded = self._trial(sample)._code_transformed(sample, SILENT, ())
         if coded is None or transformed.number_of(coded) != number:
             return True
         return len(coded.payload) < self._size_as_it_is(sample)

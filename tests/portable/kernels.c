@@ -155,7 +155,7 @@ static void check_product(const char *what, enum product kind)
     free(b);
 }
 
-/* --- loops: all values are within what network.c can hand over --- */
+/* --- loops: all values are within what predictor.c can hand over --- */
 
 enum { SUM = 1 << 25, RESIDUAL = 1 << 22, EMBEDDED = (1 << 23) - 1 };
 
@@ -170,7 +170,7 @@ static void check_norm(void)
     }
     uint64_t sum = tested->add_squares(values, size), expected = trusted->add_squares(values, size);
     same("add_squares", &sum, &expected, sizeof sum);
-    /* The scale that network.c works out. */
+    /* The scale that predictor.c works out. */
     uint32_t root = (uint32_t)llmz_square_root((expected << 6) / size) + 1;
     struct llmz_scale scale = {0, 0};
     while (root >> scale.shift >= 1 << 16)
