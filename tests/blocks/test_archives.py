@@ -252,7 +252,7 @@ def test_threads_make_and_read_the_same_file(text: bytes, level: int) -> None:
         assert decompress(*archives, ReadSettings(model=TINY_PATH, threads=threads)) == text
 
 
-@pytest.mark.parametrize("lanes", [2, 4, 8])
+@pytest.mark.parametrize("lanes", [2, 4, 8, 16, 64])
 def test_lanes_are_read_alike_by_any_number_of_threads(
     text: bytes, lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
