@@ -1,5 +1,7 @@
 /* See drive.h. While one thread mixes, the others already run the network for what comes next: when encoding, for the next chunk of
- * all lanes; when decoding, each for some lanes of its own. */
+ * all lanes; when decoding, each for some lanes of its own. With a single lane, all weights come from memory for one token: the
+ * network then reads a guess at the next one too, which saves a call where it is right (as in Y. Leviathan, M. Kalman, Y. Matias, "Fast
+ * inference from transformers via speculative decoding", 2023). No byte depends on guesses. */
 
 #include "drive.h"
 
@@ -7,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guesser.h"
 #include "kernel.h"
 
 enum {
@@ -20,6 +23,10 @@ struct group {
     uint32_t first, lanes;
     uint32_t steps; /* of the call whose frequencies are in `cumulative` */
     int32_t *cumulative[2]; /* when encoding, the next call's go to the other one */
+    /* Decoding a single lane only. */
+    struct llmz_guesser *guesser; /* NULL: none */
+    int32_t guess; /* that the last call read after the last token; LLMZ_NO_GUESS: none, or it was used */
+    bool unsettled; /* the last call's positions are still to be kept */
 };
 
 struct llmz_drive {
@@ -130,6 +137,34 @@ static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
     return d->step < d->longest ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
 }
 
+/* Frequencies of what follows each lane's last token, from the network or, where that token was guessed, from its last call. */
+static const int32_t *next_frequencies(struct llmz_drive *d, struct group *g)
+{
+    const int32_t *last = d->last + g->first;
+    if (!g->guesser) {
+        llmz_predictor_start(g->predictor, last, 1, g->cumulative[0]);
+        llmz_threads_finish(g->threads);
+        llmz_predictor_end(g->predictor);
+        return g->cumulative[0];
+    }
+    llmz_guesser_learn(g->guesser, *last);
+    if (g->unsettled) {
+        bool right = g->guess == *last;
+        llmz_predictor_keep(g->predictor, right ? 2 : 1);
+        g->unsettled = false;
+        if (right)
+            return g->cumulative[0] + d->row;
+    }
+    g->guess = llmz_guesser_guess(g->guesser);
+    g->unsettled = g->guess != LLMZ_NO_GUESS;
+    const int32_t tokens[] = {*last, g->guess};
+    llmz_predictor_start(g->predictor, tokens, g->unsettled ? 2 : 1, g->cumulative[0]);
+    llmz_threads_finish(g->threads);
+    if (!g->unsettled)
+        llmz_predictor_end(g->predictor);
+    return g->cumulative[0];
+}
+
 /* Decode `steps` tokens of each lane of a group: the network as soon as the last ones are known, mixing when it is the group's turn,
  * so that the models see all lanes in the same order however many groups there are. */
 static void decode_group(void *context, size_t index, size_t part, size_t thread)
@@ -140,15 +175,11 @@ static void decode_group(void *context, size_t index, size_t part, size_t thread
     (void)thread;
     for (uint64_t step = 0; step < d->steps; step++) {
         bool left = any_lane_left(d, g->first, g->lanes) && !atomic_load_explicit(&d->failed, memory_order_relaxed);
-        if (left) {
-            llmz_predictor_start(g->predictor, d->last + g->first, 1, g->cumulative[0]);
-            llmz_threads_finish(g->threads);
-            llmz_predictor_end(g->predictor);
-        }
+        const int32_t *frequencies = left ? next_frequencies(d, g) : NULL;
         for (uint32_t turns = 1; atomic_load_explicit(&d->turn, memory_order_acquire) != step * d->group_count + part; turns++)
             llmz_threads_yield(turns);
         uint64_t coded = 0;
-        if (left && !code_step(d, g->first, g->lanes, 0, g->cumulative[0], d->row, &coded))
+        if (left && !code_step(d, g->first, g->lanes, 0, frequencies, d->row, &coded))
             atomic_store_explicit(&d->failed, true, memory_order_relaxed);
         atomic_fetch_add_explicit(&d->turn, 1, memory_order_release);
     }
@@ -226,6 +257,9 @@ struct llmz_drive *llmz_drive_new(
     d->lanes = start->lanes;
     d->row = (size_t)llmz_network_shape(network)->vocabulary + 1;
     d->chunk = start->tokens && start->lanes < CHUNK_ROWS ? CHUNK_ROWS / start->lanes : 1;
+    bool guesses = !start->tokens && start->lanes == 1 && llmz_kernel->two_rows_are_cheap;
+    if (guesses)
+        d->chunk = 2;
     d->group_count = llmz_threads_count(threads);
     if (start->tokens || d->group_count > MOST_GROUPS || start->lanes / d->group_count < llmz_kernel->own_lanes)
         d->group_count = 1;
@@ -241,7 +275,11 @@ struct llmz_drive *llmz_drive_new(
         g->predictor = g->threads ? llmz_predictor_new(network, g->threads, g->lanes, d->chunk, start->side) : NULL;
         g->cumulative[0] = malloc(g->lanes * d->chunk * d->row * sizeof **g->cumulative);
         g->cumulative[1] = malloc(start->tokens ? g->lanes * d->chunk * d->row * sizeof **g->cumulative : 1);
-        whole = g->predictor && g->cumulative[0] && g->cumulative[1];
+        g->guesser = guesses ? llmz_guesser_new() : NULL;
+        whole = g->predictor && g->cumulative[0] && g->cumulative[1]
+            && (!guesses || (g->guesser && llmz_predictor_may_keep_less(g->predictor)));
+        for (uint32_t t = 0; whole && guesses && t < start->read_count; t++)
+            llmz_guesser_learn(g->guesser, start->read[t]);
     }
     if (whole && start->read_count)
         whole = read_before(d, start->side, start->read, start->read_count);
@@ -260,6 +298,7 @@ void llmz_drive_free(struct llmz_drive *d)
         llmz_predictor_free(d->groups[i].predictor);
         if (d->groups[i].threads != d->threads)
             llmz_threads_free(d->groups[i].threads);
+        llmz_guesser_free(d->groups[i].guesser);
         free(d->groups[i].cumulative[0]);
         free(d->groups[i].cumulative[1]);
     }

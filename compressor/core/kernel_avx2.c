@@ -219,7 +219,7 @@ static void multiply_weights(const struct llmz_product *p)
     }
 }
 
-const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, 8, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avx2 = {"avx2", LLMZ_SIX_BIT_BYTES, true, 8, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_digits, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -184,7 +184,7 @@ static void multiply_weights(const struct llmz_product *p)
     }
 }
 
-const struct llmz_kernel llmz_kernel_avx512 = {"avx512", LLMZ_SIX_BIT_BYTES, 4, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avx512 = {"avx512", LLMZ_SIX_BIT_BYTES, true, 4, llmz_pack_six_bits, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

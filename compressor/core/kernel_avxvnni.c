@@ -28,7 +28,7 @@ __attribute__((always_inline)) static inline __m256i add_weights(__m256i sum, __
 
 #include "kernel_avx2.inc"
 
-const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", LLMZ_SIX_BIT_BYTES, 4, llmz_pack_six_bits, multiply_rows, multiply_bytes, multiply_digits, LLMZ_LAYERS};
+const struct llmz_kernel llmz_kernel_avxvnni = {"avxvnni", LLMZ_SIX_BIT_BYTES, true, 4, llmz_pack_six_bits, multiply_rows, multiply_bytes, multiply_digits, LLMZ_LAYERS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -133,4 +133,4 @@ static void multiply_bytes(const struct llmz_product *p)
 }
 
 const struct llmz_kernel llmz_kernel_portable = {
-    "portable", LLMZ_TILE * 2 * LLMZ_GROUP, 4, pack, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};
+    "portable", LLMZ_TILE * 2 * LLMZ_GROUP, false, 4, pack, multiply_weights, multiply_bytes, multiply_bytes, LLMZ_LAYERS};

@@ -78,6 +78,10 @@ void llmz_predictor_size(const struct llmz_predictor *, uint32_t *lanes, uint32_
  * `cumulative` [lanes * steps][vocabulary + 1] has what follows each (NULL: states only). */
 void llmz_predictor_start(struct llmz_predictor *, const int32_t *tokens, uint32_t steps, int32_t *cumulative);
 void llmz_predictor_end(struct llmz_predictor *);
+/* Make room for llmz_predictor_keep; false where memory is short. */
+bool llmz_predictor_may_keep_less(struct llmz_predictor *);
+/* In place of llmz_predictor_end: as if only the first `steps` positions of the call, 1 or more, had been fed. */
+void llmz_predictor_keep(struct llmz_predictor *, uint32_t steps);
 /* Normalised states of the last call, [lanes * steps][width]. */
 const int8_t *llmz_predictor_states(const struct llmz_predictor *);
 /* Let all lanes continue from where lane 0 of another predictor of the network is. */

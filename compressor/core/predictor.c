@@ -186,6 +186,16 @@ static void project(void *context, size_t layer, size_t part, size_t thread)
     multiply(&p->network->in, layer, p->inputs, share_of(p, llmz_tiles_of(p->network->in.outputs), part), p->wide, p->network->in.outputs);
 }
 
+static size_t tail_size(const struct llmz_predictor *p)
+{
+    return (p->network->shape.taps - 1) * (size_t)p->network->shape.width;
+}
+
+static size_t all_tails(const struct llmz_predictor *p)
+{
+    return p->network->shape.layers * p->lanes * tail_size(p);
+}
+
 static void convolve_channels(struct llmz_predictor *p, size_t layer, size_t lane, size_t first, size_t after)
 {
     const struct llmz_shape *shape = &p->network->shape;
@@ -194,7 +204,7 @@ static void convolve_channels(struct llmz_predictor *p, size_t layer, size_t lan
         .sums = p->wide + lane * p->steps * 3 * width,
         .multiplier = p->network->in.multiplier + layer * 3 * width,
         .taps = p->network->taps + layer * shape->taps * width,
-        .tail = p->tails + (layer * p->lanes + lane) * (shape->taps - 1) * width,
+        .tail = p->tails + (layer * p->lanes + lane) * tail_size(p),
         .gated = p->inner + lane * p->steps * width,
         .width = width,
         .first = first,
@@ -202,7 +212,17 @@ static void convolve_channels(struct llmz_predictor *p, size_t layer, size_t lan
         .steps = p->steps,
         .tap_count = shape->taps,
     };
-    llmz_kernel->convolve(&c);
+    if (!p->tails_of_steps) {
+        llmz_kernel->convolve(&c);
+        return;
+    }
+    c.steps = 1;
+    for (size_t t = 0; t < p->steps; t++, c.sums += 3 * width, c.gated += width) {
+        llmz_kernel->convolve(&c);
+        int32_t *tail = p->tails_of_steps + t * all_tails(p) + (layer * p->lanes + lane) * tail_size(p);
+        for (size_t k = 0; k + 1 < shape->taps; k++)
+            memcpy(tail + k * width + first, c.tail + k * width + first, (after - first) * sizeof *tail);
+    }
 }
 
 static void convolve(void *context, size_t layer, size_t part, size_t thread)
@@ -420,7 +440,7 @@ struct llmz_predictor *llmz_predictor_new(
     p->narrow = llmz_new_memory(rows * width * sizeof *p->narrow);
     p->tall = llmz_new_memory(rows * hidden * sizeof *p->tall);
     p->logits = n->head.tiles ? llmz_new_memory(rows * logit_stride(p) * sizeof *p->logits) : llmz_new_memory(1);
-    p->tails = llmz_new_zeros((size_t)shape->layers * lanes * shape->taps * width * sizeof *p->tails);
+    p->tails = llmz_new_zeros(all_tails(p) * sizeof *p->tails);
     p->operations = llmz_new_memory(LLMZ_MOST_OPERATIONS * sizeof *p->operations);
     p->square_sums = llmz_new_memory((SHARES * count + shape->heads + 1) * LLMZ_FEW_ROWS * sizeof *p->square_sums);
     bool whole = p->side && p->tokens && p->last_tokens && p->residual && p->inputs && p->tall_inputs && p->wide && p->inner && p->narrow
@@ -439,7 +459,7 @@ void llmz_predictor_free(struct llmz_predictor *p)
         return;
     llmz_free_attention(p);
     void *all[] = {p->side, p->tokens, p->last_tokens, p->residual, p->inputs, p->tall_inputs, p->wide, p->inner, p->narrow, p->tall,
-        p->logits, p->tails, p->operations, p->square_sums};
+        p->logits, p->tails, p->tails_of_steps, p->operations, p->square_sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         llmz_free_memory(all[i]);
     llmz_free_memory(p);
@@ -466,12 +486,25 @@ void llmz_predictor_start(struct llmz_predictor *p, const int32_t *tokens, uint3
 
 void llmz_predictor_end(struct llmz_predictor *p)
 {
-    p->length += p->steps;
+    llmz_predictor_keep(p, p->steps);
+}
+
+bool llmz_predictor_may_keep_less(struct llmz_predictor *p)
+{
+    p->tails_of_steps = llmz_new_zeros(p->most_steps * all_tails(p) * sizeof *p->tails_of_steps);
+    return p->tails_of_steps != NULL;
+}
+
+void llmz_predictor_keep(struct llmz_predictor *p, uint32_t kept)
+{
+    if (kept < p->steps)
+        memcpy(p->tails, p->tails_of_steps + (kept - 1) * all_tails(p), all_tails(p) * sizeof *p->tails);
+    p->length += kept;
     for (size_t lane = 0; lane < p->lanes; lane++) {
         int32_t *earlier = p->last_tokens + 2 * lane;
         const int32_t *tokens = p->tokens + lane * p->steps;
-        earlier[1] = p->steps > 1 ? tokens[p->steps - 2] : earlier[0];
-        earlier[0] = tokens[p->steps - 1];
+        earlier[1] = kept > 1 ? tokens[kept - 2] : earlier[0];
+        earlier[0] = tokens[kept - 1];
     }
 }
 
@@ -482,7 +515,7 @@ const int8_t *llmz_predictor_states(const struct llmz_predictor *p)
 
 void llmz_predictor_copy_lane(struct llmz_predictor *p, const struct llmz_predictor *from)
 {
-    size_t tail = (p->network->shape.taps - 1) * (size_t)p->network->shape.width;
+    size_t tail = tail_size(p);
     for (size_t lane = 0; lane < p->lanes; lane++) {
         memcpy(p->last_tokens + 2 * lane, from->last_tokens, 2 * sizeof *p->last_tokens);
         for (size_t layer = 0; layer < p->network->shape.layers; layer++)

@@ -50,6 +50,7 @@ struct llmz_predictor {
     int32_t *side, *tokens, *residual, *wide, *inner, *narrow, *tall, *logits, *cumulative, *last_tokens;
     int8_t *inputs, *tall_inputs;
     int32_t *tails; /* [layers][lanes][taps - 1][width] */
+    int32_t *tails_of_steps; /* [steps][layers][lanes][taps - 1][width], after each step of a call that may be kept in part; else NULL */
     uint8_t *keys; /* [slots][lanes][heads][tiles of positions][head width / GROUP][TILE][GROUP] */
     uint8_t *values; /* [slots][lanes][heads][tiles of the head width][capacity / GROUP][TILE][GROUP] */
     struct llmz_attention_scratch *scratch; /* one for each thread */

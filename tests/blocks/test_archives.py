@@ -252,11 +252,13 @@ def test_threads_make_and_read_the_same_file(text: bytes, level: int) -> None:
         assert decompress(*archives, ReadSettings(model=TINY_PATH, threads=threads)) == text
 
 
-@pytest.mark.parametrize("lanes", [2, 4, 8, 16, 64])
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16])
 def test_lanes_are_read_alike_by_any_number_of_threads(
     text: bytes, lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = text[:1000]
+    # With many lanes it would.
+    monkeypatch.setattr("llmzip.blocks.choice.BlockEncoder._context_may_win", lambda *_: False)
     packed = compress(text, Settings(level=6, lanes=lanes, model=TINY_PATH))
     assert describe(io.BytesIO(packed))["methods"] == {"mixed": 1}
     middle = len(packed) // 2
