@@ -114,7 +114,9 @@ class BlockEncoder:
         told.tell_rest()
         return best
 
-    def _code_with_models(self, plain: bytes, quick_size: int, progress: Progress, before: tuple[int, ...]) -> list[Coded]:
+    def _code_with_models(
+        self, plain: bytes, quick_size: int, progress: Progress, before: tuple[int, ...]
+    ) -> list[Coded]:
         """What models make of a block or stream, after the transforms ``before``: none where it would grow."""
         if len(before) < transformed.MOST_NESTED and (coded := self._code_transformed(plain, progress, before)):
             return [coded]

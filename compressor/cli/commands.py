@@ -227,7 +227,9 @@ record_options = options(
 level_options = options(
     level_setting,
     click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
-    click.option("--independent", is_flag=True, help="Blocks that do not depend on each other: for many cores; costs size."),
+    click.option(
+        "--independent", is_flag=True, help="Blocks that do not depend on each other: for many cores; costs size."
+    ),
     click.option("--block-size", type=Size(), help="Plain bytes of a block (default: growing to 4M)."),
     click.option("--group-size", type=Size(), help="Most plain bytes to restore when seeking; costs size."),
     record_options,
