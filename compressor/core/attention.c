@@ -169,7 +169,7 @@ bool llmz_new_attention(struct llmz_predictor *p)
 {
     const struct llmz_network *n = p->network;
     size_t heads = (size_t)n->slots * p->lanes * n->shape.heads, count = llmz_threads_count(p->threads);
-    p->capacity = (n->shape.window + LLMZ_TILE + (p->most_steps > SLACK ? p->most_steps : SLACK) + LLMZ_TILE - 1) / LLMZ_TILE * LLMZ_TILE;
+    p->capacity = llmz_tiles_of(n->shape.window + LLMZ_TILE + (p->most_steps > SLACK ? p->most_steps : SLACK)) * LLMZ_TILE;
     p->keys = llmz_new_zeros(heads * head_key_bytes(p) + LLMZ_PADDING);
     p->values = llmz_new_zeros(heads * head_value_bytes(p) + LLMZ_PADDING);
     p->scratch = llmz_new_zeros(count * sizeof *p->scratch);
@@ -206,7 +206,7 @@ void llmz_drop_old_positions(struct llmz_predictor *p)
     const struct llmz_network *n = p->network;
     size_t hw = n->head_width, kept = n->shape.window - 1;
     size_t dropped = (p->length - kept) / LLMZ_TILE * LLMZ_TILE, left = p->length - dropped;
-    size_t heads = (size_t)n->slots * p->lanes * n->shape.heads, left_whole = (left + LLMZ_TILE - 1) / LLMZ_TILE * LLMZ_TILE;
+    size_t heads = (size_t)n->slots * p->lanes * n->shape.heads, left_whole = llmz_tiles_of(left) * LLMZ_TILE;
     for (size_t place = 0; place < heads; place++) {
         uint8_t *keys = p->keys + place * head_key_bytes(p), *values = p->values + place * head_value_bytes(p);
         memmove(keys, keys + dropped * hw, left_whole * hw);
@@ -221,10 +221,9 @@ void llmz_drop_old_positions(struct llmz_predictor *p)
 void llmz_copy_attention(struct llmz_predictor *p, const struct llmz_predictor *from)
 {
     const struct llmz_network *n = p->network;
-    size_t hw = n->head_width, positions = llmz_least(from->length, n->shape.window - 1);
-    size_t first = (from->length - positions) / LLMZ_TILE * LLMZ_TILE, whole;
-    positions = from->length - first;
-    whole = (positions + LLMZ_TILE - 1) / LLMZ_TILE * LLMZ_TILE;
+    size_t hw = n->head_width, reached = llmz_least(from->length, n->shape.window - 1);
+    size_t first = (from->length - reached) / LLMZ_TILE * LLMZ_TILE, positions = from->length - first;
+    size_t whole = llmz_tiles_of(positions) * LLMZ_TILE;
     for (size_t slot = 0; slot < n->slots; slot++) {
         for (size_t lane = 0; lane < p->lanes; lane++) {
             for (size_t head = 0; head < n->shape.heads; head++) {

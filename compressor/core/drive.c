@@ -23,10 +23,6 @@ struct group {
     uint32_t first, lanes;
     uint32_t steps; /* of the call whose frequencies are in `cumulative` */
     int32_t *cumulative[2]; /* when encoding, the next call's go to the other one */
-    /* Decoding a single lane only. */
-    struct llmz_guesser *guesser; /* NULL: none */
-    int32_t guess; /* that the last call read after the last token; LLMZ_NO_GUESS: none, or it was used */
-    bool unsettled; /* the last call's positions are still to be kept */
 };
 
 struct llmz_drive {
@@ -41,6 +37,8 @@ struct llmz_drive {
     uint64_t steps; /* of the call */
     _Atomic uint64_t turn; /* which group mixes: counts them over all steps of the call */
     atomic_bool failed;
+    struct llmz_guesser *guesser; /* for a single lane; NULL: none */
+    int32_t guess; /* that the last call read too, and of which it is not known whether it is right; or LLMZ_NO_GUESS */
     /* Encoding only. */
     bool encoding;
     const int32_t *tokens;
@@ -137,31 +135,30 @@ static enum llmz_drive_state run_encoding(struct llmz_drive *d, uint64_t tokens)
     return d->step < d->longest ? LLMZ_DRIVE_MORE : LLMZ_DRIVE_DONE;
 }
 
-/* Frequencies of what follows each lane's last token, from the network or, where that token was guessed, from its last call. */
-static const int32_t *next_frequencies(struct llmz_drive *d, struct group *g)
+/* Frequencies of what follows the last token of each of a group's lanes: from the network or, where that token was guessed, from its
+ * last call. */
+static const int32_t *next_frequencies(struct llmz_drive *d, const struct group *g)
 {
     const int32_t *last = d->last + g->first;
-    if (!g->guesser) {
-        llmz_predictor_start(g->predictor, last, 1, g->cumulative[0]);
-        llmz_threads_finish(g->threads);
-        llmz_predictor_end(g->predictor);
-        return g->cumulative[0];
-    }
-    llmz_guesser_learn(g->guesser, *last);
-    if (g->unsettled) {
-        bool right = g->guess == *last;
+    if (d->guesser)
+        llmz_guesser_learn(d->guesser, *last);
+    if (d->guess != LLMZ_NO_GUESS) {
+        bool right = d->guess == *last;
         llmz_predictor_keep(g->predictor, right ? 2 : 1);
-        g->unsettled = false;
+        d->guess = LLMZ_NO_GUESS;
         if (right)
             return g->cumulative[0] + d->row;
     }
-    g->guess = llmz_guesser_guess(g->guesser);
-    g->unsettled = g->guess != LLMZ_NO_GUESS;
-    const int32_t tokens[] = {*last, g->guess};
-    llmz_predictor_start(g->predictor, tokens, g->unsettled ? 2 : 1, g->cumulative[0]);
-    llmz_threads_finish(g->threads);
-    if (!g->unsettled)
+    if (d->guesser)
+        d->guess = llmz_guesser_guess(d->guesser);
+    if (d->guess == LLMZ_NO_GUESS) {
+        llmz_predictor_start(g->predictor, last, 1, g->cumulative[0]);
+        llmz_threads_finish(g->threads);
         llmz_predictor_end(g->predictor);
+    } else {
+        llmz_predictor_start(g->predictor, (const int32_t[]){*last, d->guess}, 2, g->cumulative[0]);
+        llmz_threads_finish(g->threads);
+    }
     return g->cumulative[0];
 }
 
@@ -257,9 +254,10 @@ struct llmz_drive *llmz_drive_new(
     d->lanes = start->lanes;
     d->row = (size_t)llmz_network_shape(network)->vocabulary + 1;
     d->chunk = start->tokens && start->lanes < CHUNK_ROWS ? CHUNK_ROWS / start->lanes : 1;
-    bool guesses = !start->tokens && start->lanes == 1 && llmz_kernel->two_rows_are_cheap;
+    const bool guesses = !start->tokens && start->lanes == 1 && llmz_kernel->two_rows_are_cheap;
     if (guesses)
         d->chunk = 2;
+    d->guess = LLMZ_NO_GUESS;
     d->group_count = llmz_threads_count(threads);
     if (start->tokens || d->group_count > MOST_GROUPS || start->lanes / d->group_count < llmz_kernel->own_lanes)
         d->group_count = 1;
@@ -275,11 +273,13 @@ struct llmz_drive *llmz_drive_new(
         g->predictor = g->threads ? llmz_predictor_new(network, g->threads, g->lanes, d->chunk, start->side) : NULL;
         g->cumulative[0] = malloc(g->lanes * d->chunk * d->row * sizeof **g->cumulative);
         g->cumulative[1] = malloc(start->tokens ? g->lanes * d->chunk * d->row * sizeof **g->cumulative : 1);
-        g->guesser = guesses ? llmz_guesser_new() : NULL;
-        whole = g->predictor && g->cumulative[0] && g->cumulative[1]
-            && (!guesses || (g->guesser && llmz_predictor_may_keep_less(g->predictor)));
-        for (uint32_t t = 0; whole && guesses && t < start->read_count; t++)
-            llmz_guesser_learn(g->guesser, start->read[t]);
+        whole = g->predictor && g->cumulative[0] && g->cumulative[1];
+    }
+    if (whole && guesses) {
+        d->guesser = llmz_guesser_new();
+        whole = d->guesser && llmz_predictor_may_keep_less(d->groups[0].predictor);
+        for (uint32_t t = 0; whole && t < start->read_count; t++)
+            llmz_guesser_learn(d->guesser, start->read[t]);
     }
     if (whole && start->read_count)
         whole = read_before(d, start->side, start->read, start->read_count);
@@ -298,10 +298,10 @@ void llmz_drive_free(struct llmz_drive *d)
         llmz_predictor_free(d->groups[i].predictor);
         if (d->groups[i].threads != d->threads)
             llmz_threads_free(d->groups[i].threads);
-        llmz_guesser_free(d->groups[i].guesser);
         free(d->groups[i].cumulative[0]);
         free(d->groups[i].cumulative[1]);
     }
+    llmz_guesser_free(d->guesser);
     free(d->last);
     free(d->starts);
     free(d->counts);

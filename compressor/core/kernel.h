@@ -67,7 +67,8 @@ struct llmz_kernel {
     const char *name;
     size_t pair_bytes; /* that two groups of weights take */
     bool two_rows_are_cheap; /* a product of two rows hardly takes longer than one of one, as weights have to come from memory */
-    uint32_t own_lanes; /* of each thread, from which it is faster with lanes of its own: it then reads all weights, which otherwise pass once for all lanes */
+    uint32_t own_lanes; /* so many for each thread, and they are faster apart: each thread then reads all weights, which otherwise pass
+                           once for all lanes */
     void (*pack)(const uint8_t *tile, size_t groups, uint8_t *packed); /* [groups][LLMZ_TILE][LLMZ_GROUP], 0 to 63 */
     void (*multiply_weights)(const struct llmz_product *);
     void (*multiply_bytes)(const struct llmz_product *); /* inputs from -127 to 127; an output with a byte of 0 means nothing */

@@ -110,9 +110,9 @@ __attribute__((always_inline)) static inline void add_group(const int8_t *inputs
     }
 }
 
-/* Half a tile: the sums of four rows grow by some groups' products. Beside each DEEP groups some lines from `next` on are asked for: the
- * weights that are unpacked next come from memory meanwhile, as unpacking would have to wait for them. What is widened stays in memory of its own: rows of `out` lie
- * whole pages apart, where a load waits for the store to another row. */
+/* Half a tile: the sums of four rows grow by some groups' products. Beside each DEEP groups, `lines` lines from `next` on are asked for:
+ * the weights that are unpacked next, which would have to be waited for there. What is widened stays in memory of its own: rows of `out`
+ * lie whole pages apart, where a load waits for the store to another row. */
 static void add_four_rows(const int8_t *inputs, const uint8_t *weights, size_t groups, int32_t *out, size_t out_stride,
     const uint8_t *next, size_t lines)
 {

@@ -212,17 +212,14 @@ static void convolve_channels(struct llmz_predictor *p, size_t layer, size_t lan
         .steps = p->steps,
         .tap_count = shape->taps,
     };
-    if (!p->tails_of_steps) {
-        llmz_kernel->convolve(&c);
-        return;
-    }
-    c.steps = 1;
-    for (size_t t = 0; t < p->steps; t++, c.sums += 3 * width, c.gated += width) {
+    for (size_t t = 0; p->tails_of_steps && t + 1 < p->steps; t++, c.sums += 3 * width, c.gated += width) {
+        c.steps = 1;
         llmz_kernel->convolve(&c);
         int32_t *tail = p->tails_of_steps + t * all_tails(p) + (layer * p->lanes + lane) * tail_size(p);
         for (size_t k = 0; k + 1 < shape->taps; k++)
             memcpy(tail + k * width + first, c.tail + k * width + first, (after - first) * sizeof *tail);
     }
+    llmz_kernel->convolve(&c);
 }
 
 static void convolve(void *context, size_t layer, size_t part, size_t thread)
@@ -491,7 +488,7 @@ void llmz_predictor_end(struct llmz_predictor *p)
 
 bool llmz_predictor_may_keep_less(struct llmz_predictor *p)
 {
-    p->tails_of_steps = llmz_new_zeros(p->most_steps * all_tails(p) * sizeof *p->tails_of_steps);
+    p->tails_of_steps = llmz_new_zeros((p->most_steps - 1) * all_tails(p) * sizeof *p->tails_of_steps);
     return p->tails_of_steps != NULL;
 }
 

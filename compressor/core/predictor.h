@@ -50,7 +50,8 @@ struct llmz_predictor {
     int32_t *side, *tokens, *residual, *wide, *inner, *narrow, *tall, *logits, *cumulative, *last_tokens;
     int8_t *inputs, *tall_inputs;
     int32_t *tails; /* [layers][lanes][taps - 1][width] */
-    int32_t *tails_of_steps; /* [steps][layers][lanes][taps - 1][width], after each step of a call that may be kept in part; else NULL */
+    int32_t *tails_of_steps; /* [steps - 1][layers][lanes][taps - 1][width], after each step but the last, where a call may be kept in
+                                part; else NULL */
     uint8_t *keys; /* [slots][lanes][heads][tiles of positions][head width / GROUP][TILE][GROUP] */
     uint8_t *values; /* [slots][lanes][heads][tiles of the head width][capacity / GROUP][TILE][GROUP] */
     struct llmz_attention_scratch *scratch; /* one for each thread */
@@ -62,9 +63,10 @@ struct llmz_predictor {
     bool planned_head;
 };
 
-static inline size_t llmz_tiles_of(size_t outputs)
+/* Tiles that so many outputs or positions fill, the last one perhaps in part. */
+static inline size_t llmz_tiles_of(size_t count)
 {
-    return (outputs + LLMZ_TILE - 1) / LLMZ_TILE;
+    return (count + LLMZ_TILE - 1) / LLMZ_TILE;
 }
 
 static inline size_t llmz_least(size_t a, size_t b)

@@ -51,8 +51,6 @@ TRANSFORMS: dict[int, Transform] = {
 }
 """By their numbers in the format, in the order in which they are tried: NULs of UTF-16 are no separators, separators no
 passages that are no text, hex records no digits in lines, and line breaks of what is left come last."""
-_ONLY_ONCE = 1
-"""Line breaks leave none for themselves, and asking the network costs time."""
 MOST_STREAM_BYTES = 3
 """Streams together have at most so many times the bytes of the text."""
 
@@ -72,8 +70,8 @@ def take_out(plain: bytes, sample_bits: SampleBits | None, before: tuple[int, ..
         before: numbers of the transforms that ``plain`` is left by, the last one last.
     """
     for number, transform in TRANSFORMS.items():
-        if number == _ONLY_ONCE and before[-1:] == (number,):
-            continue
+        if transform is line_breaks and before[-1:] == (number,):
+            continue  # they leave none, and asking the network again takes time
         if taken := transform.take_out(plain, sample_bits):
             return Taken(number, *taken)
     return None
