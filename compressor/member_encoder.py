@@ -51,6 +51,7 @@ class MemberEncoder:
         self._marker = RecordMarker(RECORD_KINDS.get(settings.records), settings.key) if settings.records else None
         may_be_one_block = settings.block_bytes is None and not settings.independent
         may_be_one_block &= settings.most_group_bytes is None and settings.records is None
+        self._may_join = may_be_one_block
         self._start = bytearray() if may_be_one_block else None
         """All that was fed, as long as one block of LZMA may be smaller than all blocks."""
         self._held = bytearray()
@@ -71,7 +72,7 @@ class MemberEncoder:
             if len(self._waiting) <= self._settings.whole_bytes or len(self._waiting) <= (whole := self._whole_bytes()):
                 return b""
             self._begin(is_repetitive(bytes(self._waiting[:whole])))
-        while len(self._waiting) >= self._block_bytes:
+        while len(self._waiting) >= self._bytes_to_cut():
             self._held += self._code_waiting(self._cut())
         if self._start is not None and len(self._start) <= BLOCK_BYTES:
             return b""
@@ -160,6 +161,11 @@ class MemberEncoder:
         self._group_encoder.start_afresh()
         self._finder = repeats.RepeatFinder()
         return blocks.begin_group()
+
+    def _bytes_to_cut(self) -> int:
+        """How much must be waiting for a block to be cut off: a rest that is shorter than the last block joins it."""
+        joined = 2 * self._block_bytes
+        return joined if self._may_join and joined <= self._most_block_bytes else self._block_bytes
 
     def _cut(self) -> int:
         """Where the next block ends, at a record's beginning if there is one."""

@@ -44,16 +44,13 @@ class Level(NamedTuple):
         method: tried for text, beside those that need no model.
         first_block_bytes: what is read in a second or so: longer files give their first text soon.
         cold: lanes of a block that starts from fresh models; the rule that gives more lanes holds.
-        warm: the same for a block after others: its lanes cost less, as they go on from the text before.
-        records: the same for blocks with the profile of records. Their lanes cost more: each learns what its lines have
-            in common.
+        warm: the same for a block after others.
     """
 
     method: Method
     first_block_bytes: int
     cold: tuple[LaneRule, ...] = (LaneRule(1, 1),)
     warm: tuple[LaneRule, ...] = (LaneRule(1, 1),)
-    records: tuple[LaneRule, ...] | None = None
 
 
 _LEVELS = {
@@ -64,7 +61,6 @@ _LEVELS = {
         Method.MIXED,
         24 << 10,
         (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)),
-        (LaneRule(24 << 10, 8),),
         (LaneRule(48 << 10, 8),),
     ),
     9: Level(Method.MIXED, 24 << 10),
@@ -158,9 +154,9 @@ class Settings:
             return _GROUP_FACTOR * (self.block_bytes or self._level.first_block_bytes)
         return self.group_bytes
 
-    def lanes_for(self, plain_length: int, warm: bool = False, records: bool = False) -> int:
+    def lanes_for(self, plain_length: int, warm: bool = False) -> int:
         """Lanes of a block, a power of two: more of them are faster, fewer lose less context."""
-        rules = (records and self._level.records) or (self._level.warm if warm else self._level.cold)
+        rules = self._level.warm if warm else self._level.cold
         wanted = self.lanes or max(_power_of_two_below(plain_length // rule.least_bytes, rule.most) for rule in rules)
         return _power_of_two_below(plain_length, wanted)
 

@@ -37,8 +37,10 @@ _SAMPLE_TABLE_BITS = 19
 _CONTEXT_GAIN, _CONTEXT_TO_SAMPLE = 0.08, 0.6
 """Context mode needs that much less than a sample foretells for each time that the block is twice as long, but not less
 than this share; the same if it knows blocks before."""
-_RECORDS_TO_PROSE, _PROFILE_SAMPLE_BYTES = 0.99, 12 << 10
-"""Where context mode codes a sample as records in fewer bytes than this share, mixed mode takes text for records."""
+_PROFILE_SAMPLE_BYTES = 12 << 10
+_RECORDS_TO_PROSE, _KEPT_RECORDS_TO_PROSE = 1.0, 1.025
+"""Where context mode codes a sample as records in fewer bytes than this share of what it needs as prose, mixed mode
+takes text for records: in general, and after a block of records, whose many contexts know the text by then."""
 _TOKENS_SAMPLE_PARTS, _TOKENS_SAMPLE_BYTES = 4, 600
 _TOKENS_TO_LZMA = 1.5
 """Where the network alone, on a sample from a cold start, needs more than so many times what LZMA's quick setting does,
@@ -82,6 +84,8 @@ class BlockEncoder:
         self._proven: set[int] = set()
         """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
+        self._last_profile = Profile.PROSE
+        """Mixed mode's, of the block before."""
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
         self.may_do_without_network = False
 
@@ -130,7 +134,7 @@ class BlockEncoder:
         found: list[Coded] = []
         if self._model is not None and self._network_may_win(plain, quick_size):
             if self._settings.method is Method.MIXED:
-                profile = _closer_profile(profile, plain)
+                profile = self._closer_profile(profile, plain)
             found += self._code_with_network(self._model, plain, profile, progress)
         if not found or self._context_may_win(plain, profile, quick_size, _size(found)):
             self.may_do_without_network = True
@@ -138,18 +142,35 @@ class BlockEncoder:
             found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
 
+    def _closer_profile(self, profile: Profile, plain: bytes) -> Profile:
+        """Mixed mode's for a block whose bytes speak for ``profile``.
+
+        Code, markup and lists look like prose by their bytes; where context mode codes a sample in few bytes as
+        records, the block gets that profile.
+        """
+        last = self._last_profile if self._models.is_warm(Method.MIXED) else Profile.PROSE
+        if profile is not Profile.PROSE:
+            return profile
+        if 4 * len(plain) < _PROFILE_SAMPLE_BYTES:
+            return last
+        sample = _lines_within(plain, _PROFILE_SAMPLE_BYTES)
+        as_prose, as_records = (_context_share(sample, sample_profile) for sample_profile in (profile, Profile.RECORDS))
+        most = _KEPT_RECORDS_TO_PROSE if last is Profile.RECORDS else _RECORDS_TO_PROSE
+        return Profile.RECORDS if as_records < most * as_prose else profile
+
     def _code_with_network(self, model: Model, plain: bytes, profile: Profile, progress: Progress) -> list[Coded]:
         method = self._settings.method
         is_warm = self._models.is_warm(method)
-        lanes = self._settings.lanes_for(len(plain), is_warm, profile is Profile.RECORDS)
+        profile = self._last_profile = profile if profile < MIXED_PROFILES else Profile.RECORDS
+        lanes = self._settings.lanes_for(len(plain), is_warm)
         lane_bytes = cut_into_lanes(plain, lanes)
-        side = choose_side(model, plain)
+        # In mixed mode the text itself soon says what the numbers would.
+        side = choose_side(model, plain) if method is Method.TOKENS else None
         reads_tail = is_warm or (method is Method.MIXED and model.primer is not None)
         after_line = not reads_tail and begins_after_line(model, plain)
         if method is Method.TOKENS:
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
         else:
-            profile = profile if profile < MIXED_PROFILES else Profile.PROSE
             payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
@@ -224,19 +245,6 @@ class BlockEncoder:
         targets = np.stack([np.pad(piece, (0, longest - len(piece))) for piece in pieces])
         lengths = network_code_lengths(self._model, targets)
         return float(sum(row[: len(piece)].sum() for row, piece in zip(lengths, pieces, strict=True)))
-
-
-def _closer_profile(profile: Profile, plain: bytes) -> Profile:
-    """Mixed mode's for a block whose bytes speak for ``profile``.
-
-    Code, markup and lists look like prose by their bytes; where context mode codes a sample in fewer bytes as records,
-    the block gets that profile.
-    """
-    if profile is not Profile.PROSE or 4 * len(plain) < _PROFILE_SAMPLE_BYTES:
-        return profile
-    sample = _lines_within(plain, _PROFILE_SAMPLE_BYTES)
-    as_prose, as_records = (_context_share(sample, sample_profile) for sample_profile in (profile, Profile.RECORDS))
-    return Profile.RECORDS if as_records < _RECORDS_TO_PROSE * as_prose else profile
 
 
 @functools.lru_cache(maxsize=4)

@@ -22,6 +22,9 @@ _LEAST_BYTES = 32 << 10
 long as coding 7,000 bytes."""
 _COLD_TOKENS = 128
 """Tokens at a part's start that do not count: a lane starts cold only once."""
+_OVERSTATED = 10
+"""How much more the parts may promise than a lane keeps, which has a whole window to learn from: where they promised 4
+to 9 times the cost, blocks gained nothing (docs/experiments.md)."""
 
 
 def pack_side(model: Model, side: NDArray[np.int8]) -> bytes:
@@ -64,7 +67,8 @@ def choose_side(model: Model, text: bytes) -> NDArray[np.int8] | None:
     read: NDArray[np.int8] = np.rint(numbers.mean(0)).astype(np.int8)
     saved = (network_code_lengths(model, parts) - network_code_lengths(model, parts, read))[:, cold:].sum()
     counted_bytes = int(model.tokenizer.token_lengths[parts[:, cold:]].sum(dtype=np.int64))
-    return read if saved * len(text) / counted_bytes > 8 * len(pack_side(model, read)) else None
+    promised_bits = saved * len(text) / counted_bytes
+    return read if promised_bits > 8 * _OVERSTATED * len(pack_side(model, read)) else None
 
 
 def _parts(model: Model, text: bytes) -> tuple[NDArray[np.int32], int]:

@@ -54,8 +54,17 @@ def test_small_files_are_one_block() -> None:
 
 def test_longer_ones_begin_with_small_blocks() -> None:
     first = FAST.first_block_bytes(repetitive=False)
-    assert block_lengths(compress(prose(4 * first), FAST)) == [first, 2 * first, first]
+    assert block_lengths(compress(prose(7 * first), FAST)) == [first, 2 * first, 4 * first]
     assert all(Settings(level=level).whole_bytes <= 128 << 10 for level in (2, 3, 6, 9))
+
+
+def test_a_rest_joins_the_last_block() -> None:
+    first = FAST.first_block_bytes(repetitive=False)
+    assert block_lengths(compress(prose(4 * first), FAST)) == [first, 3 * first]
+    assert block_lengths(compress(prose(5 * first - 1), FAST)) == [first, 4 * first - 1]
+    assert block_lengths(compress(prose(5 * first), FAST)) == [first, 2 * first, 2 * first]
+    asked_for = Settings(level=1, block_bytes=first)
+    assert block_lengths(compress(prose(3 * first + 1), asked_for)) == [first, first, first, 1]
 
 
 def test_blocks_grow_to_a_bound_and_larger_where_a_text_repeats_itself() -> None:

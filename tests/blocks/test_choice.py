@@ -1,0 +1,67 @@
+"""What the compressor chooses for a block of mixed mode: the profile, and no side information."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llmzip.blocks.choice import BlockEncoder
+from llmzip.blocks.lanes import HAS_SIDE, PROFILE_MASK
+from llmzip.format.member import Coded, Method
+from llmzip.mixing.profiles import Profile
+from llmzip.network.model import Model
+from llmzip.settings import Settings
+
+TABLE_BITS = 14
+
+
+def new_encoder(model: Model) -> BlockEncoder:
+    return BlockEncoder(TABLE_BITS, model, Settings(), 1)
+
+
+def profile_of(coded: Coded) -> Profile:
+    assert coded.method is Method.MIXED
+    return Profile(coded.payload[0] & PROFILE_MASK)
+
+
+def pixels(rows: int) -> bytes:
+    """A picture of letters of one case, which looks like a protein by its bytes."""
+    random = np.random.default_rng(1)
+    row = random.choice(np.frombuffer(b"AAABCDEF", np.uint8), 60)
+    lines = []
+    for _ in range(rows):
+        row[random.integers(0, 60, 3)] = random.choice(np.frombuffer(b"ABCDEF", np.uint8), 3)
+        lines.append(row.tobytes() + b"\n")
+    return b"".join(lines)
+
+
+def test_what_mixed_mode_has_no_profile_for_is_records(tiny: Model) -> None:
+    encoder = new_encoder(tiny)
+    found = encoder._code_with_network(tiny, pixels(100), Profile.SEQUENCES, encoder._progress)
+    assert [profile_of(coded) for coded in found] == [Profile.RECORDS]
+
+
+def test_short_blocks_keep_the_profile_of_the_block_before(tiny: Model, text: bytes) -> None:
+    for before in (Profile.PROSE, Profile.RECORDS):
+        encoder = new_encoder(tiny)
+        assert encoder._closer_profile(Profile.PROSE, text[:100]) is Profile.PROSE
+        encoder._code_with_network(tiny, text[:1000], before, encoder._progress)
+        assert encoder._closer_profile(Profile.PROSE, text[:100]) is before
+        encoder.start_afresh()
+        assert encoder._closer_profile(Profile.PROSE, text[:100]) is Profile.PROSE
+
+
+def test_prose_is_told_from_records_by_a_sample(tiny: Model, text: bytes) -> None:
+    answers = (Path(__file__).parents[2] / "docs" / "questions.md").read_bytes()
+    assert new_encoder(tiny)._closer_profile(Profile.PROSE, answers) is Profile.PROSE
+    entries = b"".join(b"<entry name=%d><kind>%s</kind></entry>\n" % (i, text[i : i + 4]) for i in range(300))
+    assert new_encoder(tiny)._closer_profile(Profile.PROSE, entries) is Profile.RECORDS
+
+
+@pytest.mark.parametrize("size", [1000, 40_000])
+def test_mixed_mode_stores_no_side_information(tiny: Model, text: bytes, size: int) -> None:
+    encoder = new_encoder(tiny)
+    (coded,) = encoder._code_with_network(tiny, (text * 20)[:size], Profile.PROSE, encoder._progress)
+    assert not coded.payload[0] & HAS_SIDE
