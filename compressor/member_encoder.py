@@ -109,6 +109,7 @@ class MemberEncoder:
             return self._encode_alone(plain)
         blocks = self._begin(ends_at=len(plain))
         member = blocks.add(plain, pieces) + blocks.finish(self._record_sections())
+        del blocks
         return member if self._marker is not None else self._smallest(plain, member)
 
     def _record_sections(self) -> dict[int, bytes]:
@@ -120,13 +121,15 @@ class MemberEncoder:
         if (payload := lzma_block.encode_if_below(plain, min(len(plain), len(member)))) is not None:
             writer = MemberWriter(Header(block_bits_for(len(plain)), single=True))
             candidates.append(writer.add(Coded(Method.LZMA, 0, len(plain), payload), plain) + writer.finish())
-        if self._group_encoder is not None:
-            candidates += self._without_model(plain, self._group_encoder)
+        may_do_without_network = self._group_encoder is not None and self._group_encoder.may_do_without_network
+        self._group_encoder = self._blocks = None  # level 1 needs as much memory again
+        if may_do_without_network:
+            candidates += self._without_model(plain)
         return min(candidates, key=len)
 
-    def _without_model(self, plain: bytes, encoder: BlockEncoder) -> list[bytes]:
-        """What level 1 makes of it, where that may be smaller: its blocks are longer and its header names no model."""
-        if self._model is None or not encoder.may_do_without_network:
+    def _without_model(self, plain: bytes) -> list[bytes]:
+        """What level 1 makes of it, which may be smaller: its blocks are longer and its header names no model."""
+        if self._model is None:
             return []
         level_1 = MemberEncoder(replace(self._settings, level=1))
         return [level_1.feed(plain) + level_1.finish()]
@@ -184,7 +187,9 @@ class MemberEncoder:
             header = header._replace(fingerprint=None)
         writer = MemberWriter(header)
         member = writer.add(coded, plain) + writer.finish(pack_sections(self._record_sections()))
-        others = self._without_model(plain, encoder) if self._start is not None else []
+        may_do_without_network = encoder.may_do_without_network
+        del encoder
+        others = self._without_model(plain) if self._start is not None and may_do_without_network else []
         return min([member, *others], key=len)
 
     def _begin(self, repetitive: bool = False, ends_at: int | None = None) -> _BlockWriter:

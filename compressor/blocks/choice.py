@@ -7,7 +7,6 @@ this costs nothing to speak of.
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 
@@ -34,9 +33,9 @@ _CONTEXT_TO_LZMA = 0.39
 _CONTEXT_SAMPLE_PARTS, _CONTEXT_SAMPLE_BYTES = 2, 16 << 10
 _SAMPLE_TABLE_BITS = 19
 """Of context mode's models for a sample: they stand beside those of mixed mode, in memory that has a limit."""
-_CONTEXT_GAIN, _CONTEXT_TO_SAMPLE = 0.08, 0.6
-"""Context mode needs that much less than a sample foretells for each time that the block is twice as long, but not less
-than this share; the same if it knows blocks before."""
+_CONTEXT_TO_FORETOLD, _WARM_CONTEXT_TO_FORETOLD = 0.7, 0.6
+"""Context mode does not need less than this share of what a sample foretells (docs/experiments.md); the same if it
+knows blocks before."""
 _PROFILE_SAMPLE_BYTES = 12 << 10
 _RECORDS_TO_PROSE, _KEPT_RECORDS_TO_PROSE = 1.0, 1.025
 """Where context mode codes a sample as records in fewer bytes than this share of what it needs as prose, mixed mode
@@ -233,9 +232,11 @@ class BlockEncoder:
             return True
         if _CONTEXT_TO_LZMA * quick_size > least:
             return False
-        doublings = math.log2(max(1.0, len(plain) / _CONTEXT_SAMPLE_BYTES))
-        learning = 1 - _CONTEXT_GAIN * doublings if not self._models.is_warm(Method.CONTEXT) else 0.0
-        return _context_share(_sample(plain), profile) * max(learning, _CONTEXT_TO_SAMPLE) * len(plain) < least
+        sample = _sample(plain)
+        # What LZMA leaves of both says how much easier the block is than its sample.
+        foretold = _context_share(sample, profile) * quick_size * len(sample) / len(lzma_block.encode_quickly(sample))
+        is_warm = self._models.is_warm(Method.CONTEXT)
+        return (_WARM_CONTEXT_TO_FORETOLD if is_warm else _CONTEXT_TO_FORETOLD) * foretold < least
 
     def sample_bits(self, parts: list[bytes]) -> float:
         """Bits of pieces of text by the network alone, each from a cold start."""
