@@ -22,6 +22,7 @@ from llmzip.cli.jobs import (
     bar,
     chosen,
     complain,
+    drop_output,
     each,
     figures,
     on_one_line,
@@ -137,6 +138,8 @@ class LikeGzip(click.Group):
             complain(" ".join(error.format_message().split()) + " (llmzip --help tells more)")
             code = ERROR
         except OSError as error:
+            if error.filename is None:
+                drop_output()
             complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
             code = ERROR
         sys.exit(code)

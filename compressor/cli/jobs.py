@@ -64,11 +64,11 @@ def say(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _drop_output()
+        drop_output()
         raise OSError(error.errno, error.strerror, "standard output") from error
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Let what standard output holds back go nowhere, lest Python complain at the end again."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
