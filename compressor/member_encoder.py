@@ -49,10 +49,9 @@ class MemberEncoder:
         self._group_is_full = False
         self._group_encoder: BlockEncoder | None = None
         self._marker = RecordMarker(RECORD_KINDS.get(settings.records), settings.key) if settings.records else None
-        may_be_one_block = settings.block_bytes is None and not settings.independent
-        may_be_one_block &= settings.most_group_bytes is None and settings.records is None
-        self._may_join = may_be_one_block
-        self._start = bytearray() if may_be_one_block else None
+        self._cuts_freely = settings.block_bytes is None and not settings.independent
+        self._cuts_freely &= settings.most_group_bytes is None and settings.records is None
+        self._start = bytearray() if self._cuts_freely else None
         """All that was fed, as long as one block of LZMA may be smaller than all blocks."""
         self._held = bytearray()
         """What is ready meanwhile."""
@@ -168,7 +167,7 @@ class MemberEncoder:
     def _bytes_to_cut(self) -> int:
         """How much must be waiting for a block to be cut off: a rest that is shorter than the last block joins it."""
         joined = 2 * self._block_bytes
-        return joined if self._may_join and joined <= self._most_block_bytes else self._block_bytes
+        return joined if self._cuts_freely and joined <= self._most_block_bytes else self._block_bytes
 
     def _cut(self) -> int:
         """Where the next block ends, at a record's beginning if there is one."""

@@ -147,9 +147,9 @@ class BlockEncoder:
         Code, markup and lists look like prose by their bytes; where context mode codes a sample in few bytes as
         records, the block gets that profile.
         """
-        last = self._last_profile if self._models.is_warm(Method.MIXED) else Profile.PROSE
         if profile is not Profile.PROSE:
             return profile
+        last = self._last_profile if self._models.is_warm(Method.MIXED) else Profile.PROSE
         if 4 * len(plain) < _PROFILE_SAMPLE_BYTES:
             return last
         sample = _lines_within(plain, _PROFILE_SAMPLE_BYTES)
@@ -160,17 +160,16 @@ class BlockEncoder:
     def _code_with_network(self, model: Model, plain: bytes, profile: Profile, progress: Progress) -> list[Coded]:
         method = self._settings.method
         is_warm = self._models.is_warm(method)
-        profile = self._last_profile = profile if profile < MIXED_PROFILES else Profile.RECORDS
         lanes = self._settings.lanes_for(len(plain), is_warm)
         lane_bytes = cut_into_lanes(plain, lanes)
-        # In mixed mode the text itself soon says what the numbers would.
-        side = choose_side(model, plain) if method is Method.TOKENS else None
         reads_tail = is_warm or (method is Method.MIXED and model.primer is not None)
         after_line = not reads_tail and begins_after_line(model, plain)
         if method is Method.TOKENS:
+            side = choose_side(model, plain)
             payload: bytes | None = tokens.encode(self._models, plain, lane_bytes, side, after_line, progress)
-        else:
-            payload = mixed.encode(self._models, plain, lane_bytes, profile, side, after_line, progress)
+        else:  # without side information: the text itself soon says what the numbers would
+            self._last_profile = profile if profile < MIXED_PROFILES else Profile.RECORDS
+            payload = mixed.encode(self._models, plain, lane_bytes, self._last_profile, None, after_line, progress)
         return _bounded(method, lanes.bit_length() - 1, plain, payload)
 
     def _code_transformed(self, plain: bytes, progress: Progress, before: tuple[int, ...]) -> Coded | None:
