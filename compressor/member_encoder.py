@@ -28,6 +28,9 @@ from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, RECORD_KINDS, Settings, table_bits_for
 
+_MOST_UNLISTED_BLOCKS = 8
+"""So many are found soon enough one after the other, without a list of them at the end."""
+
 
 class MemberEncoder:
     """Takes plain bytes, gives a member's.
@@ -100,7 +103,7 @@ class MemberEncoder:
             return member if start is None else self._smallest(bytes(start), member)
         plain = bytes(self._waiting)
         if not plain:
-            return MemberWriter(Header(LEAST_BLOCK_BITS)).finish()
+            return MemberWriter(Header(LEAST_BLOCK_BITS)).finish(short=True)
         pieces = self._finder.split(plain)
         if self._marker is not None:
             self._marker.mark(len(plain))
@@ -271,7 +274,8 @@ class _BlockWriter:
         ready = self.flush()
         if self._pool is not None:
             self._pool.shutdown()
-        return ready + self._writer.finish(pack_sections({GROUPS: pack_groups(self._firsts)} | sections))
+        packed = pack_sections({GROUPS: pack_groups(self._firsts)} | sections)
+        return ready + self._writer.finish(packed, short=not packed and self._writer.blocks <= _MOST_UNLISTED_BLOCKS)
 
     def _begin_coding(self, plain: bytes, distance: int) -> Callable[[], Coded]:
         if not distance and self._pool is not None:

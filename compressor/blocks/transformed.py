@@ -55,7 +55,7 @@ def parse(payload: bytes, most_plain: int) -> Transformed:
     streams: list[Coded] = []
     while reader.position < len(payload):
         head = read_head(reader, most_plain, least=0)
-        if head is None or len(streams) == MOST_STREAMS:
+        if head.method is Method.END or len(streams) == MOST_STREAMS:
             raise DamagedError("a transformed block's streams make no sense")
         most_plain -= head.plain_length
         streams.append(Coded(head.method, head.parameter, head.plain_length, reader.read(head.payload_length)))

@@ -21,6 +21,7 @@ from llmzip.format.member import (
     MAGIC,
     MAX_BLOCK_BYTES,
     SECTIONS_LIMIT,
+    CodedHead,
     Header,
     Method,
     is_end_record,
@@ -213,9 +214,10 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
     member = MemberLayout(header, array("Q", [start]))
     source.seek(start)
     reader = Reader(source)
+    head = CodedHead(Method.STORED, 0)
     while not header.single or not member.blocks:
         head = read_head(reader, 1 << header.block_bits)
-        if head is None:
+        if head.method is Method.END:
             break
         checks = reader.read(CHECKS_BYTES)
         reader.skip(head.payload_length)
@@ -230,6 +232,9 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
             raise DamagedError("a member has no block")
         return member, member.places[-1]
     begin = member.places[-1]
+    if head.is_short_end:
+        reader.read(CHECKSUM_BYTES)
+        return member, start + reader.position
     source.seek(begin)
     reader = Reader(source)
     listed = _parse_end_record(reader, room)

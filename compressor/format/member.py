@@ -25,6 +25,8 @@ LEAST_TABLE_BITS, MOST_TABLE_BITS = 11, 25
 MAX_BLOCK_BYTES = 1 << MOST_BLOCK_BITS
 MOST_LANE_BITS = 8
 MAX_LANES = 1 << MOST_LANE_BITS
+_SHORT = 1
+"""The parameter of an end record that lists no blocks and has no sections."""
 BLOCK_OVERHEAD = 32
 """A block that is not the only one takes less than this beside its payload, its line in the end record included."""
 
@@ -67,8 +69,15 @@ class Method(IntEnum):
         """Whether probabilities from models decide what is coded."""
         return self.has_lanes or self is Method.CONTEXT
 
+    @property
+    def most_parameter(self) -> int:
+        """The highest that a head's parameter may be."""
+        if self.has_lanes:
+            return MOST_LANE_BITS
+        return _SHORT if self is Method.END else 0
 
-_METHODS = frozenset(Method) - {Method.END}
+
+_METHODS = frozenset(Method)
 
 
 class Header(NamedTuple):
@@ -106,13 +115,18 @@ class CodedHead(NamedTuple):
     """What stands before a payload.
 
     Attributes:
-        parameter: the logarithm of the number of lanes where the method has them, else 0.
+        parameter: the logarithm of the number of lanes where the method has them; 1 for a short end record; else 0.
     """
 
     method: Method
     parameter: int
-    plain_length: int
-    payload_length: int
+    plain_length: int = 0
+    payload_length: int = 0
+
+    @property
+    def is_short_end(self) -> bool:
+        """Whether it begins an end record that lists no blocks."""
+        return self.method is Method.END and self.parameter == _SHORT
 
     def to_bytes(self) -> bytes:
         return (
@@ -135,22 +149,21 @@ class Coded(NamedTuple):
         return CodedHead(self.method, self.parameter, self.plain_length, len(self.payload))
 
 
-def read_head(reader: Reader, longest: int, least: int = 1) -> CodedHead | None:
-    """Read what stands before the payload of ``least`` to ``longest`` plain bytes; None for the byte that begins an end
-    record.
+def read_head(reader: Reader, longest: int, least: int = 1) -> CodedHead:
+    """Read what stands before the payload of ``least`` to ``longest`` plain bytes, or the first byte of an end record.
 
     Raises:
         LlmzError: it is cut off or makes no sense.
     """
     start = reader.read(1)[0]
-    if start == Method.END:
-        return None
     number, parameter = start & 15, start >> 4
     if number not in _METHODS:
         raise DamagedError("a block has an unknown method")
     method = Method(number)
-    if parameter > (MOST_LANE_BITS if method.has_lanes else 0):
+    if parameter > method.most_parameter:
         raise DamagedError("a block's parameter is out of range")
+    if method is Method.END:
+        return CodedHead(method, parameter)
     plain_length = reader.read_varint(longest)
     if plain_length < least:
         raise DamagedError("a block is empty")
@@ -200,6 +213,11 @@ class _Account:
         """What an end record says of the blocks."""
         return pack_varint(self.blocks) + self._lines + pack_varint(self.plain_bytes)
 
+    def short_end_record(self) -> bytes:
+        """An end record for blocks that were all verified or written."""
+        seed = xxhash.xxh3_64_intdigest(self.header + pack_varint(self.blocks) + pack_varint(self.plain_bytes))
+        return bytes([_SHORT << 4 | Method.END]) + _checksum(_little_endian(self.plain_hash), seed)
+
     def new_end_record_hash(self) -> xxhash.xxh3_64:
         return xxhash.xxh3_64(bytes([Method.END]), seed=xxhash.xxh3_64_intdigest(self.header))
 
@@ -226,16 +244,19 @@ class MemberWriter:
         """Number of those that were added."""
         return self._account.blocks
 
-    def finish(self, sections: bytes = b"") -> bytes:
+    def finish(self, sections: bytes = b"", short: bool = False) -> bytes:
         """What stands after the last block.
 
         Args:
             sections: as :func:`llmzip.format.sections.pack_sections` gives them; none in a single member.
+            short: do not list the blocks: to find one, a reader goes from block to block. Not with sections.
         """
         account = self._account
         if self._single:
             return b""
         before = b"" if account.blocks else account.header
+        if short:
+            return before + account.short_end_record()
         body = account.listing() + _little_endian(account.plain_hash) + pack_varint(len(sections)) + sections
         hashed = account.new_end_record_hash()
         hashed.update(body)
@@ -257,6 +278,7 @@ class MemberReader:
         self._reader = reader
         self._header = header
         self._account = _Account(header.to_bytes(), blocks, plain_bytes)
+        self._end_is_short = False
 
     @property
     def blocks(self) -> int:
@@ -277,9 +299,10 @@ class MemberReader:
         if self._header.single and self._account.blocks:
             return None
         head = read_head(self._reader, 1 << self._header.block_bits)
-        if head is None:
+        if head.method is Method.END:
             if self._header.single:
                 raise DamagedError("a member has no block")
+            self._end_is_short = head.is_short_end
             return None
         crc, checksum = self._reader.read(_CRC_BYTES), self._reader.read(CHECKSUM_BYTES)
         payload = self._reader.read(head.payload_length)
@@ -303,7 +326,7 @@ class MemberReader:
         """Read the member to its end, after :meth:`next_block` has given None.
 
         Args:
-            verified: all blocks were verified, so that the hash of the whole can be compared too.
+            verified: all blocks of the member were verified, so that the hash of the whole can be compared too.
             sections: where to put those of the end record, as they are stored.
 
         Raises:
@@ -312,6 +335,11 @@ class MemberReader:
         if self._header.single:
             return
         reader, account = self._reader, self._account
+        if self._end_is_short:
+            checksum = reader.read(CHECKSUM_BYTES)
+            if verified and checksum != account.short_end_record()[1:]:
+                raise DamagedError("the file is not what was compressed: its blocks do not belong together")
+            return
         start = reader.position - 1
         listing = account.listing()
         if reader.read(len(listing)) != listing:

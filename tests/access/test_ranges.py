@@ -14,7 +14,8 @@ from llmzip.access.ranges import BlockMap
 from llmzip.benchmarks.stream import log_lines
 from llmzip.errors import DamagedError, LlmzError
 from llmzip.format import sections
-from llmzip.format.member import Coded, Header, MemberWriter, Method
+from llmzip.format.member import Coded, Header, MemberReader, MemberWriter, Method, read_header
+from llmzip.format.reader import Reader
 from llmzip.progress import SILENT
 from llmzip.settings import ReadSettings
 from tests.conftest import TINY_PATH
@@ -183,10 +184,9 @@ def test_a_group_that_goes_on_from_blocks_before_is_damage(name: str, text: byte
     plain = text[:6000]
     settings = {**SETTINGS[name], "group_bytes": None}
     data = archive(plain, **settings)
-    (member,) = reference.members_from_the_end(data)
-    first = member.blocks[0][0]
+    (member,) = reference.members_from_the_end(listed(data, plain))
     for block in (1, len(member.blocks) - 1):
-        lying = rewritten(data, first, {1: sections.pack_groups([0, block])})
+        lying = listed(data, plain, {1: sections.pack_groups([0, block])})
         assert llmzip.decompress(lying, model=TINY_PATH) == plain
         with llmzip.open(io.BytesIO(lying), model=TINY_PATH) as file:
             file.seek(member.blocks[block][1])
@@ -194,16 +194,16 @@ def test_a_group_that_goes_on_from_blocks_before_is_damage(name: str, text: byte
                 file.read(1)
 
 
-def rewritten(data: bytes, first: int, found: dict[int, bytes], stored: int = 1) -> bytes:
-    """The same member, at 0, its blocks at ``first``, with others than the ``stored`` bytes of its sections."""
-    import xxhash
-
-    length = int.from_bytes(data[-8:-4], "little")
-    body = data[-length:-12]
-    packed = sections.pack_sections(found)
-    body = body[:-stored] + sections.pack_varint(len(packed)) + packed
-    checksum = xxhash.xxh3_64_intdigest(body, xxhash.xxh3_64_intdigest(data[:first])).to_bytes(8, "little")[:4]
-    return data[:-length] + body + checksum + (len(body) + 12).to_bytes(4, "little") + b"ZMLL"
+def listed(data: bytes, plain: bytes, found: dict[int, bytes] | None = None) -> bytes:
+    """The same member with these sections, and a full end record."""
+    reader = Reader(data)
+    header = read_header(reader)
+    assert header is not None
+    writer, out, at = MemberWriter(header), b"", 0
+    for block in iter(MemberReader(reader, header).next_block, None):
+        out += writer.add(block.coded, plain[at : at + block.coded.plain_length])
+        at += block.coded.plain_length
+    return out + writer.finish(sections.pack_sections(found or {}))
 
 
 WRONG = {
@@ -216,9 +216,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_hostile_groups(name: str, text: bytes) -> None:
-    data = archive(text[:6000], level=1, block_bytes=1500)
-    (member,) = reference.members_from_the_end(data)
-    lying = rewritten(data, member.blocks[0][0], {1: WRONG[name]})
+    lying = listed(archive(text[:6000], level=1, block_bytes=1500), text[:6000], {1: WRONG[name]})
     assert llmzip.decompress(lying) == text[:6000]
     with llmzip.open(io.BytesIO(lying)) as file:
         file.seek(100)

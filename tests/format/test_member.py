@@ -38,9 +38,9 @@ def stored(plain: bytes) -> Coded:
     return Coded(Method.STORED, 0, len(plain), plain)
 
 
-def written(blocks: list[bytes], header: Header = PLAIN) -> bytes:
+def written(blocks: list[bytes], header: Header = PLAIN, short: bool = False) -> bytes:
     writer = MemberWriter(header)
-    return b"".join(writer.add(stored(plain), plain) for plain in blocks) + writer.finish()
+    return b"".join(writer.add(stored(plain), plain) for plain in blocks) + writer.finish(short=short)
 
 
 def read(data: bytes) -> list[bytes]:
@@ -69,10 +69,10 @@ def test_a_header_bounds_the_longest_block(longest: int, bits: int) -> None:
     assert block_bits_for(longest) == bits
 
 
-@given(st.lists(st.binary(min_size=1, max_size=300), max_size=5), HEADERS)
-def test_blocks_come_back(blocks: list[bytes], header: Header) -> None:
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=5), HEADERS, st.booleans())
+def test_blocks_come_back(blocks: list[bytes], header: Header, short: bool) -> None:
     header = header._replace(single=header.single and len(blocks) == 1)
-    data = written(blocks, header)
+    data = written(blocks, header, short)
     assert read(data) == blocks
     assert read(data + written([b"another"]) + bytes(1000)) == [*blocks, b"another"]
     assert len(data) <= sum(map(len, blocks)) + BLOCK_OVERHEAD * len(blocks) + 40
@@ -82,6 +82,8 @@ SAMPLES = {
     "empty": written([]),
     "single": written([b"one block"], Header(11, 18, b"abcd", single=True)),
     "several": written([b"first", b"second, longer", b"third"], Header(12, 20, b"abcd", independent=True)),
+    "empty, short": written([], short=True),
+    "several, short": written([b"first", b"second, longer", b"third"], Header(12, 20, b"abcd"), short=True),
 }
 
 
@@ -141,28 +143,31 @@ def blocks_of(data: bytes, header: Header) -> Iterator[bytes]:
     yield data[start:]
 
 
+@pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (2, 1, 0), (0, 1), (0, 1, 1, 2), (0, 0, 1, 2)])
-def test_swapped_missing_and_repeated_blocks_are_noticed(order: tuple[int, ...]) -> None:
+def test_swapped_missing_and_repeated_blocks_are_noticed(order: tuple[int, ...], short: bool) -> None:
     plain = [b"AAAA BBBB", b"CCCC DDDD", b"EEEE FFFF"]
-    *blocks, end = blocks_of(written(plain), PLAIN)
+    *blocks, end = blocks_of(written(plain, short=short), PLAIN)
     assert read(PLAIN.to_bytes() + b"".join(blocks) + end) == plain
     with pytest.raises(DamagedError):
         read(PLAIN.to_bytes() + b"".join(blocks[i] for i in order) + end)
 
 
-def test_blocks_of_other_members_are_noticed() -> None:
+@pytest.mark.parametrize("short", [False, True])
+def test_blocks_of_other_members_are_noticed(short: bool) -> None:
     ours, theirs = [b"AAAA BBBB", b"CCCC DDDD"], [b"GGGG HHHH", b"CCCC DDDD"]
-    *ours_stored, end = blocks_of(written(ours), PLAIN)
-    *theirs_stored, _ = blocks_of(written(theirs), PLAIN)
+    *ours_stored, end = blocks_of(written(ours, short=short), PLAIN)
+    *theirs_stored, _ = blocks_of(written(theirs, short=short), PLAIN)
     assert ours_stored[1] == theirs_stored[1]  # nothing tells them apart but what stands before
-    with pytest.raises(DamagedError, match="end record"):
+    with pytest.raises(DamagedError, match="do not belong together" if short else "end record"):
         read(PLAIN.to_bytes() + theirs_stored[0] + ours_stored[1] + end)
     with pytest.raises(DamagedError):
         read(Header(12).to_bytes() + b"".join(ours_stored) + end)
 
 
-def test_a_hash_of_the_whole_is_checked_apart_from_the_blocks() -> None:
-    reader = Reader(written([b"first", b"second"]))
+@pytest.mark.parametrize("short", [False, True])
+def test_a_hash_of_the_whole_is_checked_apart_from_the_blocks(short: bool) -> None:
+    reader = Reader(written([b"first", b"second"], short=short))
     header = read_header(reader)
     assert header is not None
     member = MemberReader(reader, header)
@@ -199,6 +204,7 @@ HOSTILE = {
     "empty block": bytes([Method.STORED, 0, 0]) + bytes(50),
     "unknown method": bytes([8, 9, 9]) + bytes(50),
     "parameter": bytes([Method.STORED | 16, 9, 9]) + bytes(50),
+    "end record neither short nor full": bytes([Method.END | 32]) + bytes(50),
     "too many lanes": bytes([Method.MIXED | 9 << 4, 9, 9]) + bytes(50),
     "blocks in the end record": bytes([Method.END]) + pack_varint(1 << 62) + bytes(50),
     "sections": bytes([Method.END, 0, 0]) + written([])[9:17] + pack_varint(1 << 47) + bytes(50),
@@ -218,8 +224,9 @@ def test_hostile_lengths_take_no_memory(name: str, block_bits: int) -> None:
         tracemalloc.stop()
 
 
-def test_reading_can_be_repeated_where_a_stream_was_cut() -> None:
-    data = written([b"first", b"second"])
+@pytest.mark.parametrize("short", [False, True])
+def test_reading_can_be_repeated_where_a_stream_was_cut(short: bool) -> None:
+    data = written([b"first", b"second"], short=short)
     for cut in range(len(data)):
         reader = Reader(data)
         header = read_header(reader)

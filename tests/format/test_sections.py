@@ -36,10 +36,10 @@ TEXTS = {
 }
 
 
-def member(blocks: list[bytes], header: Header = HEADERS[0], extra: bytes = b"") -> bytes:
+def member(blocks: list[bytes], header: Header = HEADERS[0], extra: bytes = b"", short: bool = False) -> bytes:
     writer = MemberWriter(header)
     stored = [writer.add(Coded(Method.STORED, 0, len(plain), plain), plain) for plain in blocks]
-    return b"".join(stored) + writer.finish(extra)
+    return b"".join(stored) + writer.finish(extra, short)
 
 
 def layout(data: bytes, start: int = 0) -> list[MemberLayout]:
@@ -58,11 +58,19 @@ def test_blocks_are_found_from_the_end_and_from_the_start(members: list) -> None
     assert [places(found) for found in layout(data)] == [[block[:2] for block in m.blocks] for m in expected]
     shifted = layout(b"before" + data, 6)
     assert [[(at - 6, plain) for at, plain in places(found)] for found in shifted] == list(map(places, layout(data)))
-    single = member([b"alone"], Header(11, single=True))
-    mixed = layout(data + single)
-    assert [places(found) for found in mixed[:-1]] == [places(found) for found in layout(data)]
-    assert [found.checksums for found in mixed[:-1]] == [found.checksums for found in layout(data)]
-    assert places(mixed[-1]) == [(len(data) + 6, 0)]
+    for last in (member([b"alone"], Header(11, single=True)), member([b"alone"], short=True)):
+        mixed = layout(data + last)
+        assert [places(found) for found in mixed[:-1]] == [places(found) for found in layout(data)]
+        assert [found.checksums for found in mixed[:-1]] == [found.checksums for found in layout(data)]
+        assert places(mixed[-1]) == [(len(data) + 6, 0)]
+
+
+@given(st.lists(st.tuples(st.lists(st.binary(min_size=1, max_size=200), max_size=4), st.booleans(),
+                          st.integers(0, 9)), min_size=1, max_size=4))  # fmt: skip
+def test_members_without_a_list_of_blocks_are_found_too(members: list) -> None:
+    data = b"".join(member(blocks, short=short) + bytes(padding) for blocks, short, padding in members)
+    found = [(found.plain_bytes, found.blocks) for found in layout(data)]
+    assert found == [(sum(map(len, blocks)), len(blocks)) for blocks, _, _ in members if blocks]
 
 
 def test_an_archive_inside_an_archive_is_not_taken_for_a_member() -> None:
@@ -74,8 +82,10 @@ def test_an_archive_inside_an_archive_is_not_taken_for_a_member() -> None:
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_no_damage_is_worse_than_one_error(header: Header) -> None:
-    data = member([b"first", b"second, longer", b"third"], header, sections.pack_sections({1: b"\1", 9: b"later"}))
+@pytest.mark.parametrize("short", [False, True])
+def test_no_damage_is_worse_than_one_error(header: Header, short: bool) -> None:
+    extra = b"" if short else sections.pack_sections({1: b"\1", 9: b"later"})
+    data = member([b"first", b"second, longer", b"third"], header, extra, short)
     for cut in range(len(data)):
         with pytest.raises((TruncatedError, DamagedError)):
             layout(data[:cut])
