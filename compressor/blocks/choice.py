@@ -48,6 +48,8 @@ _NOISE_RATIO = 0.99
 """Where LZMA's quick setting leaves more than this, and context mode does of a sample, nothing is to be won."""
 _TRIAL_BYTES = 16 << 10
 """Of a block, for a transform to show that it pays."""
+_CLOSE_TRIAL, _CLOSE_TRIAL_BYTES = 1.04, 48 << 10
+"""A trial that comes out closer than this is not believed: a block up to so long is coded both ways."""
 
 
 def is_repetitive(plain: bytes) -> bool:
@@ -180,10 +182,14 @@ class BlockEncoder:
         stream_bytes = sum(map(len, taken.streams))
         if stream_bytes > self._stream_bytes_left or text.put_back(taken, len(plain)) != plain:
             return None
-        is_trusted = self._is_trial or taken.number in self._proven
-        is_its_own_trial = not is_trusted and len(plain) <= _TRIAL_BYTES and not self._knows_more_than_a_trial()
-        if not is_trusted and not is_its_own_trial and not self._pays(taken.number, plain):
-            return None
+        is_its_own_trial = False
+        if not self._is_trial and taken.number not in self._proven:
+            is_its_own_trial = len(plain) <= _TRIAL_BYTES and not self._knows_more_than_a_trial()
+            if not is_its_own_trial:
+                trial_share = self._trial_share(taken.number, plain)
+                is_its_own_trial = self._is_open(trial_share, plain)
+                if trial_share >= 1 and not is_its_own_trial:
+                    return None
         uses_before = self._models.uses
         self._stream_bytes_left -= stream_bytes
         share = transformed.share_of(progress, len(plain), stream_bytes)
@@ -209,13 +215,21 @@ class BlockEncoder:
         others = [len(other.payload) for other in self._trial(sample)._code_as_it_is(sample, len(quick), SILENT)]
         return min([len(sample), len(quick), *others])
 
-    def _pays(self, number: int, plain: bytes) -> bool:
-        """Whether a transform leaves fewer bytes of a sample, coded both ways; true where it has no use there."""
+    def _trial_share(self, number: int, plain: bytes) -> float:
+        """What a transform leaves of a sample, divided by what is left without it.
+
+        Where the sample has nothing for it: 0, as passages may be elsewhere, but 1 if it is for all lines.
+        """
         sample = _lines_within(plain, _TRIAL_BYTES)
         coded = self._trial(sample)._code_transformed(sample, SILENT, ())
         if coded is None or transformed.number_of(coded) != number:
-            return True
-        return len(coded.payload) < self._size_as_it_is(sample)
+            return 1.0 if number == text.LINE_BREAKS else 0.0
+        return len(coded.payload) / self._size_as_it_is(sample)
+
+    def _is_open(self, share: float, plain: bytes) -> bool:
+        """Whether a trial with this result leaves it open if a transform pays, and the block can be coded both ways."""
+        is_close = 1 / _CLOSE_TRIAL < share < _CLOSE_TRIAL
+        return is_close and len(plain) <= _CLOSE_TRIAL_BYTES and not self._knows_more_than_a_trial()
 
     def _network_may_win(self, plain: bytes, quick_size: int) -> bool:
         """Whether the network need be asked: always in mixed mode, whose contexts know what it does not."""

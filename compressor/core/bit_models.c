@@ -12,6 +12,7 @@ int16_t llmz_stretch_table[LLMZ_ONE];
 uint8_t llmz_counter_bucket[4096];
 int16_t llmz_counter_stretch[4096];
 uint32_t llmz_counter_rates[256];
+uint32_t llmz_steady_rates[16];
 uint8_t llmz_byte_classes[256];
 
 #define EXP_OF_STEP 0xFF007FD55FFDDE38u /* e^(-1/256) in 1/2^64 */
@@ -85,6 +86,8 @@ void llmz_make_bit_model_tables(void)
     }
     for (uint32_t count = 0; count < 256; count++)
         llmz_counter_rates[count] = LLMZ_ONE * 2 / (2 * count + 3);
+    memcpy(llmz_steady_rates, llmz_counter_rates, sizeof llmz_steady_rates);
+    llmz_steady_rates[15] = LLMZ_ONE / 40;
     for (unsigned byte = 0; byte < 256; byte++)
         llmz_byte_classes[byte] = (uint8_t)classify(byte);
 }

@@ -39,6 +39,7 @@ extern int16_t llmz_stretch_table[LLMZ_ONE];
 extern uint8_t llmz_counter_bucket[4096];  /* bucket of a counter map, by a counter's 12 bits of probability */
 extern int16_t llmz_counter_stretch[4096]; /* the same probability stretched */
 extern uint32_t llmz_counter_rates[256];   /* of a counter that has seen n bits: 1 / (n + 1.5), in 1/65536 */
+extern uint32_t llmz_steady_rates[16];     /* the same of counters that come to rest at 1/40 */
 extern uint8_t llmz_byte_classes[256];
 
 void llmz_make_bit_model_tables(void);
@@ -69,11 +70,11 @@ static inline uint16_t llmz_adapted(uint16_t probability, unsigned bit, unsigned
 }
 
 /* Counters: 12 bits of probability of a 1, then 4 of count. */
-static inline uint16_t llmz_counted(uint16_t counter, unsigned bit)
+static inline uint16_t llmz_counted(uint16_t counter, unsigned bit, const uint32_t rates[16])
 {
     int32_t count = counter & 15, probability = counter >> 4;
     int32_t target = bit ? 4095 : 0;
-    probability += llmz_shift_right_32((target - probability) * (int32_t)llmz_counter_rates[count], 16);
+    probability += llmz_shift_right_32((target - probability) * (int32_t)rates[count], 16);
     return (uint16_t)(probability << 4 | (count < 15 ? count + 1 : 15));
 }
 

@@ -117,6 +117,8 @@ typedef struct view {
     uint64_t column_above_2, line_length;
     uint64_t up;        /* bytes around the same column of the line above: the one before it, lowest, its own and the three after it */
     uint64_t two_up;    /* of the line above that: its own, lowest, and the one after it */
+    uint64_t alike, alike_2; /* three and two bytes at the same column of lines that begin alike, the first lowest */
+    const llmz_writing *writing;
     uint64_t agreement; /* a bit for each of the last eight bytes, the latest lowest: the line above has the same there */
 
     const llmz_special *special;
@@ -162,6 +164,17 @@ static void look_at_column(view *v, const llmz_records *r, uint32_t position, co
         if (r->line_2 != LLMZ_NOWHERE)
             v->two_up = bytes_of_line(r->line_2 + column, 2, r->line_2, r->line[1], bytes);
     }
+}
+
+static void look_at_writing(view *v, const llmz_lane *lane, const uint8_t *bytes)
+{
+    const uint32_t *alike = lane->writing->alike;
+    const uint64_t column = lane->position - lane->records->line[0];
+    v->writing = lane->writing;
+    if (alike[0] != LLMZ_NOWHERE)
+        v->alike = bytes_of_line(alike[0] + column, 3, alike[0], lane->position, bytes);
+    if (alike[1] != LLMZ_NOWHERE)
+        v->alike_2 = bytes_of_line(alike[1] + column, 2, alike[1], lane->position, bytes);
 }
 
 static void look_at_records(view *v, const llmz_records *r, uint32_t position, const uint8_t *bytes)
@@ -297,6 +310,26 @@ CONTEXT(around_above, 118, llmz_hash(v->up & 0xFFFFFFFF, v->agreement & 3))
 CONTEXT(above_and_two_above, 119, llmz_hash(v->up >> 8, v->two_up))
 CONTEXT(column_and_byte, 120, v->column << 8 | v->c1)
 
+/* How a text is written. */
+#define W v->writing
+#define UP (v->up >> 8 & 0xFF)
+CONTEXT(recent_5, 121, W->recent & 0xFFFFFFFFFF)
+CONTEXT(forms_8, 122, W->forms)
+CONTEXT(followers_of_text, 123, (uint64_t)llmz_followers_of_text(W, R) << 8 | R->token_bytes)
+CONTEXT(line_alike, 124, v->alike << 8 | v->c1)
+CONTEXT(lines_alike, 125, llmz_hash(v->alike & 0xFFFF, v->alike_2 << 16 | UP))
+CONTEXT(paragraph_and_column, 126, llmz_hash(W->paragraph, v->column))
+CONTEXT(line, 127, R->line[0])
+CONTEXT(recent_8, 128, W->recent)
+CONTEXT(order_0, 129, v->c1 & 0)
+CONTEXT(recent_3, 130, llmz_hash(W->recent & 0xFFFFFF, v->c1))
+CONTEXT(paragraph_column_and_byte, 131, llmz_hash(W->paragraph, v->column << 8 | v->c1))
+CONTEXT(paragraph_above_and_byte, 132, llmz_hash(W->paragraph, UP << 8 | v->c1))
+CONTEXT(forms_4, 133, W->forms & 0xFFFFFFFF)
+CONTEXT(digits_2, 134, llmz_hash(W->digits & 0xFFFF, llmz_byte_class((unsigned)v->c1)))
+CONTEXT(letters_3, 135, llmz_hash(W->letters & 0xFFFFFF, v->c1))
+CONTEXT(recent_and_gap, 136, llmz_hash(W->recent & 0xFFFFFFFFFF, W->gap))
+
 /* Binary data. */
 #define S v->special
 CONTEXT(phase_and_byte, 60, (v->cell & 3) << 8 | v->c1)
@@ -360,8 +393,10 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
     USE(number_in_series) USE(field_and_text) USE(field_and_place) USE(value_and_text_before) USE(column_and_byte)             \
     USE(number_shape) USE(order_7) USE(bytes_1_4) USE(bytes_2_4) USE(shapes_of_texts) USE(texts_2_3) USE(text_3)               \
     USE(texts_1_3) USE(text_4) USE(texts_2_4) USE(one_name) USE(two_names) USE(text_and_separators) USE(text_and_shapes)       \
-    USE(text_after_letter) USE(shapes_after_letter) USE(separators_and_shapes) USE(agreement_and_column) USE(around_above) \
-    USE(above_and_two_above)
+    USE(text_after_letter) USE(shapes_after_letter) USE(separators_and_shapes) USE(agreement_and_column) USE(around_above)     \
+    USE(above_and_two_above) USE(recent_5) USE(forms_8) USE(followers_of_text) USE(line_alike) USE(lines_alike)               \
+    USE(paragraph_and_column) USE(line) USE(recent_8) USE(order_0) USE(recent_3) USE(paragraph_column_and_byte)                \
+    USE(paragraph_above_and_byte) USE(forms_4) USE(digits_2) USE(letters_3) USE(recent_and_gap)
 
 #define PLAIN_0(USE)                                                                                                           \
     USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_5) USE(plain_order_6)          \
@@ -408,7 +443,8 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
         v.token_3 = lane->tokens[2];                                                                                           \
         if (profile == 1) {                                                                                                    \
             look_at_records(&v, lane->records, lane->position, history->bytes);                                                \
-            look_at_column(&v, lane->records, lane->position, history->bytes);                                                 \
+            look_at_column(&v, lane->records, lane->position, history->bytes);                                                \
+            look_at_writing(&v, lane, history->bytes);                                                 \
         }                                                                                                                      \
         MIXED_##profile(SET)                                                                                                   \
     }

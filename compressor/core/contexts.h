@@ -6,16 +6,17 @@
 #include "core.h"
 #include "records.h"
 #include "sequences.h"
+#include "writing.h"
 
 /* Shapes of the profiles: contexts, inputs of each, models that expect one byte, inputs of a mixer (a multiple of 16), how
  * many of the first contexts are counted that know the text, mixers, and sets of weights of all mixers together. */
-#define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 1, 2, 48, 7, 6, 1608) USE(1, 65, 2, 17, 176, 7, 9, 2776)
+#define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 1, 2, 48, 7, 6, 1608) USE(1, 81, 2, 17, 208, 7, 9, 2776)
 #define LLMZ_PLAIN_SHAPES(USE)                                                                                                 \
     USE(0, 12, 2, 1, 32, 0, 3, 560) USE(1, 24, 2, 4, 64, 0, 3, 560) USE(2, 22, 2, 1, 48, 0, 3, 560)                            \
     USE(3, 27, 2, 3, 64, 14, 3, 560)
 
 enum {
-    LLMZ_MIXED_CONTEXTS_MAX = 65,
+    LLMZ_MIXED_CONTEXTS_MAX = 81,
     LLMZ_PLAIN_CONTEXTS_MAX = 27,
     LLMZ_GUESSES_MAX = 17,
     LLMZ_MATCH_MODELS = 2,
@@ -126,7 +127,8 @@ typedef struct llmz_lane {
     uint32_t tokens[3];            /* the latest first, each plus 1; 0 before the first one */
     uint32_t last_node;            /* of the trie: the latest token */
     llmz_match matches[LLMZ_MATCH_MODELS];
-    llmz_records *records; /* NULL in profiles that do not use them */
+    llmz_records *records; /* NULL in profiles that do not use them, as is what follows */
+    llmz_writing *writing;
 } llmz_lane;
 
 /* Hashes of all contexts of mixed mode at a byte's start; `node` is the trie's for the token's bytes so far. */

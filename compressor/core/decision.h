@@ -10,7 +10,7 @@
 #include "contexts.h"
 
 enum {
-    LLMZ_INPUTS_MAX = 176,
+    LLMZ_INPUTS_MAX = 208,
     LLMZ_MIXERS_MAX = 9,
     LLMZ_MIXED_KNOWN = 4, /* the mixer whose weights depend on how many of the first contexts know the text */
     LLMZ_PLAIN_KNOWN = 1,

@@ -97,7 +97,9 @@ struct llmz_mixed {
     uint32_t lanes;
     llmz_lane *lane;
     llmz_records *records; /* [lanes] in profiles that use them */
+    llmz_writing *writing; /* likewise */
     llmz_records carried;  /* the last lane's of the block before */
+    llmz_writing carried_writing;
     bool carries;
     unsigned profile;
     llmz_coder coder;
@@ -236,6 +238,7 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
     copy->lanes = 0;
     copy->lane = NULL;
     copy->records = NULL;
+    copy->writing = NULL;
     copy->history.capacity = m->history.size;
     copy->history.bytes = malloc((size_t)m->history.size + 1);
     bool complete = copy->history.bytes != NULL;
@@ -266,6 +269,7 @@ void llmz_mixed_free(llmz_mixed *m)
     free(m->history.bytes);
     free(m->lane);
     free(m->records);
+    free(m->writing);
     free(m);
 }
 
@@ -301,16 +305,20 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
     const bool has_records = profile == RECORDS;
     llmz_lane *lane = calloc(lanes, sizeof *lane);
     llmz_records *records = has_records ? calloc(lanes, sizeof *records) : NULL;
-    if (!lane || (has_records && !records) || !llmz_extend_history(&m->history, (uint32_t)total, &moved)) {
+    llmz_writing *writing = has_records ? calloc(lanes, sizeof *writing) : NULL;
+    if (!lane || (has_records && !(records && writing)) || !llmz_extend_history(&m->history, (uint32_t)total, &moved)) {
         free(lane);
         free(records);
+        free(writing);
         return false;
     }
     const bool goes_on = m->carries && has_records && moved == 0;
     m->carries = false;
     free(m->lane);
     free(m->records);
+    free(m->writing);
     m->records = records;
+    m->writing = writing;
     choose_profile(m, profile);
     m->lane = lane;
     m->lanes = lanes;
@@ -323,12 +331,18 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
         lane[i].end = start = end;
         if (records) {
             lane[i].records = &records[i];
-            if (goes_on)
+            lane[i].writing = &writing[i];
+            if (goes_on) {
                 records[i] = m->carried;
-            else
+                writing[i] = m->carried_writing;
+            } else {
                 llmz_records_begin(&records[i], lane[i].start);
-            if (goes_on && i > 0)
+                llmz_writing_begin(&writing[i], lane[i].start);
+            }
+            if (goes_on && i > 0) {
                 llmz_records_go_on(&records[i], m->history.bytes, m->block_start, lane[i].start);
+                llmz_writing_go_on(&writing[i]);
+            }
         }
     }
     return true;
@@ -366,8 +380,10 @@ bool llmz_mixed_lane_done(const llmz_mixed *m, uint32_t lane)
 static void carry_records(llmz_mixed *m)
 {
     m->carries = m->records != NULL;
-    if (m->carries)
+    if (m->carries) {
         m->carried = m->records[m->lanes - 1];
+        m->carried_writing = m->writing[m->lanes - 1];
+    }
 }
 
 size_t llmz_mixed_finish(llmz_mixed *m)
@@ -525,6 +541,7 @@ static void append(llmz_mixed *m, llmz_lane *lane, unsigned byte)
     }
     if (lane->records) {
         follow_runs(m, byte);
+        llmz_writing_append(lane->writing, lane->records, bytes, lane->position);
         llmz_records_append(lane->records, bytes, lane->position);
     }
 }

@@ -7,6 +7,16 @@ enum {
     SCORE_BITS = 15,
 };
 
+static bool weights_in_range(const int8_t *weights, size_t count)
+{
+    unsigned out_of_range = 0;
+    for (size_t i = 0; i < count; i++)
+        out_of_range |= weights[i] < -LLMZ_WEIGHT_MAX || weights[i] > LLMZ_WEIGHT_MAX;
+    return !out_of_range;
+}
+
+_Static_assert(LLMZ_GROUP == sizeof(uint32_t), "a group's weights are moved as one number");
+
 /* Turn `layers` matrices [outputs][inputs] into packed tiles; outputs that fill up the last tile have weights of 0. */
 static bool lay_out(struct llmz_matrices *m, const int8_t *rows, const int32_t *multiplier, size_t layers, size_t outputs, size_t inputs,
     const char **problem)
@@ -26,16 +36,17 @@ static bool lay_out(struct llmz_matrices *m, const int8_t *rows, const int32_t *
         for (size_t o = 0; o < LLMZ_TILE; o++) {
             size_t output = t * LLMZ_TILE + o;
             const int8_t *row = output < outputs ? rows + (layer * outputs + output) * inputs : NULL;
-            bool in_range = true;
-            for (size_t i = 0; i < inputs; i++) {
-                int weight = row ? row[i] : 0;
-                in_range &= weight >= -LLMZ_WEIGHT_MAX && weight <= LLMZ_WEIGHT_MAX;
-                tile[(i / LLMZ_GROUP * LLMZ_TILE + o) * LLMZ_GROUP + i % LLMZ_GROUP] = (uint8_t)(weight + LLMZ_WEIGHT_OFFSET) & 63;
-            }
-            if (!in_range) {
+            if (row && !weights_in_range(row, inputs)) {
                 *problem = "a weight is out of range";
                 llmz_free_memory(tile);
                 return false;
+            }
+            for (size_t group = 0; group < groups; group++) {
+                uint32_t four = 0;
+                if (row)
+                    memcpy(&four, row + group * LLMZ_GROUP, sizeof four);
+                four = (four ^ 0x80808080u) - (128 - LLMZ_WEIGHT_OFFSET) * 0x01010101u; /* the offset added to each, without a carry */
+                memcpy(tile + (group * LLMZ_TILE + o) * LLMZ_GROUP, &four, sizeof four);
             }
         }
         llmz_kernel->pack(tile, groups, m->tiles + at * m->tile_stride);

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, LONGEST_PREFIX = 3, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7,
-       LONG_LINE = 1024 };
+enum { LONGEST_ADDRESS = 8, LONGEST_BYTES = 16, LONGEST_FIELD = 32, LONGEST_PREFIX = 3, MOST_DIGITS = 15, MOST_BLANKS = 16, MOST_HITS = 7 };
 
 static bool separates(unsigned byte)
 {
@@ -316,12 +315,6 @@ static void follow_token(llmz_records *r, unsigned byte)
         end_token(r);
 }
 
-/* A line feed ends a line; where there is none for long, closing brackets do. */
-static bool is_line_end(const llmz_records *r, unsigned byte, uint32_t position)
-{
-    return byte == '\n' || ((byte == ']' || byte == '}') && position - r->fed >= LONG_LINE);
-}
-
 static void begin_field(llmz_records *r, const uint8_t *bytes, uint32_t position)
 {
     r->whole_above = hash_of_field(r->above[0], bytes, position);
@@ -356,7 +349,7 @@ void llmz_records_go_on(llmz_records *r, const uint8_t *bytes, uint32_t end, uin
 void llmz_records_append(llmz_records *r, const uint8_t *bytes, uint32_t position)
 {
     const unsigned byte = bytes[position - 1];
-    const bool ends_line = is_line_end(r, byte, position);
+    const bool ends_line = llmz_ends_line(r, byte, position);
     if (byte == '\n')
         r->fed = position;
     follow_token(r, byte);

@@ -73,6 +73,14 @@ void llmz_records_go_on(llmz_records *records, const uint8_t *bytes, uint32_t en
 /* Take up the byte before `position`; all bytes before it are text that may be looked at. */
 void llmz_records_append(llmz_records *records, const uint8_t *bytes, uint32_t position);
 
+/* Whether a byte, before `position` and not taken up yet, ends a line: a line feed does, and where there is none for long, closing
+ * brackets do. */
+static inline bool llmz_ends_line(const llmz_records *records, unsigned byte, uint32_t position)
+{
+    enum { LONG_LINE = 1024 };
+    return byte == '\n' || ((byte == ']' || byte == '}') && position - records->fed >= LONG_LINE);
+}
+
 /* The byte that a prediction expects next, or 256. */
 static inline unsigned llmz_predicted_byte(const llmz_prediction *p)
 {

@@ -30,6 +30,9 @@ MAX_VOCABULARY_BYTES = 1 << 20
 MAX_INFLATION = 8
 """Huffman codes take at least a bit a byte; an array that inflates to more is none of :func:`pack_model`'s."""
 
+_WORTH_INFLATING = 0.8
+"""An array of which deflating leaves more is mapped as it is: every start would have to inflate it."""
+
 
 @dataclass(frozen=True)
 class ArrayEntry:
@@ -111,17 +114,19 @@ def pack_model(config: ModelConfig, vocabulary: bytes, arrays: dict[str, NDArray
     Bytes of weights are deflated with Huffman codes only: nothing repeats in them, but small values are frequent.
     """
     named = {"vocabulary": np.frombuffer(vocabulary, np.uint8)} | arrays
-    return pack_arrays(MAGIC, {"config": json.loads(config.to_json())}, named, zlib.Z_HUFFMAN_ONLY)
+    return pack_arrays(MAGIC, {"config": json.loads(config.to_json())}, named, zlib.Z_HUFFMAN_ONLY, most_share=_WORTH_INFLATING)
 
 
 def pack_arrays(
-    magic: bytes, fields: dict[str, Any], arrays: dict[str, NDArray], strategy: int, widest: int = 1
+    magic: bytes, fields: dict[str, Any], arrays: dict[str, NDArray], strategy: int, widest: int = 1,
+    most_share: float = 1.0,
 ) -> bytes:  # fmt: skip
     """Return a file of arrays: magic, header length, JSON header with ``fields``, arrays, each aligned to 64 bytes.
 
     Args:
         strategy: of zlib, for arrays that it makes smaller.
         widest: bytes that the numbers of such an array have at most.
+        most_share: what zlib has to leave less than of an array's bytes; else they are stored as they are.
     """
     offset, listing, body = 0, [], []
     for name, array in arrays.items():
@@ -131,7 +136,7 @@ def pack_arrays(
         if array.dtype.itemsize <= widest:
             deflater = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
             deflated = deflater.compress(data) + deflater.flush()
-            if len(deflated) < len(data):
+            if len(deflated) < most_share * len(data):
                 data = deflated
                 entry["deflated_bytes"] = len(data)
         listing.append(entry)

@@ -51,6 +51,8 @@ TRANSFORMS: dict[int, Transform] = {
 }
 """By their numbers in the format, in the order in which they are tried: NULs of UTF-16 are no separators, separators no
 passages that are no text, hex records no digits in lines, and line breaks of what is left come last."""
+LINE_BREAKS = 1
+"""The number of the transform that joins lines."""
 MOST_STREAM_BYTES = 3
 """Streams together have at most so many times the bytes of the text."""
 

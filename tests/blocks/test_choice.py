@@ -13,8 +13,11 @@ from llmzip.format.member import Coded, Method
 from llmzip.mixing.profiles import Profile
 from llmzip.network.model import Model
 from llmzip.settings import Settings
+from llmzip.text import LINE_BREAKS
 
 TABLE_BITS = 14
+HEX_DIGITS = 3
+"""The number of the transform that takes out what is written in digits of base 16 and others."""
 
 
 def new_encoder(model: Model) -> BlockEncoder:
@@ -65,3 +68,17 @@ def test_mixed_mode_stores_no_side_information(tiny: Model, text: bytes, size: i
     encoder = new_encoder(tiny)
     (coded,) = encoder._code_with_network(tiny, (text * 20)[:size], Profile.PROSE, encoder._progress)
     assert not coded.payload[0] & HAS_SIDE
+
+
+def test_a_transform_of_all_lines_has_to_show_itself_in_the_sample(tiny: Model) -> None:
+    encoder, plain = new_encoder(tiny), b"".join(b"%d\n" % i for i in range(5000))
+    assert encoder._trial_share(LINE_BREAKS, plain) == 1
+    assert encoder._trial_share(HEX_DIGITS, plain) == 0  # encoded passages may be elsewhere
+
+
+def test_a_close_trial_of_a_first_block_is_left_open(tiny: Model, text: bytes) -> None:
+    encoder = new_encoder(tiny)
+    assert [encoder._is_open(share, text[:20_000]) for share in (0.9, 0.99, 1.0, 1.02, 1.1)] == [0, 1, 1, 1, 0]
+    assert not encoder._is_open(0.99, bytes(50_000))
+    encoder._code_with_network(tiny, text[:1000], Profile.PROSE, encoder._progress)
+    assert not encoder._is_open(0.99, text[:20_000])

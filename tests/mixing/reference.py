@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tests.mixing.reference_profiles import Layout, Records, Sequence
+from tests.mixing.reference_profiles import Layout, Records, Sequence, Writing
 
 ONE = 1 << 16
 MAX = 11 << 8
@@ -102,9 +102,10 @@ class Counters:
         return self.buckets[chosen]
 
 
-def count(counter: list[int], bit: int) -> None:
+def count(counter: list[int], bit: int, steady: bool = False) -> None:
     p, n = counter
-    counter[:] = p + ((4095 * bit - p) * (2 * ONE // (2 * n + 3)) >> 16), min(n + 1, 15)
+    rate = ONE // 40 if steady and n == 15 else 2 * ONE // (2 * n + 3)
+    counter[:] = p + ((4095 * bit - p) * rate >> 16), min(n + 1, 15)
 
 
 class SlowCounters:
@@ -296,11 +297,11 @@ class Text:
 class Mixers:
     """Weights of several mixers and of the one that combines them; counter maps."""
 
-    def __init__(self, learned: Any, rates: tuple[int, int, int]) -> None:
+    def __init__(self, learned: Any, rates: tuple[int, int, int], steady: bool = False) -> None:
         self.weights = learned.weights.tolist()
         self.final = learned.final_weights.tolist()
         self.maps = learned.counter_maps.tolist()
-        self.rates, self.age = rates, 0
+        self.rates, self.age, self.steady = rates, 0, steady
 
     def decide(
         self, counters: list[list[int]], maps: list[list[list[int]]],
@@ -344,11 +345,11 @@ class Mixers:
         for cell_row, bucket in cells:
             adapt(cell_row, bucket, bit, 7)
         for counter in counters:
-            count(counter, bit)
+            count(counter, bit, self.steady)
         return bit
 
 
-_NUMBERS_OF_MIXED = (*range(40, 56), 120, 57, 116, 65, 66, *range(103, 116), 117, 118, 119)
+_NUMBERS_OF_MIXED = (*range(40, 56), 120, 57, 116, 65, 66, *range(103, 116), 117, 118, 119, *range(121, 137))
 
 
 def number_contexts(t: Text, r: Records) -> dict[int, int]:
@@ -416,6 +417,27 @@ def number_contexts(t: Text, r: Records) -> dict[int, int]:
         119: h(up >> 8, two_up),
         120: column << 8 | c1,
     }
+    if w := r.writing:
+        alike, alike_2 = w.bytes_alike(r, 0, 3), w.bytes_alike(r, 1, 2)
+        above_here = up >> 8 & 255
+        values |= {
+            121: w.recent & (1 << 40) - 1,
+            122: w.forms,
+            123: w.followers.get(w.entry(r), 0) << 8 | r.token_bytes,
+            124: alike << 8 | c1,
+            125: h(alike & 0xFFFF, alike_2 << 16 | above_here),
+            126: h(w.paragraph, column),
+            127: line,
+            128: w.recent,
+            129: 0,
+            130: h(w.recent & 0xFFFFFF, c1),
+            131: h(w.paragraph, column << 8 | c1),
+            132: h(w.paragraph, above_here << 8 | c1),
+            133: w.forms & 0xFFFFFFFF,
+            134: h(w.figures & 0xFFFF, byte_class(c1)),
+            135: h(w.letters & 0xFFFFFF, c1),
+            136: h(w.recent & (1 << 40) - 1, w.gap),
+        }
     return {number: h(number, value & MASK) for number, value in values.items()}
 
 
@@ -602,7 +624,7 @@ class MixedReference:
         self.known = set(vocabulary)
         self.prefixes = {token[:n] for token in vocabulary for n in range(1, len(token) + 1)}
         self.nodes = self._number_nodes()
-        self.mixers = Mixers(learned, (6, 2, 16))
+        self.mixers = Mixers(learned, (6, 2, 16), profile == 1)
         self.match_maps = learned.match_maps.tolist()
         self.network_map = Stage(learned.network_map.tolist())
         self.stages = Stage(), Stage(), Stage()
@@ -662,7 +684,7 @@ class MixedReference:
                 self._contexts(lane, done)
                 if done in self.known:
                     for counter in self._end_counters(done):
-                        count(counter, int(done == token))
+                        count(counter, int(done == token), self.profile == 1)
             lane.tokens = [self.vocabulary.index(token) + 1, *lane.tokens[:2]]
         self.carried = lane.records
 
@@ -674,7 +696,7 @@ class MixedReference:
             for shift in range(3, -1, -1):
                 bit = byte >> (4 - 4 * half + shift) & 1
                 for bucket in buckets:
-                    count(bucket[within], bit)
+                    count(bucket[within], bit, self.profile == 1)
                 within = within << 1 | bit
 
     def _token(self, lane: _Lane) -> None:
@@ -761,7 +783,7 @@ class MixedReference:
             if ones in (0, total):
                 bit = int(ones == total)
                 for counter in counters:
-                    count(counter, bit)
+                    count(counter, bit, self.profile == 1)
             else:
                 guesses = []
                 for expected, _ in self._guesses(lane):
@@ -884,6 +906,7 @@ class _Lane:
     def __init__(self, text: Text, end: int, start_token: int, profile: int) -> None:
         self.text, self.end, self.token = text, end, start_token
         self.records = Records(hash_pair, text.data, text.position)
+        self.records.writing = Writing(text.position)
         self.profile = profile
         self.tokens, self.so_far = [0, 0, 0], b""
         self.matches = Match(), Match()

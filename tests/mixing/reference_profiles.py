@@ -98,6 +98,7 @@ class Records:
         self.heads: dict[int, tuple[int, int, int]] = {}
         self.listing: tuple[int, int, bool, bool] = (0, 0, False, False)
         self.listed, self.counting = 0, False
+        self.writing: Writing | None = None
 
     def copy(self) -> Records:
         """The same on its own; the text is shared."""
@@ -121,6 +122,8 @@ class Records:
         self.position = position
         byte = self.data[position - 1]
         ends_line = byte == 10 or (byte in b"]}" and position - self.fed >= 1024)
+        if self.writing:
+            self.writing.append(self, byte, ends_line)
         if byte == 10:
             self.fed = position
         self._words(byte)
@@ -158,6 +161,8 @@ class Records:
         if self.lines[0] == end:
             self.lines = [*self.lines[1:], NOWHERE]
         self.position = self.fed = position
+        if self.writing:
+            self.writing.gap, self.writing.alike = 0, (NOWHERE, NOWHERE)
         self._end_line()
         self._cells(10, True)
         self.token = self.token_bytes = self.field_text = self.offset = self.digits = 0
@@ -313,6 +318,48 @@ class Records:
         elif a and b and a.goes_with(b):
             going_on = b.goes_with(c)
             p.write(3 * a.value - 3 * b.value + c.value if c and going_on else 2 * a.value - b.value, a)
+
+
+class Writing:
+    """Letters and digits without what is between them, paragraphs, lines that begin alike."""
+
+    def __init__(self, position: int) -> None:
+        self.recent = self.forms = self.gap = self.letters = self.figures = 0
+        self.paragraph, self.alike = position, (NOWHERE, NOWHERE)
+        self.beginnings: dict[int, tuple[int, int]] = {}
+        self.followers: dict[int, int] = {}
+
+    def entry(self, records: Records) -> int:
+        return records.hashed(self.gap or records.token, 0) >> 40 & 16383
+
+    def append(self, records: Records, byte: int, ends_line: bool) -> None:
+        """Take up a byte that ``records`` have not taken up but for their position."""
+        entry, line = self.entry(records), records.lines[0]
+        folded = byte + 32 if 65 <= byte <= 90 else byte
+        self.followers[entry] = (self.followers.get(entry, 0) << 8 | byte) & 0xFFFF
+        form = 48 if byte in DIGITS else 97 if 97 <= byte <= 122 else 65 if 65 <= byte <= 90 else byte
+        self.forms = (self.forms << 8 | (form if byte < 128 else 128 | byte >> 6)) & MASK
+        if is_letter(byte) or byte in DIGITS:
+            self.recent = (self.recent << 8 | folded) & MASK
+        if is_letter(byte):
+            self.letters = self.letters << 8 | folded
+        if byte in DIGITS:
+            self.figures = self.figures << 8 | byte
+        self.gap = 0 if is_word(byte) else records.hashed(self.gap, 32 if byte == 10 else byte)
+        if ends_line:
+            if records.position - line == 1:
+                self.paragraph = records.position
+            self.alike = NOWHERE, NOWHERE
+        elif records.position - line == 2:
+            number = records.hashed(records.data[line], records.data[line + 1]) >> 40 & 255
+            self.alike = self.beginnings.get(number, (NOWHERE, NOWHERE))
+            self.beginnings[number] = line, self.alike[0]
+
+    def bytes_alike(self, records: Records, number: int, count: int) -> int:
+        place = self.alike[number] + records.position - records.lines[0]
+        if self.alike[number] == NOWHERE:
+            return 0
+        return sum(records.byte_at(place + k) << 8 * k for k in range(count))
 
 
 class Layout:
