@@ -190,12 +190,14 @@ class BlockEncoder:
                 is_its_own_trial = self._is_open(trial_share, plain)
                 if trial_share >= 1 and not is_its_own_trial:
                     return None
+        # First, as its models are gone when those of the block come.
+        size_as_it_is = self._size_as_it_is(plain) if is_its_own_trial else None
         uses_before = self._models.uses
         self._stream_bytes_left -= stream_bytes
         share = transformed.share_of(progress, len(plain), stream_bytes)
         coded = [self._encode(stream, share, (*before, taken.number)) for stream in taken.streams]
         payload = transformed.encode(Transformed(taken.number, taken.description, coded))
-        if is_its_own_trial and len(payload) >= self._size_as_it_is(plain):
+        if size_as_it_is is not None and len(payload) >= size_as_it_is:
             self._models.spoil_since(uses_before, Method.STORED)
             self._stream_bytes_left += stream_bytes
             return None
@@ -218,7 +220,8 @@ class BlockEncoder:
     def _trial_share(self, number: int, plain: bytes) -> float:
         """What a transform leaves of a sample, divided by what is left without it.
 
-        Where the sample has nothing for it: 0, as passages may be elsewhere, but 1 if it is for all lines.
+        Where the sample has nothing for it: 0, as passages may be elsewhere, but 1, which settles nothing, for joined
+        lines, which would be everywhere.
         """
         sample = _lines_within(plain, _TRIAL_BYTES)
         coded = self._trial(sample)._code_transformed(sample, SILENT, ())

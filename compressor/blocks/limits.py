@@ -19,7 +19,7 @@ MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
 file cannot keep a reader busy for long."""
 _BUCKET_BYTES = 33
 """Of counters, and its part of the table of runs."""
-_LEARNED_BYTES = 66 << 20
+_LEARNED_BYTES = 75 << 20
 """Mixers, maps, match tables and ends of tokens of one mode."""
 _USUAL_LANES, _MOST_USUAL_LANES = 16, 64
 """Of a block, unless someone asked for more."""

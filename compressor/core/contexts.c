@@ -112,13 +112,13 @@ typedef struct view {
     uint64_t expected, match_length, node, token_1, token_2, token_3;
 
     const llmz_records *records;
+    const llmz_writing *writing;
     uint64_t above_1, above_1_next, above_2; /* bytes at the references of records */
     uint64_t kin_1, kin_1_next, kin_2;
     uint64_t column_above_2, line_length;
     uint64_t up;        /* bytes around the same column of the line above: the one before it, lowest, its own and the three after it */
     uint64_t two_up;    /* of the line above that: its own, lowest, and the one after it */
     uint64_t alike, alike_2; /* three and two bytes at the same column of lines that begin alike, the first lowest */
-    const llmz_writing *writing;
     uint64_t agreement; /* a bit for each of the last eight bytes, the latest lowest: the line above has the same there */
 
     const llmz_special *special;
@@ -315,13 +315,13 @@ CONTEXT(column_and_byte, 120, v->column << 8 | v->c1)
 #define UP (v->up >> 8 & 0xFF)
 CONTEXT(recent_5, 121, W->recent & 0xFFFFFFFFFF)
 CONTEXT(forms_8, 122, W->forms)
-CONTEXT(followers_of_text, 123, (uint64_t)llmz_followers_of_text(W, R) << 8 | R->token_bytes)
+CONTEXT(successors_of_text, 123, (uint64_t)llmz_successors_of_text(W, R) << 8 | R->token_bytes)
 CONTEXT(line_alike, 124, v->alike << 8 | v->c1)
 CONTEXT(lines_alike, 125, llmz_hash(v->alike & 0xFFFF, v->alike_2 << 16 | UP))
 CONTEXT(paragraph_and_column, 126, llmz_hash(W->paragraph, v->column))
 CONTEXT(line, 127, R->line[0])
 CONTEXT(recent_8, 128, W->recent)
-CONTEXT(order_0, 129, v->c1 & 0)
+CONTEXT(order_0, 129, v->c1 & 0) /* nothing, but the macro's parameter has to be used */
 CONTEXT(recent_3, 130, llmz_hash(W->recent & 0xFFFFFF, v->c1))
 CONTEXT(paragraph_column_and_byte, 131, llmz_hash(W->paragraph, v->column << 8 | v->c1))
 CONTEXT(paragraph_above_and_byte, 132, llmz_hash(W->paragraph, UP << 8 | v->c1))
@@ -394,7 +394,7 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
     USE(number_shape) USE(order_7) USE(bytes_1_4) USE(bytes_2_4) USE(shapes_of_texts) USE(texts_2_3) USE(text_3)               \
     USE(texts_1_3) USE(text_4) USE(texts_2_4) USE(one_name) USE(two_names) USE(text_and_separators) USE(text_and_shapes)       \
     USE(text_after_letter) USE(shapes_after_letter) USE(separators_and_shapes) USE(agreement_and_column) USE(around_above)     \
-    USE(above_and_two_above) USE(recent_5) USE(forms_8) USE(followers_of_text) USE(line_alike) USE(lines_alike)               \
+    USE(above_and_two_above) USE(recent_5) USE(forms_8) USE(successors_of_text) USE(line_alike) USE(lines_alike)               \
     USE(paragraph_and_column) USE(line) USE(recent_8) USE(order_0) USE(recent_3) USE(paragraph_column_and_byte)                \
     USE(paragraph_above_and_byte) USE(forms_4) USE(digits_2) USE(letters_3) USE(recent_and_gap)
 

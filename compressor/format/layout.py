@@ -1,7 +1,7 @@
 """Where members and blocks lie in a file that can seek: found from the end, or block by block from the start.
 
-End records tell it at once. Where the last one is not there, or members before do not join on, heads of blocks are read
-one after the other instead, which needs no end record.
+Full end records tell it at once. Where the last one is short or not there, or members before do not join on, heads of
+blocks are read one after the other instead.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from llmzip.format.member import (
     MAGIC,
     MAX_BLOCK_BYTES,
     SECTIONS_LIMIT,
+    Account,
     CodedHead,
     Header,
     Method,
@@ -100,7 +101,7 @@ def find_layout(source: BinaryIO, start: int, memory_limit: int) -> list[MemberL
 
 
 def _from_end_records(source: BinaryIO, start: int, end: int, room: _Room) -> list[MemberLayout] | None:
-    """None where there is anything but members with end records, and padding."""
+    """None where there is anything but members with full end records, and padding."""
     members: list[MemberLayout] = []
     while end > start:
         found = _member_before(source, start, _without_padding(source, start, end), room)
@@ -214,7 +215,7 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
     member = MemberLayout(header, array("Q", [start]))
     source.seek(start)
     reader = Reader(source)
-    head = CodedHead(Method.STORED, 0)
+    account, head = Account(header.to_bytes()), CodedHead(Method.STORED, 0)
     while not header.single or not member.blocks:
         head = read_head(reader, 1 << header.block_bits)
         if head.method is Method.END:
@@ -223,6 +224,7 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
         reader.skip(head.payload_length)
         if start + reader.position > end:
             raise TruncatedError("unexpected end of file")
+        account.add(head, checks[-CHECKSUM_BYTES:])
         member.checksums += checks[-CHECKSUM_BYTES:]
         member.plain_places.append(member.plain_bytes + head.plain_length)
         member.places.append(start + reader.position)
@@ -233,7 +235,8 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
         return member, member.places[-1]
     begin = member.places[-1]
     if head.is_short_end:
-        reader.read(CHECKSUM_BYTES)
+        if reader.read(CHECKSUM_BYTES) != account.short_end_record()[1:]:
+            raise DamagedError("the end record does not fit the blocks")
         return member, start + reader.position
     source.seek(begin)
     reader = Reader(source)

@@ -183,7 +183,7 @@ class Block(NamedTuple):
 
 
 @dataclass
-class _Account:
+class Account:
     """What was written or read of a member so far."""
 
     header: bytes
@@ -214,9 +214,9 @@ class _Account:
         return pack_varint(self.blocks) + self._lines + pack_varint(self.plain_bytes)
 
     def short_end_record(self) -> bytes:
-        """An end record for blocks that were all verified or written."""
-        seed = xxhash.xxh3_64_intdigest(self.header + pack_varint(self.blocks) + pack_varint(self.plain_bytes))
-        return bytes([_SHORT << 4 | Method.END]) + _checksum(_little_endian(self.plain_hash), seed)
+        """What ends a member without a list of its blocks, and still tells whether they are all there."""
+        seed = xxhash.xxh3_64_intdigest(self.header)
+        return bytes([_SHORT << 4 | Method.END]) + _checksum(self.listing(), seed)
 
     def new_end_record_hash(self) -> xxhash.xxh3_64:
         return xxhash.xxh3_64(bytes([Method.END]), seed=xxhash.xxh3_64_intdigest(self.header))
@@ -227,7 +227,7 @@ class MemberWriter:
 
     def __init__(self, header: Header) -> None:
         self._single = header.single
-        self._account = _Account(header.to_bytes())
+        self._account = Account(header.to_bytes())
 
     def add(self, coded: Coded, plain: bytes) -> bytes:
         """The block's bytes, with the header before the first one's. ``plain`` is what it holds."""
@@ -256,6 +256,8 @@ class MemberWriter:
             return b""
         before = b"" if account.blocks else account.header
         if short:
+            if sections:
+                raise ValueError("a short end record has no sections")
             return before + account.short_end_record()
         body = account.listing() + _little_endian(account.plain_hash) + pack_varint(len(sections)) + sections
         hashed = account.new_end_record_hash()
@@ -277,7 +279,7 @@ class MemberReader:
     def __init__(self, reader: Reader, header: Header, blocks: int = 0, plain_bytes: int = 0) -> None:
         self._reader = reader
         self._header = header
-        self._account = _Account(header.to_bytes(), blocks, plain_bytes)
+        self._account = Account(header.to_bytes(), blocks, plain_bytes)
         self._end_is_short = False
 
     @property
@@ -326,7 +328,7 @@ class MemberReader:
         """Read the member to its end, after :meth:`next_block` has given None.
 
         Args:
-            verified: all blocks of the member were verified, so that the hash of the whole can be compared too.
+            verified: all blocks of the member were verified, so that a hash of the whole can be compared too.
             sections: where to put those of the end record, as they are stored.
 
         Raises:
@@ -336,9 +338,8 @@ class MemberReader:
             return
         reader, account = self._reader, self._account
         if self._end_is_short:
-            checksum = reader.read(CHECKSUM_BYTES)
-            if verified and checksum != account.short_end_record()[1:]:
-                raise DamagedError("the file is not what was compressed: its blocks do not belong together")
+            if reader.read(CHECKSUM_BYTES) != account.short_end_record()[1:]:
+                raise DamagedError("the end record does not fit the blocks")
             return
         start = reader.position - 1
         listing = account.listing()

@@ -29,7 +29,7 @@ _BYTES_PER_TOKEN = 2.8
 _MORE, _DONE = 0, 1
 _COPYING = threading.Lock()
 LARGEST_KEPT_TABLE = 22
-"""Models that have read a primer are kept for the next file up to this size: 190 MB."""
+"""Models that have read a primer are kept for the next file up to this size: 215 MB."""
 _TRUSTED_GUESSES = 5
 """Matches and predictions of numbers; the others, runs, have no weight before they are trained."""
 

@@ -114,7 +114,8 @@ def pack_model(config: ModelConfig, vocabulary: bytes, arrays: dict[str, NDArray
     Bytes of weights are deflated with Huffman codes only: nothing repeats in them, but small values are frequent.
     """
     named = {"vocabulary": np.frombuffer(vocabulary, np.uint8)} | arrays
-    return pack_arrays(MAGIC, {"config": json.loads(config.to_json())}, named, zlib.Z_HUFFMAN_ONLY, most_share=_WORTH_INFLATING)
+    fields = {"config": json.loads(config.to_json())}
+    return pack_arrays(MAGIC, fields, named, zlib.Z_HUFFMAN_ONLY, most_share=_WORTH_INFLATING)
 
 
 def pack_arrays(
@@ -126,7 +127,7 @@ def pack_arrays(
     Args:
         strategy: of zlib, for arrays that it makes smaller.
         widest: bytes that the numbers of such an array have at most.
-        most_share: what zlib has to leave less than of an array's bytes; else they are stored as they are.
+        most_share: arrays are deflated only where that leaves less than this share of their bytes.
     """
     offset, listing, body = 0, [], []
     for name, array in arrays.items():

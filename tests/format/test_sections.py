@@ -65,6 +65,16 @@ def test_blocks_are_found_from_the_end_and_from_the_start(members: list) -> None
         assert places(mixed[-1]) == [(len(data) + 6, 0)]
 
 
+@pytest.mark.parametrize("short", [False, True])
+def test_a_member_that_lacks_its_last_block_is_noticed_without_decoding(short: bool) -> None:
+    blocks = [b"first", b"second, longer", b"third"]
+    data = member(blocks, short=short)
+    (found,) = layout(data)
+    end = data[found.places[-1] :]
+    with pytest.raises(DamagedError, match="end record"):
+        layout(data[: found.places[-2]] + end)
+
+
 @given(st.lists(st.tuples(st.lists(st.binary(min_size=1, max_size=200), max_size=4), st.booleans(),
                           st.integers(0, 9)), min_size=1, max_size=4))  # fmt: skip
 def test_members_without_a_list_of_blocks_are_found_too(members: list) -> None:
