@@ -130,9 +130,8 @@ def main(model: str, corpus: Path, out: Path, megabytes: float, only: int | None
     """Prime MODEL's mixers on CORPUS and write it to OUT."""
     loaded = load_model(model)
     size = int(megabytes * 1e6)
-    learned = list(new_learned_states() if only is None else primed_states(loaded))
+    learned = list(new_learned_states() if only is None else primed_states(loaded, without=only))
     for profile in (Profile.PROSE, Profile.RECORDS) if only is None else (Profile(only),):
-        learned[profile] = new_learned_states()[profile]
         if profile == Profile.PROSE:
             pieces = sample_pieces(corpus, size, DOMAIN_WEIGHTS, others=1.0)
         else:

@@ -76,8 +76,11 @@ def new_learned_states() -> tuple[LearnedState, ...]:
     return tuple(new_learned_state(profile) for profile in range(len(SHAPES)))
 
 
-def primed_states(model: Model) -> tuple[LearnedState, ...]:
+def primed_states(model: Model, without: int | None = None) -> tuple[LearnedState, ...]:
     """What ships with ``model``, by profile; untrained mixers and maps where it has none.
+
+    Args:
+        without: a profile that is to be untrained whatever the model has, whose shapes may have changed since.
 
     Raises:
         LlmzError: the model's arrays have other shapes.
@@ -86,7 +89,7 @@ def primed_states(model: Model) -> tuple[LearnedState, ...]:
     states = []
     for profile, untrained in enumerate(new_learned_states()):
         own = {name: arrays.get(f"{profile}.{name}") for name in LearnedState._fields}
-        if all(array is None for array in own.values()):
+        if profile == without or all(array is None for array in own.values()):
             states.append(untrained)
             continue
         for name, expected in untrained._asdict().items():
