@@ -10,7 +10,7 @@ from llmzip.blocks.repeats import MAX_DISTANCE
 from llmzip.blocks.transformed import most_stream_bytes
 from llmzip.errors import MemoryLimitError
 from llmzip.format.member import Header
-from llmzip.mixing.mixed import LARGEST_KEPT_TABLE
+from llmzip.mixing.mixed import LARGEST_KEPT_TABLE, SHAPES
 from llmzip.network.architecture import CHANNEL_TILE, StackConfig
 from llmzip.network.model import Model
 
@@ -19,8 +19,10 @@ MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
 file cannot keep a reader busy for long."""
 _BUCKET_BYTES = 33
 """Of counters, and its part of the table of runs."""
-_LEARNED_BYTES = 75 << 20
-"""Mixers, maps, match tables and ends of tokens of one mode."""
+_MIXED_BYTES, _CONTEXT_BYTES = 34 << 20, 66 << 20
+"""Mixers, maps and match tables of a mode."""
+_LEAST_END_BITS, _MOST_END_BITS = 12, 18
+"""Logarithms of a context's counters for ends of tokens in mixed mode: 4 less than table bits, within these."""
 _USUAL_LANES, _MOST_USUAL_LANES = 16, 64
 """Of a block, unless someone asked for more."""
 _CACHE_SLACK = 576
@@ -47,16 +49,24 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     block = 1 << header.block_bits
     each = 3 * block + most_stream_bytes(block)  # payload, plain bytes, what a transform works with, streams
     modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, and mixed mode
-    each += modes * ((_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES)
+    each += ((_BUCKET_BYTES << header.table_bits) + _CONTEXT_BYTES) * (modes > 0)
+    each += _mixed_bytes(header.table_bits) * (modes > 1)
     needed = _OTHER_BYTES
     if model is not None and model.primer is not None and header.table_bits <= LARGEST_KEPT_TABLE:
-        needed += (_BUCKET_BYTES << header.table_bits) + _LEARNED_BYTES  # models kept as they were after the primer
+        needed += _mixed_bytes(header.table_bits)  # models kept as they were after the primer
     if model is not None:
         needed += _weight_bytes(model) + lanes * _lane_bytes(model) + threads * _reading_bytes(model)
     history = 0 if header.single else MAX_DISTANCE
     if header.independent:
         return needed + history + threads * each + 2 * block
     return needed + (1 + modes) * history + each
+
+
+def _mixed_bytes(table_bits: int) -> int:
+    """What models of mixed mode take."""
+    end_bits = min(max(table_bits - 4, _LEAST_END_BITS), _MOST_END_BITS)
+    ends = 2 * max(shape.contexts for shape in SHAPES) << end_bits
+    return (_BUCKET_BYTES << table_bits) + _MIXED_BYTES + ends
 
 
 def check_memory(header: Header, model: Model | None, limit: int, lanes: int = 1) -> None:

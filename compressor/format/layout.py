@@ -22,7 +22,6 @@ from llmzip.format.member import (
     MAX_BLOCK_BYTES,
     SECTIONS_LIMIT,
     Account,
-    CodedHead,
     Header,
     Method,
     is_end_record,
@@ -215,7 +214,7 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
     member = MemberLayout(header, array("Q", [start]))
     source.seek(start)
     reader = Reader(source)
-    account, head = Account(header.to_bytes()), CodedHead(Method.STORED, 0)
+    account = Account(header.to_bytes())
     while not header.single or not member.blocks:
         head = read_head(reader, 1 << header.block_bits)
         if head.method is Method.END:
@@ -235,8 +234,7 @@ def _walk(source: BinaryIO, start: int, end: int, header: Header, room: _Room) -
         return member, member.places[-1]
     begin = member.places[-1]
     if head.is_short_end:
-        if reader.read(CHECKSUM_BYTES) != account.short_end_record()[1:]:
-            raise DamagedError("the end record does not fit the blocks")
+        account.read_short_end(reader)
         return member, start + reader.position
     source.seek(begin)
     reader = Reader(source)

@@ -218,6 +218,15 @@ class Account:
         seed = xxhash.xxh3_64_intdigest(self.header)
         return bytes([_SHORT << 4 | Method.END]) + _checksum(self.listing(), seed)
 
+    def read_short_end(self, reader: Reader) -> None:
+        """Read what follows the first byte of a short end record.
+
+        Raises:
+            LlmzError: it is cut off, or is that of other blocks.
+        """
+        if reader.read(CHECKSUM_BYTES) != self.short_end_record()[1:]:
+            raise DamagedError("the end record does not fit the blocks")
+
     def new_end_record_hash(self) -> xxhash.xxh3_64:
         return xxhash.xxh3_64(bytes([Method.END]), seed=xxhash.xxh3_64_intdigest(self.header))
 
@@ -338,8 +347,7 @@ class MemberReader:
             return
         reader, account = self._reader, self._account
         if self._end_is_short:
-            if reader.read(CHECKSUM_BYTES) != account.short_end_record()[1:]:
-                raise DamagedError("the end record does not fit the blocks")
+            account.read_short_end(reader)
             return
         start = reader.position - 1
         listing = account.listing()

@@ -242,7 +242,7 @@ def test_fewer_threads_work_where_memory_is_short() -> None:
 
 @pytest.mark.parametrize("level", [1, 6])
 def test_what_is_compressed_can_be_read_within_the_limit(level: int, text: bytes) -> None:
-    for limit in (220 << 20, 300 << 20, 600 << 20):
+    for limit in (200 << 20, 300 << 20, 600 << 20):
         packed = compress(text, Settings(level=level, model=TINY_PATH, memory_limit=limit))
         assert decompress(packed, ReadSettings(TINY_PATH, memory_limit=limit)) == text
     with pytest.raises(MemoryLimitError):

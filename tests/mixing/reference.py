@@ -423,7 +423,7 @@ def number_contexts(t: Text, r: Records) -> dict[int, int]:
         values |= {
             121: w.recent & (1 << 40) - 1,
             122: w.forms,
-            123: w.followers.get(w.entry(r), 0) << 8 | r.token_bytes,
+            123: w.successors.get(w.entry(r), 0) << 8 | r.token_bytes,
             124: alike << 8 | c1,
             125: h(alike & 0xFFFF, alike_2 << 16 | above_here),
             126: h(w.paragraph, column),

@@ -327,7 +327,7 @@ class Writing:
         self.recent = self.forms = self.gap = self.letters = self.figures = 0
         self.paragraph, self.alike = position, (NOWHERE, NOWHERE)
         self.beginnings: dict[int, tuple[int, int]] = {}
-        self.followers: dict[int, int] = {}
+        self.successors: dict[int, int] = {}
 
     def entry(self, records: Records) -> int:
         return records.hashed(self.gap or records.token, 0) >> 40 & 16383
@@ -336,7 +336,7 @@ class Writing:
         """Take up a byte that ``records`` have not taken up but for their position."""
         entry, line = self.entry(records), records.lines[0]
         folded = byte + 32 if 65 <= byte <= 90 else byte
-        self.followers[entry] = (self.followers.get(entry, 0) << 8 | byte) & 0xFFFF
+        self.successors[entry] = (self.successors.get(entry, 0) << 8 | byte) & 0xFFFF
         form = 48 if byte in DIGITS else 97 if 97 <= byte <= 122 else 65 if 65 <= byte <= 90 else byte
         self.forms = (self.forms << 8 | (form if byte < 128 else 128 | byte >> 6)) & MASK
         if is_letter(byte) or byte in DIGITS:
