@@ -20,7 +20,7 @@ from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
 from llmzip.benchmarks.peers import llmzip_peer
 from llmzip.core import _native
-from llmzip.mixing.mixed import RATES, MixedCoder, primed_states
+from llmzip.mixing.mixed import MixedCoder, new_core, primed_states
 from llmzip.network.model import Model, inputs_of, load_model
 from llmzip.progress import SILENT
 
@@ -90,7 +90,7 @@ def mixing_seconds(model: Model, plain: bytes, lane_bytes: list[int]) -> tuple[f
     grid, tokens = token_grid(model, plain, lane_bytes)
     answers = model.predictor(len(grid), grid.shape[1], None)(inputs_of(model, grid)).reshape(*grid.shape, -1)
     steps = [(grid[:, i].copy(), np.ascontiguousarray(answers[:, i])) for i in range(grid.shape[1])]
-    models = _native.mixed_new(model.tokenizer.core, TABLE_BITS, RATES, tuple(primed_states(model)))
+    models = new_core(model, TABLE_BITS, primed_states(model))
     _native.mixed_begin_encoding(models, np.array(lane_bytes, np.uint64), 0, len(plain))
     started = time.perf_counter()
     well = all(_native.mixed_step(models, column, frequencies) for column, frequencies in steps)

@@ -113,7 +113,7 @@ class MemberDecoder:
         lanes = limits.LaneBudget(header, model, self._side_by_side, limit)
 
         def new_decoder() -> BlockDecoder:
-            return BlockDecoder(header.table_bits, model, threads, lanes, self._progress, midway)
+            return BlockDecoder(header.table_bits, model, threads, lanes, self._progress, midway, header.wide)
 
         if header.independent:
             return lambda coded: new_decoder().decode(coded)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from llmzip.access.marks import RecordMarker
-from llmzip.blocks import limits, lzma_block, repeats, stored
+from llmzip.blocks import context, limits, lzma_block, repeats, stored
 from llmzip.blocks.choice import BlockEncoder, is_repetitive
 from llmzip.blocks.suited_model import SAMPLE_BYTES, suited_model
 from llmzip.blocks.transformed import all_coded
@@ -124,7 +124,11 @@ class MemberEncoder:
             writer = MemberWriter(Header(block_bits_for(len(plain)), single=True))
             candidates.append(writer.add(Coded(Method.LZMA, 0, len(plain), payload), plain) + writer.finish())
         may_do_without_network = self._group_encoder is not None and self._group_encoder.may_do_without_network
-        self._group_encoder = self._blocks = None  # level 1 needs as much memory again
+        wide_is_close = self._group_encoder is not None and self._group_encoder.wide_is_close
+        self._group_encoder = self._blocks = None  # others need as much memory again
+        if wide_is_close:
+            wide = MemberEncoder(replace(self._settings, wide=True))
+            candidates.append(wide.feed(plain) + wide.finish())
         if may_do_without_network:
             candidates += self._without_model(plain)
         return min(candidates, key=len)
@@ -180,13 +184,16 @@ class MemberEncoder:
     def _encode_alone(self, plain: bytes) -> bytes:
         """A member of one block, whose header need not say more than the block wants."""
         header = self._header(len(plain), len(plain), single=self._marker is None)
-        encoder = self._block_encoder(header, self._settings.thread_count)
+        wide = header._replace(wide=True)
+        fits = limits.memory_needed(wide, self._model, lanes=self._settings.most_lanes) <= self._settings.memory_bytes
+        encoder = self._block_encoder(wide if fits else header, self._settings.thread_count)
         coded = encoder.encode(plain, alone=True)
         methods = {part.method for part in all_coded(coded)}
         if not methods & {Method.MIXED, Method.CONTEXT}:
             header = header._replace(table_bits=0)
         if not methods & {Method.MIXED, Method.TOKENS}:
             header = header._replace(fingerprint=None)
+        header = header._replace(wide=any(context.is_wide(part) for part in all_coded(coded)))
         writer = MemberWriter(header)
         member = writer.add(coded, plain) + writer.finish(pack_sections(self._record_sections()))
         may_do_without_network = encoder.may_do_without_network
@@ -221,7 +228,7 @@ class MemberEncoder:
         fingerprint = self._model.fingerprint[:FINGERPRINT_BYTES] if self._model else None
         primer = self._model.primer if self._model else None
         table_bits = table_bits_for(learned_from, len(primer.text) if primer else 0)
-        header = Header(block_bits_for(longest), table_bits, fingerprint, single, independent)
+        header = Header(block_bits_for(longest), table_bits, fingerprint, single, independent, self._settings.wide)
         lanes, limit = self._settings.most_lanes, self._settings.memory_bytes
         while header.table_bits > LEAST_TABLE_BITS and limits.memory_needed(header, self._model, lanes=lanes) > limit:
             header = header._replace(table_bits=header.table_bits - 1)
@@ -229,7 +236,7 @@ class MemberEncoder:
         return header
 
     def _block_encoder(self, header: Header, threads: int) -> BlockEncoder:
-        return BlockEncoder(header.table_bits, self._model, self._settings, threads, self._progress)
+        return BlockEncoder(header.table_bits, self._model, self._settings, threads, self._progress, header.wide)
 
 
 class _BlockWriter:

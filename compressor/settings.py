@@ -66,6 +66,8 @@ _LEVELS = {
     9: Level(Method.MIXED, 24 << 10),
 }
 """Those that are missing mean the one before."""
+_WIDE_LEVEL = Level(Method.CONTEXT, 48 << 10)
+"""Context mode's wide profile alone."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Settings:
         records: keep an index of records: ``"auto"`` or a kind of records, as in
             :class:`llmzip.format.record_kinds.RecordKind` but in lower case; None for none.
         key: keep an index of the records' keys of this name too.
+        wide: code all text in context mode's wide profile, whatever the level; higher levels try that by themselves.
         model: path of a model file, or None for the one that ships.
         memory_limit: bytes that reading the result may take; None for 1 GiB.
     """
@@ -98,6 +101,7 @@ class Settings:
     group_bytes: int | None = None
     records: str | None = None
     key: str | None = None
+    wide: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -167,7 +171,7 @@ class Settings:
 
     @property
     def _level(self) -> Level:
-        return _LEVELS[max(level for level in _LEVELS if level <= self.level)]
+        return _WIDE_LEVEL if self.wide else _LEVELS[max(level for level in _LEVELS if level <= self.level)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from llmzip.core import available_cores
 from llmzip.errors import LlmzError
-from llmzip.mixing.mixed import LearnedState, primed_states
+from llmzip.mixing.mixed import LearnedState, primed_states, stored_state
 from llmzip.mixing.profiles import MIXED_PROFILES, Profile, choose_profile
 from llmzip.models.adapt_network import NetworkChange, adapt_network
 from llmzip.models.adapt_text import choose_primer, read_texts
@@ -27,8 +27,8 @@ DEFAULT_RANK = 8
 DEFAULT_PRIMER_BYTES = 256 << 10
 MIXING_BYTES, GENERAL_MIXING_BYTES = 100_000, 12_000
 """That mixers learn from: of the text, and of text of other kinds."""
-_MIXER_SHIFT = 8
-"""Lowest bits of a mixer's weight that its change leaves as they are."""
+_MIXER_SHIFT = 2
+"""Lowest bits of a stored mixer's weight that its change leaves as they are."""
 
 
 def general_text() -> bytes:
@@ -113,7 +113,7 @@ def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[st
             array = f"mixing.{int(profile)}.{name}"
             if array not in model.file.entries:
                 continue
-            old, new = getattr(before[profile], name).astype(np.int64), getattr(states[profile], name).astype(np.int64)
+            old, new = (stored_state(of[profile])[name].astype(np.int64) for of in (before, states))
             shift = _MIXER_SHIFT if name.endswith("weights") else 0
             change = np.clip((new - old + (1 << shift >> 1)) >> shift, -32768, 32767)
             differences[array] = (change.astype(np.int16), shift)

@@ -1,9 +1,9 @@
 """Make what context mode ships with: the primer, and mixers and adaptive maps.
 
 ``python -m llmzip.models.prime_context MODEL CORPUS FOLDER`` writes ``primer.txt``, text that MODEL continues from the
-beginnings of passages in CORPUS, and ``context.npz``, the mixers of each profile, trained behind it: on other passages,
-on records, on binary data (made, and of this Python's own installation), on made sequences. Both belong to the format:
-files made with others are not readable with these.
+beginnings of passages in CORPUS, and ``context.npz``, the mixers of each profile, trained after it: on other passages,
+on records, on binary data (made, and of this Python's own installation), on made sequences; and ``wide.npz``, those of
+the wide profile. All three belong to the format: files made with others are not readable with these.
 
 A primer that the model writes is better than one of the same size cut from the corpus (docs/experiments.md), and
 quotes nobody.
@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from llmzip.core import _native
-from llmzip.mixing import context
+from llmzip.mixing import context, wide
 from llmzip.mixing.profiles import Profile
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.models.prime import PIECE_BYTES, RECORD_DOMAINS, sample_pieces
@@ -29,6 +29,8 @@ from llmzip.network.model import Model, load_model
 
 PRIMING_RATES = (6, 2)
 TABLE_BITS = 20
+WIDE_PRIMING_RATES = (6, 2, 0)
+WIDE_BYTES = 2_000_000
 PASSAGES = {
     "books": 12,
     "enwikitext": 7,
@@ -127,6 +129,19 @@ def prime_profile(
     return 8 * coded / sum(map(len, pieces))
 
 
+def prime_wide(pieces: list[bytes]) -> tuple[wide.WideState, float]:
+    """Return the wide profile's state, trained on pieces of records, and bits per byte."""
+    state = wide.new_wide_state()
+    coded = 0
+    for piece in pieces:
+        core = wide.new_wide_core(min(max((28 * len(piece)).bit_length(), 16), 22), state, WIDE_PRIMING_RATES)
+        wide.begin_wide_encoding(core, len(piece), 2 * len(piece) + 100)
+        _native.mixed_code_bytes(core, piece, len(piece))
+        coded += len(_native.mixed_finish(core))
+        state = wide.wide_learned(core)
+    return state, 8 * coded / sum(map(len, pieces))
+
+
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -134,12 +149,15 @@ def prime_profile(
 @click.option("--megabytes", type=float, default=4.0, show_default=True, help="Text to train each profile's mixers on.")
 @click.option("--keep-primer", is_flag=True, help="Train the mixers behind the primer that is there.")
 def main(model: str, corpus: Path, folder: Path, megabytes: float, keep_primer: bool) -> None:
-    """Write primer.txt and context.npz to FOLDER."""
+    """Write primer.txt, context.npz and wide.npz to FOLDER."""
     if not keep_primer:
         (folder / "primer.txt").write_bytes(write_primer(load_model(model), corpus))
     primer = (folder / "primer.txt").read_bytes()
     states = list(context.new_learned_states())
-    for profile in Profile:
+    wide_state, rate = prime_wide(pieces_for(Profile.RECORDS, corpus, WIDE_BYTES))
+    click.echo(f"{Profile.WIDE.name}: {rate:.4f} bits per byte")
+    np.savez_compressed(folder / "wide.npz", allow_pickle=False, **wide.stored_wide_state(wide_state))
+    for profile in (Profile.PROSE, Profile.RECORDS, Profile.BINARY, Profile.SEQUENCES):
         rate = prime_profile(profile, pieces_for(profile, corpus, round(megabytes * 1e6)), primer, states)
         click.echo(f"{profile.name}: {rate:.4f} bits per byte")
     arrays = {f"{i}.{name}": array for i, state in enumerate(states) for name, array in state._asdict().items()}

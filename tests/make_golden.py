@@ -23,6 +23,8 @@ CASES = {
     "context-blocks": Settings(level=1, block_bytes=1000),
     "tokens-2-lanes": Settings(level=2, lanes=2),
     "tokens-blocks": Settings(level=2, lanes=2, block_bytes=1000),
+    "wide": Settings(wide=True),
+    "wide-blocks": Settings(wide=True, block_bytes=1000),
     "mixed": Settings(),
     "mixed-16-lanes": Settings(lanes=16),
     "mixed-blocks": Settings(lanes=2, block_bytes=1000),

@@ -28,9 +28,13 @@ class AdaptiveModels:
         model: None where no block may need one.
         threads: of the network.
         midway: blocks came before that these models know nothing of, so that they must be said to start afresh.
+        may_be_wide: the header has context mode's wide profile.
     """
 
-    def __init__(self, table_bits: int, model: Model | None, threads: int, midway: bool = False) -> None:
+    def __init__(
+        self, table_bits: int, model: Model | None, threads: int, midway: bool = False, may_be_wide: bool = True
+    ) -> None:
+        self.may_be_wide = may_be_wide
         self._table_bits = table_bits
         self._model = model
         self.threads = threads

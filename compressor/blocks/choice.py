@@ -36,6 +36,10 @@ _SAMPLE_TABLE_BITS = 19
 _CONTEXT_TO_FORETOLD, _WARM_CONTEXT_TO_FORETOLD = 0.7, 0.6
 """Context mode does not need less than this share of what a sample foretells (docs/experiments.md); the same if it
 knows blocks before."""
+_WIDE_TO_LZMA, _WIDE_TO_FORETOLD = 0.26, 0.68
+"""The same of its wide profile where it is smaller than mixed mode."""
+_CLOSE_WIDE = 1.04
+"""Where the wide profile needs less than so many times what mixed mode does of a block, it may win if it knows all."""
 _PROFILE_SAMPLE_BYTES = 12 << 10
 _RECORDS_TO_PROSE, _KEPT_RECORDS_TO_PROSE = 1.0, 1.025
 """Where context mode codes a sample as records in fewer bytes than this share of what it needs as prose, mixed mode
@@ -67,21 +71,25 @@ class BlockEncoder:
         table_bits: as the member's header says.
         model: None codes without a model.
         threads: of the network.
+        may_be_wide: as the member's header says.
         is_trial: take transforms at their word.
 
     Attributes:
         may_do_without_network: some block may be as small without the network: context mode was tried, or it is noise.
+        wide_is_close: context mode's wide profile, which no block may have here, needs few more bytes than mixed mode
+            for the first block that it may win, or fewer.
     """
 
     def __init__(
         self, table_bits: int, model: Model | None, settings: Settings, threads: int, progress: Progress = SILENT,
-        is_trial: bool = False,
+        may_be_wide: bool = False, is_trial: bool = False,
     ) -> None:  # fmt: skip
         self._model = model
         self._settings = settings
         self._threads = threads
         self._progress = progress
         self._is_trial = is_trial
+        self._may_be_wide = may_be_wide
         self._proven: set[int] = set()
         """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
@@ -89,6 +97,9 @@ class BlockEncoder:
         """Mixed mode's, of the block before."""
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
         self.may_do_without_network = False
+        self.wide_is_close = False
+        self._compared_with_wide = False
+        self._table_bits = table_bits
 
     def start_afresh(self) -> None:
         """Begin a group: what follows can be read without what was coded before."""
@@ -137,11 +148,28 @@ class BlockEncoder:
             if self._settings.method is Method.MIXED:
                 profile = self._closer_profile(profile, plain)
             found += self._code_with_network(self._model, plain, profile, progress)
+        if found and profile is Profile.RECORDS and self._settings.method is Method.MIXED:
+            if self._may_be_wide:
+                profile = Profile.WIDE
+            else:
+                self._compare_with_wide(plain, quick_size, _size(found))
+        elif self._settings.wide and profile < MIXED_PROFILES:
+            profile = Profile.WIDE
         if not found or self._context_may_win(plain, profile, quick_size, _size(found)):
             self.may_do_without_network = True
             payload = context.encode(self._models, plain, profile, progress)
             found += _bounded(Method.CONTEXT, 0, plain, payload)
         return found
+
+    def _compare_with_wide(self, plain: bytes, quick_size: int, least: int) -> None:
+        """Find out once whether the wide profile, which does best if it knows all blocks, might win."""
+        if self._compared_with_wide or self._is_trial:
+            return
+        most = round(_CLOSE_WIDE * least)
+        if self._context_may_win(plain, Profile.WIDE, quick_size, most):
+            self._compared_with_wide = True
+            coded = ContextCoder(self._table_bits).encode(plain, Profile.WIDE, SILENT)
+            self.wide_is_close = coded is not None and len(coded) < most
 
     def _closer_profile(self, profile: Profile, plain: bytes) -> Profile:
         """Mixed mode's for a block whose bytes speak for ``profile``.
@@ -244,15 +272,17 @@ class BlockEncoder:
 
     def _context_may_win(self, plain: bytes, profile: Profile, quick_size: int, least: int) -> bool:
         """Whether context mode may need fewer bytes than ``least``: by its profile, by LZMA, then by a sample."""
-        if profile >= MIXED_PROFILES:
+        is_wide = profile is Profile.WIDE
+        if profile >= MIXED_PROFILES and not is_wide:
             return True
-        if _CONTEXT_TO_LZMA * quick_size > least:
+        if (_WIDE_TO_LZMA if is_wide else _CONTEXT_TO_LZMA) * quick_size > least:
             return False
-        sample = _sample(plain)
+        sample, of_sample = _sample(plain), Profile.RECORDS if is_wide else profile
         # What LZMA leaves of both says how much easier the block is than its sample.
-        foretold = _context_share(sample, profile) * quick_size * len(sample) / len(lzma_block.encode_quickly(sample))
+        foretold = _context_share(sample, of_sample) * quick_size * len(sample) / len(lzma_block.encode_quickly(sample))
         is_warm = self._models.is_warm(Method.CONTEXT)
-        return (_WARM_CONTEXT_TO_FORETOLD if is_warm else _CONTEXT_TO_FORETOLD) * foretold < least
+        usual = _WIDE_TO_FORETOLD if is_wide else _CONTEXT_TO_FORETOLD
+        return (_WARM_CONTEXT_TO_FORETOLD if is_warm else usual) * foretold < least
 
     def sample_bits(self, parts: list[bytes]) -> float:
         """Bits of pieces of text by the network alone, each from a cold start."""

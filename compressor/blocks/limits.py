@@ -11,6 +11,7 @@ from llmzip.blocks.transformed import most_stream_bytes
 from llmzip.errors import MemoryLimitError
 from llmzip.format.member import Header
 from llmzip.mixing.mixed import LARGEST_KEPT_TABLE, SHAPES
+from llmzip.mixing.wide import wide_table_bits
 from llmzip.network.architecture import CHANNEL_TILE, StackConfig
 from llmzip.network.model import Model
 
@@ -19,8 +20,8 @@ MOST_BYTES_AT_ONCE, MOST_BYTES_PER_BYTE = 4096, 1024
 file cannot keep a reader busy for long."""
 _BUCKET_BYTES = 33
 """Of counters, and its part of the table of runs."""
-_MIXED_BYTES, _CONTEXT_BYTES = 34 << 20, 66 << 20
-"""Mixers, maps and match tables of a mode."""
+_MIXED_BYTES, _CONTEXT_BYTES, _WIDE_BYTES = 41 << 20, 66 << 20, 34 << 20
+"""Mixers, maps and match tables of a mode, and of context mode's wide profile."""
 _LEAST_END_BITS, _MOST_END_BITS = 12, 18
 """Logarithms of a context's counters for ends of tokens in mixed mode: 4 less than table bits, within these."""
 _USUAL_LANES, _MOST_USUAL_LANES = 16, 64
@@ -48,9 +49,12 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     """
     block = 1 << header.block_bits
     each = 3 * block + most_stream_bytes(block)  # payload, plain bytes, what a transform works with, streams
-    modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, and mixed mode
+    modes = (1 if header.fingerprint is None else 2) if header.table_bits else 0  # context mode, mixed mode
     each += ((_BUCKET_BYTES << header.table_bits) + _CONTEXT_BYTES) * (modes > 0)
     each += _mixed_bytes(header.table_bits) * (modes > 1)
+    if header.wide and modes:
+        modes += 1
+        each += _wide_bytes(header.table_bits)
     needed = _OTHER_BYTES
     if model is not None and model.primer is not None and header.table_bits <= LARGEST_KEPT_TABLE:
         needed += _mixed_bytes(header.table_bits)  # models kept as they were after the primer
@@ -60,6 +64,11 @@ def memory_needed(header: Header, model: Model | None, threads: int = 1, lanes: 
     if header.independent:
         return needed + history + threads * each + 2 * block
     return needed + (1 + modes) * history + each
+
+
+def _wide_bytes(table_bits: int) -> int:
+    """What models of the wide profile take: half as many buckets, with bit histories."""
+    return (2 * _BUCKET_BYTES << wide_table_bits(table_bits)) + _WIDE_BYTES
 
 
 def _mixed_bytes(table_bits: int) -> int:

@@ -22,13 +22,14 @@ class BlockDecoder:
         threads: of the network.
         lanes: those that blocks may have.
         midway: the first block is that of a group after others.
+        wide: as the member's header says.
     """
 
     def __init__(
         self, table_bits: int, model: Model | None, threads: int, lanes: LaneBudget, progress: Progress = SILENT,
-        midway: bool = False,
+        midway: bool = False, wide: bool = False,
     ) -> None:  # fmt: skip
-        self._models = AdaptiveModels(table_bits, model, threads, midway)
+        self._models = AdaptiveModels(table_bits, model, threads, midway, wide)
         self._lanes = lanes
         self._progress = progress
         self._stream_bytes_left = 0

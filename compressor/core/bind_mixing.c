@@ -250,12 +250,23 @@ static PyObject *wrap_mixed(llmz_mixed *models, PyObject *vocabulary)
 static bool mixed_learned_fits(const Py_buffer b[5], unsigned profile)
 {
     const llmz_profile_shape shape = llmz_mixed_shapes[profile];
-    const size_t maps = 2 * (size_t)LLMZ_COUNTER_MAP * sizeof(uint16_t), matches = 2 * LLMZ_MATCH_BUCKETS * 2 * sizeof(uint16_t);
+    const size_t kinds = profile == LLMZ_WIDE ? 1 : 2, matches = LLMZ_MATCH_BUCKETS * 2 * sizeof(uint16_t);
     return has_bytes(&b[0], (size_t)shape.sets * shape.inputs * sizeof(int32_t), "weights") &&
-           has_bytes(&b[1], 256 * (size_t)shape.mixers * sizeof(int32_t), "final weights") &&
-           has_bytes(&b[2], shape.contexts * maps, "counter maps") &&
-           has_bytes(&b[3], shape.guesses * matches, "match maps") &&
-           has_bytes(&b[4], 256 * LLMZ_STAGE_BUCKETS * sizeof(uint16_t), "network map");
+           has_bytes(&b[1], (size_t)shape.final_sets * shape.mixers * sizeof(int32_t), "final weights") &&
+           has_bytes(&b[2], kinds * shape.contexts * LLMZ_COUNTER_MAP * sizeof(uint16_t), "counter maps") &&
+           has_bytes(&b[3], kinds * shape.guesses * matches, "match maps") &&
+           (profile == LLMZ_WIDE ? has_bytes(&b[4], (size_t)shape.contexts * LLMZ_STATES * sizeof(uint32_t), "history maps")
+                                 : has_bytes(&b[4], 256 * LLMZ_STAGE_BUCKETS * sizeof(uint16_t), "network map"));
+}
+
+static llmz_mixed_learned mixed_learned_in(const Py_buffer b[5], unsigned profile)
+{
+    llmz_mixed_learned learned = {.weights = b[0].buf, .final_weights = b[1].buf, .counter_maps = b[2].buf, .match_maps = b[3].buf};
+    if (profile == LLMZ_WIDE)
+        learned.history_maps = b[4].buf;
+    else
+        learned.network_map = b[4].buf;
+    return learned;
 }
 
 static bool is_profile(unsigned profile, unsigned profiles)
@@ -310,25 +321,27 @@ static PyObject *mixed_new(PyObject *module, PyObject *arguments)
 {
     (void)module;
     enum { ARRAYS = 5, ALL = ARRAYS * LLMZ_MIXED_PROFILES };
-    PyObject *capsule, *states, *result = NULL;
-    unsigned table_bits, r[3];
+    PyObject *capsule, *own_rates, *states, *result = NULL;
+    unsigned table_bits, r[3] = {0};
     Py_buffer b[ALL];
-    if (!PyArg_ParseTuple(arguments, "OI(III)O:mixed_new", &capsule, &table_bits, &r[0], &r[1], &r[2], &states))
+    if (!PyArg_ParseTuple(arguments, "OIOO:mixed_new", &capsule, &table_bits, &own_rates, &states))
         return NULL;
-    const llmz_vocabulary *v = llmz_vocabulary_in(capsule);
-    if (!v)
+    const bool wide = capsule == Py_None;
+    const llmz_vocabulary *v = wide ? NULL : llmz_vocabulary_in(capsule);
+    if ((!v && !wide) || (own_rates != Py_None && !PyArg_ParseTuple(own_rates, "III:mixed_new", &r[0], &r[1], &r[2])))
         return NULL;
-    const int count = take_learned(states, LLMZ_MIXED_PROFILES, ARRAYS, b);
-    bool fit = count == ALL && are_numbers(table_bits, r, 3);
-    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES];
-    for (unsigned i = 0; fit && i < LLMZ_MIXED_PROFILES; i++) {
+    const unsigned first = wide ? LLMZ_WIDE : 0, profiles = wide ? 1 : LLMZ_WIDE;
+    const int count = take_learned(states, (int)profiles, ARRAYS, b);
+    bool fit = count == (int)profiles * ARRAYS && are_numbers(table_bits, r, 3);
+    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES] = {0};
+    for (unsigned i = 0; fit && i < profiles; i++) {
         const Py_buffer *own = b + i * ARRAYS;
-        fit = mixed_learned_fits(own, i) && are_weights(&own[0], &own[1]);
-        learned[i] = (llmz_mixed_learned){own[0].buf, own[1].buf, own[2].buf, own[3].buf, own[4].buf};
+        fit = mixed_learned_fits(own, first + i) && are_weights(&own[0], &own[1]);
+        learned[first + i] = mixed_learned_in(own, first + i);
     }
     if (fit) {
         const uint32_t rates[3] = {r[0], r[1], r[2]};
-        result = wrap_mixed(llmz_mixed_new(v, table_bits, learned, rates), capsule);
+        result = wrap_mixed(llmz_mixed_new(v, table_bits, learned, own_rates == Py_None ? NULL : rates), capsule);
     }
     release_all(b, count);
     return result;
@@ -357,7 +370,7 @@ static PyObject *mixed_read(PyObject *module, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "OIy*:mixed_read", &capsule, &profile, &text))
         return NULL;
     mixed *m = mixed_in(capsule);
-    if (m && is_profile(profile, LLMZ_MIXED_PROFILES) && reserve(&m->block)) {
+    if (m && is_profile(profile, LLMZ_WIDE) && reserve(&m->block)) {
         bool read;
         Py_BEGIN_ALLOW_THREADS
         read = llmz_mixed_read(m->models, profile, text.buf, (size_t)text.len);
@@ -384,10 +397,13 @@ static PyObject *mixed_learned(PyObject *module, PyObject *arguments)
         return NULL;
     mixed *m = mixed_in(capsule);
     if (m && is_profile(profile, LLMZ_MIXED_PROFILES) && mixed_learned_fits(b, profile) && reserve(&m->block)) {
-        llmz_mixed_learned learned = {b[0].buf, b[1].buf, b[2].buf, b[3].buf, b[4].buf};
-        llmz_mixed_copy_learned(m->models, profile, &learned);
+        llmz_mixed_learned learned = mixed_learned_in(b, profile);
+        const bool copied = llmz_mixed_copy_learned(m->models, profile, &learned);
         m->block.busy = false;
-        result = Py_NewRef(Py_None);
+        if (copied)
+            result = Py_NewRef(Py_None);
+        else
+            PyErr_SetString(PyExc_ValueError, "these models have no such profile");
     }
     release_all(b, 5);
     return result;
@@ -525,6 +541,33 @@ static PyObject *mixed_lanes_left(PyObject *module, PyObject *capsule)
     for (uint32_t lane = 0; lane < m->lanes; lane++)
         left += !llmz_mixed_lane_done(m->models, lane);
     return PyLong_FromUnsignedLong(left);
+}
+
+static PyObject *mixed_code_bytes(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    PyObject *capsule, *result = NULL;
+    Py_buffer text;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(arguments, "Oy*n:mixed_code_bytes", &capsule, &text, &most))
+        return NULL;
+    mixed *m = mixed_in(capsule);
+    if (m && m->vocabulary != Py_None)
+        PyErr_SetString(PyExc_ValueError, "these models code tokens");
+    else if (m && is_at_work(&m->block) && reserve(&m->block)) {
+        if (m->block.work == DECODING || has_bytes(&text, m->block.plain_bytes, "text")) {
+            size_t left;
+            Py_BEGIN_ALLOW_THREADS
+            left = llmz_mixed_code_bytes(m->models, text.buf, most > 0 ? (size_t)most : 0);
+            Py_END_ALLOW_THREADS
+            if (left == SIZE_MAX)
+                end_block(&m->block);
+            result = left == SIZE_MAX ? Py_NewRef(Py_None) : PyLong_FromSize_t(left);
+        }
+        m->block.busy = false;
+    }
+    PyBuffer_Release(&text);
+    return result;
 }
 
 static PyObject *mixed_finish(PyObject *module, PyObject *capsule)
@@ -774,8 +817,8 @@ static PyObject *shapes_of(const llmz_profile_shape *shapes, int profiles)
 {
     PyObject *result = PyTuple_New(profiles);
     for (int i = 0; result && i < profiles; i++) {
-        PyObject *shape = Py_BuildValue("(IIIIII)", shapes[i].contexts, shapes[i].context_inputs, shapes[i].guesses,
-                                        shapes[i].inputs, shapes[i].mixers, shapes[i].sets);
+        PyObject *shape = Py_BuildValue("(IIIIIII)", shapes[i].contexts, shapes[i].context_inputs, shapes[i].guesses,
+                                        shapes[i].inputs, shapes[i].mixers, shapes[i].sets, shapes[i].final_sets);
         if (!shape || PyTuple_SetItem(result, i, shape) < 0)
             Py_CLEAR(result);
     }
@@ -820,8 +863,9 @@ static PyMethodDef functions[] = {
     {"tokenize", tokenize, METH_VARARGS, "tokenize(vocabulary, text, tokens int32 [len(text)]) -> number of tokens written"},
     {"join_tokens", join_tokens, METH_VARARGS, "join_tokens(vocabulary, tokens int32) -> bytes"},
     {"mixed_new", mixed_new, METH_VARARGS,
-     "mixed_new(vocabulary, table_bits, rates, states) -> models; states: by profile (weights, final_weights, counter_maps, "
-     "match_maps, network_map)"},
+     "mixed_new(vocabulary, table_bits, rates, states) -> models; rates: three for all profiles, or None for their own; states: of "
+     "both profiles with a network (weights, final_weights, counter_maps, match_maps, network_map), or, where the vocabulary is "
+     "None, of the wide one, with history_maps in the network map's place"},
     {"mixed_copy", mixed_copy, METH_O, "mixed_copy(models) -> models"},
     {"mixed_read", mixed_read, METH_VARARGS, "mixed_read(models, profile, text)"},
     {"mixed_learned", mixed_learned, METH_VARARGS,
@@ -830,6 +874,10 @@ static PyMethodDef functions[] = {
      "mixed_begin_encoding(models, lane_bytes uint64, profile, capacity)"},
     {"mixed_begin_decoding", mixed_begin_decoding, METH_VARARGS,
      "mixed_begin_decoding(models, lane_bytes uint64, profile, data)"},
+    {"mixed_code_bytes", mixed_code_bytes, METH_VARARGS,
+     "mixed_code_bytes(models, text, most) -> int or None: in models of the wide profile, code up to so many further bytes of the "
+     "block, whose text is given when encoding; how many are left, or None where the output is full or the data damaged, which "
+     "ends the block"},
     {"mixed_step", mixed_step, METH_VARARGS,
      "mixed_step(models, tokens int32 [lanes], cumulative int32 [lanes, V + 1]) -> bool: code a token of each lane that is not "
      "done, in place when decoding; False where the output is full or the data damaged, which ends the block"},
@@ -851,8 +899,8 @@ static PyMethodDef functions[] = {
     {"context_finish", context_finish, METH_O,
      "context_finish(models) -> coded or plain bytes; None where output or data do not fit"},
     {"squash_table", squash_table, METH_VARARGS, "squash_table(uint16 [5633]): write probabilities of stretched values"},
-    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, inputs of each, guesses, inputs, mixers, sets)"},
-    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, inputs of each, guesses, inputs, mixers, sets)"},
+    {"mixed_shapes", mixed_shapes, METH_NOARGS, "mixed_shapes() -> by profile (contexts, inputs of each, guesses, inputs, mixers, sets, final sets)"},
+    {"context_shapes", context_shapes, METH_NOARGS, "context_shapes() -> by profile (contexts, inputs of each, guesses, inputs, mixers, sets, final sets)"},
     {"decision_kernel", decision_kernel, METH_NOARGS, "decision_kernel() -> name of the one that is used"},
     {"force_decision_kernel", force_decision_kernel, METH_VARARGS,
      "force_decision_kernel(name) -> whether it is here; new models use it"},

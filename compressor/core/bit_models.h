@@ -31,6 +31,7 @@ enum {
     LLMZ_STAGE_ROW = 32, /* a row fills 64 bytes; the last ones are unused */
 
     LLMZ_MATCH_BUCKETS = 64,
+    LLMZ_MATCH_STATES = 64, /* that mixed mode chooses weights by */
     LLMZ_MIXER_WEIGHT_MAX = (8 << 16) - 1,
 };
 
@@ -60,6 +61,12 @@ static inline uint64_t llmz_hash(uint64_t a, uint64_t b)
 {
     uint64_t h = (a + 0x632BE5AB) * 0x2545F4914F6CDD1D + (b + 0x1234567) * 0x1B873593CC9E2D51;
     return (h ^ (h >> 29)) * 0x2545F4914F6CDD1D;
+}
+
+/* A probability less a half, in 1/2048. */
+static inline int32_t llmz_linear(uint32_t probability)
+{
+    return llmz_shift_right_32((int32_t)probability - LLMZ_ONE / 2, 5);
 }
 
 /* Moves a probability towards a bit by 1 / 2^rate of the distance. */
@@ -92,6 +99,22 @@ static inline uint32_t llmz_slow_probability(uint32_t counter)
 {
     uint32_t probability = ((counter >> 10) ^ (1 << 21)) >> 6;
     return probability < 1 ? 1 : probability;
+}
+
+/* A bit history, 0 for an empty one: how many zeros and how many ones lately (four bits each, the zeros lowest), and the last two
+ * bits. A bit makes the count of the other one smaller. */
+static inline uint16_t llmz_next_state(uint16_t state, unsigned bit)
+{
+    static const uint8_t less[16] = {0, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7};
+    uint32_t zeros = state & 15, ones = state >> 4 & 15, last = state >> 8;
+    if (bit) {
+        ones += ones < 15;
+        zeros = less[zeros];
+    } else {
+        zeros += zeros < 15;
+        ones = less[ones];
+    }
+    return (uint16_t)(((last << 1 | bit) & 3) << 8 | ones << 4 | zeros);
 }
 
 static inline uint32_t llmz_first_slot(uint32_t bucket_mask, uint64_t hash)

@@ -26,7 +26,7 @@ enum {
     STAGE_RATE = 6,
 };
 
-#define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets)                                                 \
+#define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets, finals)                                                 \
     _Static_assert((sets) == (int)ALL_SETS && (mixers) == MIXERS, "the shape says how many there are");
 LLMZ_PLAIN_SHAPES(SETS_FIT)
 static const uint32_t usual_rates[2] = {6, 2};
@@ -364,7 +364,7 @@ static unsigned decide(llmz_context *c, unsigned bit, uint32_t partial, uint32_t
     }
     d->sets[1] = BYTE_SETS + (c->profile == RECORDS ? course_set(c) : c->profile == SEQUENCES ? index : c1);
     d->sets[2] = PARTIAL_SETS + partial;
-    d->final_weights = c->own->final_weights[partial];
+    d->final_weights[0] = c->own->final_weights[partial];
 
     c->steps->predict(d);
     llmz_stage_reading by_1 = llmz_read_stage(row.by_1, d->stretched), by_2 = llmz_read_stage(row.by_2, d->stretched);

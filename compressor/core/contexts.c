@@ -398,6 +398,8 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
     USE(paragraph_and_column) USE(line) USE(recent_8) USE(order_0) USE(recent_3) USE(paragraph_column_and_byte)                \
     USE(paragraph_above_and_byte) USE(forms_4) USE(digits_2) USE(letters_3) USE(recent_and_gap)
 
+#define MIXED_2(USE) MIXED_1(USE)
+
 #define PLAIN_0(USE)                                                                                                           \
     USE(plain_order_1) USE(plain_order_2) USE(plain_order_3) USE(plain_order_4) USE(plain_order_5) USE(plain_order_6)          \
     USE(plain_word_and_byte) USE(plain_two_words) USE(plain_column_and_above) USE(plain_tag) USE(plain_followers)              \
@@ -425,10 +427,10 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 #define SET(name) *contexts++ = name(&v);
 #define COUNT(name) +1
 
-#define MIXED_PROFILE(profile, count, each, guesses, inputs, known, mixers, sets) \
+#define MIXED_PROFILE(profile, count, each, guesses, inputs, known, mixers, sets, finals) \
     _Static_assert(MIXED_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
     _Static_assert((count) <= LLMZ_MIXED_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
-    _Static_assert((each) * (count) + 2 * (guesses) + 7 + (profile) * LLMZ_SLOW_MAPS <= (inputs), "all inputs have a place");  \
+    _Static_assert((each) * (count) + 2 * (guesses) + 7 + ((profile) > 0) * LLMZ_SLOW_MAPS <= (inputs), "all inputs have a place");  \
     static void mixed_##profile(const llmz_lane *lane, uint32_t node, const llmz_history *history,                             \
                                 const llmz_followers *followers, uint64_t *contexts)                                           \
     {                                                                                                                          \
@@ -441,7 +443,7 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
         v.token_1 = lane->tokens[0];                                                                                           \
         v.token_2 = lane->tokens[1];                                                                                           \
         v.token_3 = lane->tokens[2];                                                                                           \
-        if (profile == 1) {                                                                                                    \
+        if (profile > 0) {                                                                                                     \
             look_at_records(&v, lane->records, lane->position, history->bytes);                                                \
             look_at_column(&v, lane->records, lane->position, history->bytes);                                                \
             look_at_writing(&v, lane, history->bytes);                                                 \
@@ -449,7 +451,7 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
         MIXED_##profile(SET)                                                                                                   \
     }
 
-#define PLAIN_PROFILE(profile, count, each, guesses, inputs, known, mixers, sets) \
+#define PLAIN_PROFILE(profile, count, each, guesses, inputs, known, mixers, sets, finals) \
     _Static_assert(PLAIN_##profile(COUNT) == (count), "the shape says how many contexts there are");                           \
     _Static_assert((count) <= LLMZ_PLAIN_CONTEXTS_MAX && (guesses) <= LLMZ_GUESSES_MAX, "they have room");                     \
     _Static_assert((each) * (count) + 2 * (guesses) + 2 <= (inputs), "all inputs have a place");                               \
@@ -472,8 +474,8 @@ CONTEXT(column_and_place, 96, v->column << 16 | (uint64_t)(v->above == '\n') << 
 LLMZ_MIXED_SHAPES(MIXED_PROFILE)
 LLMZ_PLAIN_SHAPES(PLAIN_PROFILE)
 
-#define MIXED_NAME(profile, count, each, guesses, inputs, known, mixers, sets) mixed_##profile,
-#define PLAIN_NAME(profile, count, each, guesses, inputs, known, mixers, sets) plain_##profile,
+#define MIXED_NAME(profile, count, each, guesses, inputs, known, mixers, sets, finals) mixed_##profile,
+#define PLAIN_NAME(profile, count, each, guesses, inputs, known, mixers, sets, finals) plain_##profile,
 llmz_mixed_contexts *const llmz_mixed_profiles[LLMZ_MIXED_PROFILES] = {LLMZ_MIXED_SHAPES(MIXED_NAME)};
 llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES] = {LLMZ_PLAIN_SHAPES(PLAIN_NAME)};
 
@@ -481,7 +483,9 @@ llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES] = {LLMZ_PLAI
 enum { MIXED_1(NUMBER) };
 const uint8_t llmz_run_contexts[LLMZ_RUNS] = {
     number_order_3, number_order_4, number_order_6, number_two_words, number_two_texts, number_three_texts, number_value_above,
-    number_value_of_kin, number_key_and_text, number_cell_before_and_text, number_field_of_kin, number_one_token,
+    number_value_of_kin, number_key_and_text, number_cell_before_and_text, number_field_of_kin, number_one_token, number_order_2,
+    number_order_5, number_order_8, number_column_and_above, number_line_alike, number_paragraph_and_column, number_recent_5,
+    number_forms_8, number_text_3, number_two_names, number_above_and_two_above, number_format,
 };
 
 /* ---- What single profiles remember ---- */

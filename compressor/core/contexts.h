@@ -9,18 +9,20 @@
 #include "writing.h"
 
 /* Shapes of the profiles: contexts, inputs of each, models that expect one byte, inputs of a mixer (a multiple of 16), how
- * many of the first contexts are counted that know the text, mixers, and sets of weights of all mixers together. */
-#define LLMZ_MIXED_SHAPES(USE) USE(0, 28, 1, 2, 48, 7, 6, 1608) USE(1, 81, 2, 17, 208, 7, 9, 2776)
+ * many of the first contexts are counted that know the text, mixers, sets of weights of all mixers together, and last mixers. The
+ * third of mixed mode's does without the network: it is context mode's wide profile. */
+#define LLMZ_MIXED_SHAPES(USE)                                                                                                 \
+    USE(0, 28, 1, 2, 48, 7, 6, 1608, 1) USE(1, 81, 3, 29, 320, 7, 16, 4761, 2) USE(2, 81, 4, 29, 400, 7, 16, 4761, 2)
 #define LLMZ_PLAIN_SHAPES(USE)                                                                                                 \
-    USE(0, 12, 2, 1, 32, 0, 3, 560) USE(1, 24, 2, 4, 64, 0, 3, 560) USE(2, 22, 2, 1, 48, 0, 3, 560)                            \
-    USE(3, 27, 2, 3, 64, 14, 3, 560)
+    USE(0, 12, 2, 1, 32, 0, 3, 560, 1) USE(1, 24, 2, 4, 64, 0, 3, 560, 1) USE(2, 22, 2, 1, 48, 0, 3, 560, 1)                            \
+    USE(3, 27, 2, 3, 64, 14, 3, 560, 1)
 
 enum {
     LLMZ_MIXED_CONTEXTS_MAX = 81,
     LLMZ_PLAIN_CONTEXTS_MAX = 27,
-    LLMZ_GUESSES_MAX = 17,
+    LLMZ_GUESSES_MAX = 29,
     LLMZ_MATCH_MODELS = 2,
-    LLMZ_RUNS = 12, /* contexts of records whose latest byte is remembered */
+    LLMZ_RUNS = 24, /* contexts of records whose latest byte is remembered */
     LLMZ_SLOW_MAPS = 4,
     LLMZ_NO_BYTE = 256
 };

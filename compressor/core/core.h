@@ -261,14 +261,17 @@ enum {
     LLMZ_HISTORY_BYTES = 1 << 26, /* before a block; what matches can reach back to */
     LLMZ_BLOCK_BYTES_MAX = 1 << 26,
 
-    LLMZ_MIXED_PROFILES = 2, /* sets of contexts: prose; records, with most code and markup */
+    LLMZ_MIXED_PROFILES = 3, /* sets of contexts: prose; records, with most code and markup; the same without the network */
+    LLMZ_WIDE = 2,           /* the last of these: bytes, not tokens, in one lane */
     LLMZ_PLAIN_PROFILES = 4, /* prose, markup and code; records; binary data; genomes and proteins */
+
+    LLMZ_STATES = 1024, /* of a bit history */
 };
 
-/* Of a profile: contexts, inputs of each, models that expect a byte and have two inputs, inputs of a mixer, mixers, and the
- * sets of weights that these choose from. */
+/* Of a profile: contexts, inputs of each, models that expect a byte and have two inputs, inputs of a mixer, mixers, the sets of
+ * weights that these choose from, and those that the last mixers choose from. */
 typedef struct llmz_profile_shape {
-    uint32_t contexts, context_inputs, guesses, inputs, mixers, sets;
+    uint32_t contexts, context_inputs, guesses, inputs, mixers, sets, final_sets;
 } llmz_profile_shape;
 
 extern const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_plain_shapes[LLMZ_PLAIN_PROFILES];
@@ -276,25 +279,28 @@ extern const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES], llmz_pla
 /* What ships primed for a profile, and learns on: weights with 16 fraction bits, within +-8; probabilities in 1/65536. */
 typedef struct llmz_mixed_learned {
     int32_t *weights;       /* [sets][inputs] */
-    int32_t *final_weights; /* [256][mixers] */
+    int32_t *final_weights; /* [final_sets][mixers] */
     uint16_t *counter_maps; /* [2 * contexts][16][32]: by count and stretched counter; bits, then ends of tokens */
     uint16_t *match_maps;   /* [2 * guesses][64][2]: by length bucket, and expected bit */
     uint16_t *network_map;  /* [256][24]: by partial byte */
-} llmz_mixed_learned;
+    uint32_t *history_maps; /* [contexts][LLMZ_STATES]: slow counters by bit history */
+} llmz_mixed_learned;       /* the wide profile has no ends of tokens and no network map, others no history maps */
 
 typedef struct llmz_mixed llmz_mixed;
 
-/* Models that know nothing of a text yet, with 2^table_bits buckets of counters. `rates`: learning rates of mixers and of the
- * last one, and what the mixers' has extra at the start, each at most 64; NULL for the usual ones. The arrays are copied, the
- * vocabulary must stay. NULL where memory lacks or a number is out of range. */
+/* Models that know nothing of a text yet, with 2^table_bits buckets of counters. Profiles whose weights are NULL cannot be used;
+ * without a vocabulary, only the wide one can. `rates`: learning rates of mixers and of the last ones, and what the mixers' has
+ * extra at the start, each at most 64; NULL for each profile's usual ones. The arrays are copied, the vocabulary must stay. NULL
+ * where memory lacks or a number is out of range. */
 llmz_mixed *llmz_mixed_new(const llmz_vocabulary *, unsigned table_bits,
                            const llmz_mixed_learned learned[LLMZ_MIXED_PROFILES], const uint32_t rates[3]);
 /* The same models with the same history, which learn on their own; NULL where memory lacks. Not while a block is coded. */
 llmz_mixed *llmz_mixed_copy(const llmz_mixed *);
 void llmz_mixed_free(llmz_mixed *);
-void llmz_mixed_copy_learned(const llmz_mixed *, unsigned profile, llmz_mixed_learned *out);
+/* False where the models do not have the profile. */
+bool llmz_mixed_copy_learned(const llmz_mixed *, unsigned profile, llmz_mixed_learned *out);
 
-/* Read `text` as a block of one lane that nobody codes: counters, runs, records and what matches look back at learn from it,
+/* Read `text`, not in the wide profile, as a block of one lane that nobody codes: counters, runs, records and what matches look back at learn from it,
  * mixers and adaptive maps do not. False where memory lacks, there is no such profile, or it is longer than a block. */
 bool llmz_mixed_read(llmz_mixed *, unsigned profile, const uint8_t *text, size_t size);
 
@@ -317,6 +323,9 @@ bool llmz_mixed_lane_done(const llmz_mixed *, uint32_t lane);
  * a negative number where the output is full, the data damaged or the token not what it should be; the block has then failed:
  * code no more of it. */
 int32_t llmz_mixed_code(llmz_mixed *, uint32_t lane, int32_t token, const int32_t *cumulative);
+/* In the wide profile instead: code up to so many further bytes; returns how many are left, or SIZE_MAX where the output is full
+ * or the data are damaged. When encoding, `text` is the block's. */
+size_t llmz_mixed_code_bytes(llmz_mixed *, const uint8_t *text, size_t most);
 
 /* Ask for what the next call for this lane will read, while something else is computed. Changes nothing. */
 void llmz_mixed_prefetch(const llmz_mixed *, uint32_t lane);

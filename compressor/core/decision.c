@@ -8,7 +8,8 @@
 #define KERNEL_NAME "portable"
 #include "decision.inc"
 
-#define SHAPE(profile, contexts, each, guesses, inputs, known, mixers, sets) {contexts, each, guesses, inputs, mixers, sets},
+#define SHAPE(profile, contexts, each, guesses, inputs, known, mixers, sets, finals) \
+    {contexts, each, guesses, inputs, mixers, sets, 256 + ((finals) - 1) * LLMZ_MATCH_STATES},
 const llmz_profile_shape llmz_mixed_shapes[LLMZ_MIXED_PROFILES] = {LLMZ_MIXED_SHAPES(SHAPE)};
 const llmz_profile_shape llmz_plain_shapes[LLMZ_PLAIN_PROFILES] = {LLMZ_PLAIN_SHAPES(SHAPE)};
 

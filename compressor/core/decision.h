@@ -1,5 +1,5 @@
 /* One binary decision, the same for mixed mode and context mode: counters of all contexts and whatever else is known enter
- * several mixers, each with weights for the case at hand; a last mixer combines those; then all learn from the bit.
+ * several mixers, each with weights for the case at hand; one or two last mixers combine those; then all learn from the bit.
  *
  * decision.inc holds the code; it is compiled once for each instruction set, always with the same results.
  */
@@ -10,22 +10,23 @@
 #include "contexts.h"
 
 enum {
-    LLMZ_INPUTS_MAX = 208,
-    LLMZ_MIXERS_MAX = 9,
+    LLMZ_INPUTS_MAX = 400, /* even if all were as far from 0 as they can be, with the largest weights, sums fit into 32 bits */
+    LLMZ_MIXERS_MAX = 16,
     LLMZ_MIXED_KNOWN = 4, /* the mixer whose weights depend on how many of the first contexts know the text */
     LLMZ_PLAIN_KNOWN = 1,
     LLMZ_KNOWN_SETS = 9,
+    LLMZ_FINALS_MAX = 2,
 
     LLMZ_RATE_HALF_LIFE = 1 << 16, /* decisions after which half of the extra learning rate is left */
     LLMZ_RATE_MAX = 64,            /* keeps all products within 32 bits */
 };
 
-/* Learning rates of the mixers and of the last one, and what the mixers' has extra at the start. */
+/* Learning rates of the mixers and of the last ones, and what the mixers' has extra at the start. */
 typedef struct llmz_rates {
     uint32_t mixers, last, extra;
 } llmz_rates;
 
-#define LLMZ_INPUTS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets)                                          \
+#define LLMZ_INPUTS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets, finals)                                          \
     _Static_assert((inputs) <= LLMZ_INPUTS_MAX && (mixers) <= LLMZ_MIXERS_MAX, "all have room");
 LLMZ_MIXED_SHAPES(LLMZ_INPUTS_FIT)
 LLMZ_PLAIN_SHAPES(LLMZ_INPUTS_FIT)
@@ -36,11 +37,14 @@ typedef struct llmz_decision {
     uint32_t cells[LLMZ_MIXED_CONTEXTS_MAX];  /* and cell of its counter map */
     uint32_t sets[LLMZ_MIXERS_MAX];                  /* each mixer's row of weights */
     int32_t outputs[LLMZ_MIXERS_MAX];                /* stretched */
-    int32_t stretched;                 /* what the last mixer says */
+    int32_t finals[LLMZ_FINALS_MAX];                 /* what each last mixer says */
+    int32_t stretched;                               /* their mean */
     uint16_t *counters;
+    uint16_t *histories;    /* bit histories, beside the counters */
+    uint32_t *history_maps; /* [contexts][LLMZ_STATES] */
     uint32_t *maps;         /* [contexts][LLMZ_COUNTER_MAP]: probability, and above it the same stretched */
     int32_t *weights;       /* [sets][inputs], 16 fraction bits */
-    int32_t *final_weights; /* [mixers], the row for the case at hand */
+    int32_t *final_weights[LLMZ_FINALS_MAX]; /* [mixers] each, the row for the case at hand */
     llmz_rates rates;
     uint32_t age; /* decisions learned from */
 } llmz_decision;

@@ -1,5 +1,6 @@
 /* Mixed mode: each token as bytes of eight binary decisions, and one more, "the token ends here", after each byte that could
- * be its last. The network's probability of a decision is a ratio of running sums over the sorted vocabulary. */
+ * be its last. The network's probability of a decision is a ratio of running sums over the sorted vocabulary. In the wide profile,
+ * bytes without tokens and without the network. */
 
 #include "coder.h"
 #include "decision.h"
@@ -28,8 +29,9 @@ enum {
     /* The weights of each mixer are chosen by: state of the matches, partial byte, last byte, the network's confidence and the
      * depth in the token, orders that know the context and number of the bit, classes of the last two bytes; in records also by
      * how two predictions of numbers fare and the place in the field, the number's shape and that of the bit, classes of the last
-     * byte and the one above. The last byte's, the network's, the predictions' and the classes' are there once more for ends of
-     * tokens. */
+     * byte and the one above, the byte before the last, the byte above, the column, the byte that a match expects, the field and
+     * that of the bit, the third last byte, the token's length and class of the last byte. The last byte's, the network's, the
+     * predictions' and the classes' are there once more for ends of tokens. */
     MATCH_SETS = 0,
     PARTIAL_SETS = MATCH_SETS + 64,
     BYTE_SETS = PARTIAL_SETS + 256,
@@ -40,7 +42,18 @@ enum {
     COURSE_SETS = PROSE_SETS,
     SHAPE_SETS = COURSE_SETS + 512,
     ABOVE_SETS = SHAPE_SETS + 144,
-    RECORDS_SETS = ABOVE_SETS + 512,
+    BYTE_2_SETS = ABOVE_SETS + 512,
+    BYTE_ABOVE_SETS = BYTE_2_SETS + 256,
+    COLUMN_SETS = BYTE_ABOVE_SETS + 256,
+    EXPECTED_SETS = COLUMN_SETS + 256,
+    FIELD_SETS = EXPECTED_SETS + 257,
+    BYTE_3_SETS = FIELD_SETS + 9 * LLMZ_FIELDS,
+    LENGTH_SETS = BYTE_3_SETS + 256,
+    RECORDS_SETS = LENGTH_SETS + 128,
+
+    PARTIAL_FINALS = 0,
+    MATCH_FINALS = PARTIAL_FINALS + 256,
+    FINALS = MATCH_FINALS + LLMZ_MATCH_STATES,
 
     MATCH_RATE = 6,
     NETWORK_MAP_RATE = 6,
@@ -48,10 +61,10 @@ enum {
     FINAL_RATE = 6,
 };
 
-#define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets)                                                 \
+#define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets, finals)                                                 \
     _Static_assert((sets) == ((profile) == 0 ? (int)PROSE_SETS : (int)RECORDS_SETS), "the shape says how many there are");
 LLMZ_MIXED_SHAPES(SETS_FIT)
-static const uint32_t usual_rates[3] = {6, 2, 16};
+static const llmz_rates usual_rates[LLMZ_MIXED_PROFILES] = {{6, 2, 16}, {3, 4, 10}, {3, 4, 10}};
 static const uint32_t match_minimum[LLMZ_MATCH_MODELS] = {6, 16};
 
 /* Tables that a copy of the models copies whole. */
@@ -68,6 +81,8 @@ enum {
     SLOW,
     RUNS,
     FOLLOWERS,
+    HISTORIES,
+    HISTORY_MAPS,
     MAPS,
     WEIGHTS = MAPS + LLMZ_MIXED_PROFILES,
     TABLES = WEIGHTS + LLMZ_MIXED_PROFILES
@@ -80,7 +95,7 @@ typedef struct table {
 
 /* What a profile has learned beside its weights and counter maps. */
 typedef struct learned {
-    int32_t final_weights[256 * LLMZ_MIXERS_MAX];
+    int32_t final_weights[FINALS * LLMZ_MIXERS_MAX];
     uint16_t match_maps[2 * LLMZ_GUESSES_MAX][LLMZ_MATCH_BUCKETS][2];
     uint16_t network_map[256][LLMZ_STAGE_ROW];
 } learned;
@@ -90,6 +105,7 @@ struct llmz_mixed {
     table tables[TABLES];
     uint32_t bucket_mask, end_start, end_bits, run_mask;
     learned learned[LLMZ_MIXED_PROFILES];
+    llmz_rates rates[LLMZ_MIXED_PROFILES];
 
     llmz_history history;
     uint32_t block_start;
@@ -119,9 +135,15 @@ struct llmz_mixed {
     uint32_t excluded[257];
 };
 
+/* Decisions of bits, and those of ends of tokens. */
+static size_t kinds_of_decisions(unsigned profile)
+{
+    return profile == LLMZ_WIDE ? 1 : 2;
+}
+
 static size_t map_cells(unsigned profile)
 {
-    return (size_t)2 * llmz_mixed_shapes[profile].contexts * LLMZ_COUNTER_MAP;
+    return kinds_of_decisions(profile) * llmz_mixed_shapes[profile].contexts * LLMZ_COUNTER_MAP;
 }
 
 static size_t weight_count(unsigned profile)
@@ -131,34 +153,45 @@ static size_t weight_count(unsigned profile)
 
 static size_t final_weight_count(unsigned profile)
 {
-    return (size_t)256 * llmz_mixed_shapes[profile].mixers;
+    return (size_t)llmz_mixed_shapes[profile].final_sets * llmz_mixed_shapes[profile].mixers;
 }
 
 static size_t match_cells(unsigned profile)
 {
-    return (size_t)2 * llmz_mixed_shapes[profile].guesses * LLMZ_MATCH_BUCKETS * 2;
+    return kinds_of_decisions(profile) * llmz_mixed_shapes[profile].guesses * LLMZ_MATCH_BUCKETS * 2;
 }
 
-static bool new_tables(llmz_mixed *m, unsigned table_bits)
+static bool has(const llmz_mixed_learned *learned, unsigned profile)
 {
+    return learned[profile].weights != NULL;
+}
+
+static bool new_tables(llmz_mixed *m, unsigned table_bits, const llmz_mixed_learned *learned)
+{
+    const bool network = m->vocabulary != NULL;
     unsigned end_bits = table_bits < END_BITS_MIN + 4 ? END_BITS_MIN : table_bits - 4;
     m->end_bits = end_bits < END_BITS_MAX ? end_bits : END_BITS_MAX;
     m->bucket_mask = ((uint32_t)1 << table_bits) - 1;
     m->end_start = (uint32_t)LLMZ_SLOT << table_bits;
     m->run_mask = ((uint32_t)1 << (table_bits - RUN_BITS_LESS)) - 1;
-    const size_t ends = (size_t)LLMZ_MIXED_CONTEXTS_MAX << m->end_bits;
+    const size_t ends = network ? (size_t)LLMZ_MIXED_CONTEXTS_MAX << m->end_bits : 0;
+    const size_t history_maps = (size_t)LLMZ_MIXED_CONTEXTS_MAX * LLMZ_STATES;
     const size_t sizes[TABLES] = {
         [COUNTERS] = (m->end_start + ends) * sizeof(uint16_t),
         [MATCH_PLACES] = ((size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS) * sizeof(uint32_t),
         [SLOW] = (size_t)SLOW_ROWS * 256 * sizeof(uint32_t),
         [RUNS] = ((size_t)m->run_mask + 1) * sizeof(uint32_t),
         [FOLLOWERS] = sizeof(llmz_followers),
+        [HISTORIES] = has(learned, LLMZ_WIDE) ? m->end_start * sizeof(uint16_t) : 0,
+        [HISTORY_MAPS] = has(learned, LLMZ_WIDE) ? history_maps * sizeof(uint32_t) : 0,
     };
     for (int i = 0; i < TABLES; i++) {
         table *t = &m->tables[i];
         t->bytes = i < MAPS      ? sizes[i]
-                   : i < WEIGHTS ? map_cells(i - MAPS) * sizeof(uint32_t)
-                                 : weight_count(i - WEIGHTS) * sizeof(int32_t);
+                   : i < WEIGHTS ? has(learned, i - MAPS) * map_cells(i - MAPS) * sizeof(uint32_t)
+                                 : has(learned, i - WEIGHTS) * weight_count(i - WEIGHTS) * sizeof(int32_t);
+        if ((i >= STAGE_1 && i <= STAGE_WORD && !network) || (i >= HISTORIES && t->bytes == 0))
+            continue;
         if (i >= STAGE_1 && i <= FINAL_4) {
             const size_t rows = i < FINAL_1 ? NETWORK_ROWS : FINAL_ROWS;
             t->bytes = rows * LLMZ_STAGE_ROW * sizeof(uint16_t);
@@ -177,6 +210,8 @@ static bool new_tables(llmz_mixed *m, unsigned table_bits)
 
 static void set_learned(llmz_mixed *m, unsigned profile, const llmz_mixed_learned *from)
 {
+    if (!from->weights)
+        return;
     learned *own = &m->learned[profile];
     memcpy(m->tables[WEIGHTS + profile].data, from->weights, m->tables[WEIGHTS + profile].bytes);
     memcpy(own->final_weights, from->final_weights, final_weight_count(profile) * sizeof(int32_t));
@@ -184,12 +219,16 @@ static void set_learned(llmz_mixed *m, unsigned profile, const llmz_mixed_learne
     uint32_t *maps = m->tables[MAPS + profile].data;
     for (size_t i = 0; i < map_cells(profile); i++)
         maps[i] = llmz_packed_cell(from->counter_maps[i]);
-    for (size_t i = 0; i < 256; i++)
+    if (profile == LLMZ_WIDE)
+        memcpy(m->tables[HISTORY_MAPS].data, from->history_maps, m->tables[HISTORY_MAPS].bytes);
+    for (size_t i = 0; i < 256 && profile != LLMZ_WIDE; i++)
         memcpy(own->network_map[i], from->network_map + i * LLMZ_STAGE_BUCKETS, LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
 }
 
-void llmz_mixed_copy_learned(const llmz_mixed *m, unsigned profile, llmz_mixed_learned *out)
+bool llmz_mixed_copy_learned(const llmz_mixed *m, unsigned profile, llmz_mixed_learned *out)
 {
+    if (!m->tables[WEIGHTS + profile].data)
+        return false;
     const learned *own = &m->learned[profile];
     memcpy(out->weights, m->tables[WEIGHTS + profile].data, m->tables[WEIGHTS + profile].bytes);
     memcpy(out->final_weights, own->final_weights, final_weight_count(profile) * sizeof(int32_t));
@@ -197,35 +236,59 @@ void llmz_mixed_copy_learned(const llmz_mixed *m, unsigned profile, llmz_mixed_l
     const uint32_t *maps = m->tables[MAPS + profile].data;
     for (size_t i = 0; i < map_cells(profile); i++)
         out->counter_maps[i] = (uint16_t)maps[i];
-    for (size_t i = 0; i < 256; i++)
+    if (profile == LLMZ_WIDE)
+        memcpy(out->history_maps, m->tables[HISTORY_MAPS].data, m->tables[HISTORY_MAPS].bytes);
+    for (size_t i = 0; i < 256 && profile != LLMZ_WIDE; i++)
         memcpy(out->network_map + i * LLMZ_STAGE_BUCKETS, own->network_map[i], LLMZ_STAGE_BUCKETS * sizeof(uint16_t));
+    return true;
+}
+
+/* What points into the models' own tables. */
+static void connect(llmz_mixed *m)
+{
+    m->history.places = m->tables[MATCH_PLACES].data;
+    m->decision.counters = m->tables[COUNTERS].data;
+    m->decision.histories = m->tables[HISTORIES].data;
+    m->decision.history_maps = m->tables[HISTORY_MAPS].data;
+}
+
+/* Whether slow counters have counts that there is a rate for. */
+static bool are_slow_counters(const uint32_t *counters, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((counters[i] & 1023) > 255)
+            return false;
+    return true;
 }
 
 llmz_mixed *llmz_mixed_new(const llmz_vocabulary *vocabulary, unsigned table_bits,
                            const llmz_mixed_learned learned[LLMZ_MIXED_PROFILES], const uint32_t rates[3])
 {
-    if (!rates)
-        rates = usual_rates;
-    if (table_bits < LLMZ_TABLE_BITS_MIN || table_bits > LLMZ_TABLE_BITS_MAX || rates[0] > LLMZ_RATE_MAX ||
-        rates[1] > LLMZ_RATE_MAX || rates[2] > LLMZ_RATE_MAX)
+    if (table_bits < LLMZ_TABLE_BITS_MIN || table_bits > LLMZ_TABLE_BITS_MAX)
+        return NULL;
+    if (rates && (rates[0] > LLMZ_RATE_MAX || rates[1] > LLMZ_RATE_MAX || rates[2] > LLMZ_RATE_MAX))
         return NULL;
     for (unsigned profile = 0; profile < LLMZ_MIXED_PROFILES; profile++)
-        if (!llmz_weights_in_range(learned[profile].weights, weight_count(profile)) ||
-            !llmz_weights_in_range(learned[profile].final_weights, final_weight_count(profile)))
+        if (has(learned, profile) && (!llmz_weights_in_range(learned[profile].weights, weight_count(profile)) ||
+             !llmz_weights_in_range(learned[profile].final_weights, final_weight_count(profile))))
             return NULL;
+    if (has(learned, LLMZ_WIDE) &&
+        !are_slow_counters(learned[LLMZ_WIDE].history_maps, (size_t)llmz_mixed_shapes[LLMZ_WIDE].contexts * LLMZ_STATES))
+        return NULL;
     llmz_mixed *m = calloc(1, sizeof *m);
-    if (!m || !new_tables(m, table_bits)) {
+    if (m)
+        m->vocabulary = vocabulary;
+    if (!m || !new_tables(m, table_bits, learned)) {
         llmz_mixed_free(m);
         return NULL;
     }
-    m->vocabulary = vocabulary;
-    m->history.places = m->tables[MATCH_PLACES].data;
     m->history.place_count = (size_t)LLMZ_MATCH_MODELS << MATCH_TABLE_BITS;
     m->kernel = llmz_decision_chosen;
-    m->decision.rates = (llmz_rates){rates[0], rates[1], rates[2]};
-    m->decision.counters = m->tables[COUNTERS].data;
-    for (unsigned profile = 0; profile < LLMZ_MIXED_PROFILES; profile++)
+    for (unsigned profile = 0; profile < LLMZ_MIXED_PROFILES; profile++) {
+        m->rates[profile] = rates ? (llmz_rates){rates[0], rates[1], rates[2]} : usual_rates[profile];
         set_learned(m, profile, &learned[profile]);
+    }
+    connect(m);
     return m;
 }
 
@@ -246,6 +309,8 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
         memcpy(copy->history.bytes, m->history.bytes, m->history.size);
     for (int i = 0; i < TABLES; i++) {
         table *t = &copy->tables[i];
+        if (!m->tables[i].data)
+            continue;
         t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
         if (t->data)
             memcpy(t->data, m->tables[i].data, t->bytes);
@@ -255,8 +320,7 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
         llmz_mixed_free(copy);
         return NULL;
     }
-    copy->history.places = copy->tables[MATCH_PLACES].data;
-    copy->decision.counters = copy->tables[COUNTERS].data;
+    connect(copy);
     return copy;
 }
 
@@ -275,7 +339,7 @@ void llmz_mixed_free(llmz_mixed *m)
 
 /* ---- Blocks ---- */
 
-enum { PROSE, RECORDS };
+enum { PROSE, RECORDS, WIDE = LLMZ_WIDE };
 
 static void choose_profile(llmz_mixed *m, unsigned profile)
 {
@@ -285,6 +349,7 @@ static void choose_profile(llmz_mixed *m, unsigned profile)
     m->steps = &m->kernel->mixed[profile];
     m->own = &m->learned[profile];
     d->weights = m->tables[WEIGHTS + profile].data;
+    d->rates = m->rates[profile];
     memset(d->inputs, 0, sizeof d->inputs);
     d->inputs[m->shape.context_inputs * m->shape.contexts + 2 * m->shape.guesses + NETWORK_INPUTS] = BIAS;
 }
@@ -299,10 +364,12 @@ static bool begin_block(llmz_mixed *m, uint32_t lanes, const uint64_t *lane_byte
         if (total > LLMZ_BLOCK_BYTES_MAX)
             return false;
     }
-    if (lanes == 0 || profile >= LLMZ_MIXED_PROFILES)
+    if (lanes == 0 || profile >= LLMZ_MIXED_PROFILES || !m->tables[WEIGHTS + profile].data)
+        return false;
+    if ((profile == WIDE) != (m->vocabulary == NULL) || (profile == WIDE && lanes > 1))
         return false;
     uint32_t moved;
-    const bool has_records = profile == RECORDS;
+    const bool has_records = profile != PROSE;
     llmz_lane *lane = calloc(lanes, sizeof *lane);
     llmz_records *records = has_records ? calloc(lanes, sizeof *records) : NULL;
     llmz_writing *writing = has_records ? calloc(lanes, sizeof *writing) : NULL;
@@ -369,7 +436,7 @@ uint32_t llmz_mixed_lanes(const llmz_mixed *m)
 
 uint32_t llmz_mixed_vocabulary_size(const llmz_mixed *m)
 {
-    return llmz_vocabulary_size(m->vocabulary);
+    return m->vocabulary ? llmz_vocabulary_size(m->vocabulary) : 0;
 }
 
 bool llmz_mixed_lane_done(const llmz_mixed *m, uint32_t lane)
@@ -486,8 +553,10 @@ static void begin_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t node)
     llmz_mixed_profiles[m->profile](lane, node, &m->history, m->tables[FOLLOWERS].data, m->contexts);
     m->steps->hash(m->contexts, 1, m->hashes[0]);
     ask_for_slots(m, m->hashes[0]);
-    if (m->profile == RECORDS)
+    if (m->profile != PROSE)
         find_runs(m);
+    if (m->profile == WIDE)
+        return;
     m->hash_of_pair = llmz_hash(77, lane->text.last_bytes & 0xFFFF);
     m->hash_of_word = llmz_hash(79, lane->text.word);
     m->last_byte = lane->text.last_bytes & 0xFF;
@@ -506,6 +575,9 @@ static void find_slots(llmz_mixed *m, const uint64_t *hashes)
 {
     for (uint32_t i = 0; i < m->shape.contexts; i++)
         m->slots[i] = llmz_find_slot(m->decision.counters, m->bucket_mask, hashes[i]);
+    for (uint32_t i = 0; m->profile == WIDE && i < m->shape.contexts; i++)
+        if (m->decision.counters[m->slots[i] + 1] == LLMZ_EMPTY_COUNTER) /* the bucket has just been claimed */
+            memset(m->decision.histories + m->slots[i], 0, LLMZ_SLOT * sizeof(uint16_t));
 }
 
 /* Of "the token ends here" after the bytes of a node. */
@@ -557,11 +629,6 @@ typedef struct question {
     uint32_t depth;   /* bytes of the token so far, at most DEEPEST */
     int guesses[LLMZ_GUESSES_MAX]; /* the bits that matches and predictions expect, -1 for none */
 } question;
-
-static int32_t linear(uint32_t probability)
-{
-    return llmz_shift_right_32((int32_t)probability - LLMZ_ONE / 2, 5);
-}
 
 /* The byte that a match or a prediction expects, and its row of the map. */
 static unsigned guessed_byte(const llmz_mixed *m, const llmz_lane *lane, uint32_t guess)
@@ -639,74 +706,105 @@ static uint32_t final_probability(const llmz_mixed *m, const llmz_lane *lane, ui
     return sum / 6 < LLMZ_ONE ? sum / 6 : LLMZ_ONE - 1;
 }
 
-static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
-{
-    llmz_decision *d = &m->decision;
-    const uint32_t partial = q->partial, end = partial == END_OF_TOKEN;
-    const uint64_t last_bytes = lane->text.last_bytes;
-    const uint32_t c1 = last_bytes & 0xFF, c2 = last_bytes >> 8 & 0xFF;
-    const rows row = rows_for(m, partial);
+/* What matches, predictions and runs say of a decision. */
+typedef struct guesses {
+    uint16_t *cells[LLMZ_GUESSES_MAX]; /* NULL where they say nothing */
+    uint32_t match_state;
+} guesses;
 
-    uint16_t *guess_cells[LLMZ_GUESSES_MAX];
-    uint32_t buckets[LLMZ_GUESSES_MAX];
-    const uint32_t guesses = m->shape.guesses, first_input = m->shape.context_inputs * m->shape.contexts;
-    for (uint32_t i = 0; i < guesses; i++) {
-        int32_t *inputs = d->inputs + first_input + 2 * i;
-        buckets[i] = guess_bucket(m, lane, i);
-        guess_cells[i] = NULL;
+static guesses read_guesses(llmz_mixed *m, const llmz_lane *lane, const question *q)
+{
+    guesses g;
+    const uint32_t count = m->shape.guesses, first = q->partial == END_OF_TOKEN ? count : 0;
+    int32_t *inputs = m->decision.inputs + m->shape.context_inputs * m->shape.contexts;
+    for (uint32_t i = 0; i < count; i++, inputs += 2) {
+        g.cells[i] = NULL;
         inputs[0] = inputs[1] = 0;
         if (q->guesses[i] >= 0) {
-            guess_cells[i] = &m->own->match_maps[end * guesses + i][buckets[i]][q->guesses[i]];
-            inputs[0] = llmz_stretch(*guess_cells[i]);
-            inputs[1] = linear(*guess_cells[i]);
+            g.cells[i] = &m->own->match_maps[first + i][guess_bucket(m, lane, i)][q->guesses[i]];
+            inputs[0] = llmz_stretch(*g.cells[i]);
+            inputs[1] = llmz_linear(*g.cells[i]);
         }
     }
-
-    const int32_t network = llmz_stretch(q->network);
-    llmz_stage_reading calibrated = llmz_read_stage(m->own->network_map[partial], network);
-    llmz_stage_reading by_1 = llmz_read_stage(row.by_1, network);
-    llmz_stage_reading by_2 = llmz_read_stage(row.by_2, network);
-    llmz_stage_reading by_word = llmz_read_stage(row.by_word, network);
-    int32_t *inputs = d->inputs + first_input + 2 * guesses;
-    inputs[0] = network;
-    inputs[1] = llmz_stretch(calibrated.probability);
-    inputs[2] = linear(q->network);
-    inputs[3] = llmz_stretch(by_1.probability);
-    inputs[4] = llmz_stretch(by_2.probability);
-    inputs[5] = llmz_stretch(by_word.probability);
-
-    uint32_t match_set = 0;
+    g.match_state = q->guesses[1] >= 0;
     if (q->guesses[0] >= 0) {
-        uint32_t length_set = 1 + buckets[0] % 32 / 2;
-        match_set = (length_set < 15 ? length_set : 15) * 4 + (uint32_t)q->guesses[0] + 1;
-    } else {
-        match_set = q->guesses[1] >= 0;
+        uint32_t length_set = 1 + guess_bucket(m, lane, 0) % 32 / 2;
+        g.match_state = (length_set < 15 ? length_set : 15) * 4 + (uint32_t)q->guesses[0] + 1;
     }
-    uint32_t confidence = (uint32_t)(network + LLMZ_STRETCH_MAX) * CONFIDENCES / (2 * LLMZ_STRETCH_MAX);
+    return g;
+}
+
+enum { NETWORK_READINGS = 4 };
+
+/* The network, as it is and calibrated. */
+static void read_network(llmz_mixed *m, const question *q, llmz_stage_reading readings[NETWORK_READINGS])
+{
+    const rows row = rows_for(m, q->partial);
+    const int32_t network = llmz_stretch(q->network);
+    readings[0] = llmz_read_stage(m->own->network_map[q->partial], network);
+    readings[1] = llmz_read_stage(row.by_1, network);
+    readings[2] = llmz_read_stage(row.by_2, network);
+    readings[3] = llmz_read_stage(row.by_word, network);
+    int32_t *inputs = m->decision.inputs + m->shape.context_inputs * m->shape.contexts + 2 * m->shape.guesses;
+    inputs[0] = network;
+    inputs[1] = llmz_stretch(readings[0].probability);
+    inputs[2] = llmz_linear(q->network);
+    inputs[3] = llmz_stretch(readings[1].probability);
+    inputs[4] = llmz_stretch(readings[2].probability);
+    inputs[5] = llmz_stretch(readings[3].probability);
+}
+
+static void choose_weights(llmz_mixed *m, const llmz_lane *lane, const question *q, uint32_t match_state)
+{
+    llmz_decision *d = &m->decision;
+    const uint32_t end = q->partial == END_OF_TOKEN;
+    const uint64_t last_bytes = lane->text.last_bytes;
+    const uint32_t c1 = last_bytes & 0xFF, c2 = last_bytes >> 8 & 0xFF;
+    uint32_t confidence = (uint32_t)(llmz_stretch(q->network) + LLMZ_STRETCH_MAX) * CONFIDENCES / (2 * LLMZ_STRETCH_MAX);
     confidence = confidence < CONFIDENCES ? confidence : CONFIDENCES - 1;
-    d->sets[0] = MATCH_SETS + match_set;
-    d->sets[1] = PARTIAL_SETS + partial;
+    d->sets[0] = MATCH_SETS + match_state;
+    d->sets[1] = PARTIAL_SETS + q->partial;
     d->sets[2] = BYTE_SETS + end * 256 + c1;
     d->sets[3] = NETWORK_SETS + (end * CONFIDENCES + confidence) * 4 + q->depth;
     d->sets[LLMZ_MIXED_KNOWN] = KNOWN_SETS + q->index;
     d->sets[5] = CLASS_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(c2);
-    uint32_t *slow[LLMZ_SLOW_MAPS];
-    if (m->profile == RECORDS) {
+    if (m->profile != PROSE) {
         const llmz_records *r = lane->records;
-        const uint32_t offset = r->offset < 7 ? r->offset : 7;
+        const uint32_t offset = r->offset < 7 ? r->offset : 7, above = byte_above(m, lane), column = lane->position - r->line[0];
         d->sets[6] = COURSE_SETS + end * 256 + (r->predictions[0].course * 5 + r->predictions[1].course) * 8 + offset;
         d->sets[7] = SHAPE_SETS + llmz_number_shape(r) * 9 + q->index;
-        d->sets[8] = ABOVE_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(byte_above(m, lane));
-        read_slow_maps(m, lane, partial, slow);
+        d->sets[8] = ABOVE_SETS + end * 256 + llmz_byte_class(c1) * 16 + llmz_byte_class(above);
+        d->sets[9] = BYTE_2_SETS + c2;
+        d->sets[10] = BYTE_ABOVE_SETS + above;
+        d->sets[11] = COLUMN_SETS + (column < 255 ? column : 255);
+        d->sets[12] = EXPECTED_SETS + (q->guesses[0] >= 0 ? guessed_byte(m, lane, 0) : LLMZ_NO_BYTE);
+        d->sets[13] = FIELD_SETS + r->field % LLMZ_FIELDS * 9 + q->index;
+        d->sets[14] = BYTE_3_SETS + (last_bytes >> 16 & 0xFF);
+        d->sets[15] = LENGTH_SETS + r->token_bytes * 16 + llmz_byte_class(c1);
     }
-    d->maps = (uint32_t *)m->tables[MAPS + m->profile].data + end * m->shape.contexts * LLMZ_COUNTER_MAP;
-    d->final_weights = m->own->final_weights + partial * m->shape.mixers;
+    d->final_weights[0] = m->own->final_weights + (PARTIAL_FINALS + q->partial) * m->shape.mixers;
+    d->final_weights[1] = m->own->final_weights + (MATCH_FINALS + match_state) * m->shape.mixers;
+}
+
+static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
+{
+    llmz_decision *d = &m->decision;
+    const bool ends = q->partial == END_OF_TOKEN;
+    guesses g = read_guesses(m, lane, q);
+    llmz_stage_reading of_network[NETWORK_READINGS];
+    if (m->profile != WIDE)
+        read_network(m, q, of_network);
+    choose_weights(m, lane, q, g.match_state);
+    uint32_t *slow[LLMZ_SLOW_MAPS];
+    if (m->profile != PROSE)
+        read_slow_maps(m, lane, q->partial, slow);
+    d->maps = (uint32_t *)m->tables[MAPS + m->profile].data + ends * m->shape.contexts * LLMZ_COUNTER_MAP;
 
     m->steps->predict(d);
     unsigned bit;
-    if (m->profile == RECORDS) {
+    if (m->profile != PROSE) {
         llmz_stage_reading readings[FINAL_STAGES];
-        bit = llmz_code_bit(&m->coder, q->bit, final_probability(m, lane, partial, readings));
+        bit = llmz_code_bit(&m->coder, q->bit, final_probability(m, lane, q->partial, readings));
         for (int i = 0; i < FINAL_STAGES; i++)
             llmz_adapt(readings[i], bit, FINAL_RATE);
         for (int i = 0; i < LLMZ_SLOW_MAPS; i++)
@@ -715,13 +813,14 @@ static unsigned decide(llmz_mixed *m, const llmz_lane *lane, const question *q)
         bit = llmz_code_bit(&m->coder, q->bit, (uint32_t)llmz_squash(d->stretched));
     }
     m->steps->learn(d, bit);
-    llmz_adapt(calibrated, bit, NETWORK_MAP_RATE);
-    llmz_adapt(by_1, bit, NETWORK_STAGE_RATE);
-    llmz_adapt(by_2, bit, NETWORK_STAGE_RATE);
-    llmz_adapt(by_word, bit, NETWORK_STAGE_RATE);
-    for (uint32_t i = 0; i < guesses; i++)
-        if (guess_cells[i])
-            *guess_cells[i] = llmz_adapted(*guess_cells[i], bit, MATCH_RATE);
+    if (m->profile != WIDE) {
+        llmz_adapt(of_network[0], bit, NETWORK_MAP_RATE);
+        for (int i = 1; i < NETWORK_READINGS; i++)
+            llmz_adapt(of_network[i], bit, NETWORK_STAGE_RATE);
+    }
+    for (uint32_t i = 0; i < m->shape.guesses; i++)
+        if (g.cells[i])
+            *g.cells[i] = llmz_adapted(*g.cells[i], bit, MATCH_RATE);
     return bit;
 }
 
@@ -772,37 +871,55 @@ static void exclude_impossible(llmz_mixed *m, uint32_t last_node, const int32_t 
         memset(m->excluded, 0, sizeof m->excluded);
 }
 
+/* What the models of a byte expect: the byte with 256 added, or 0. */
+static void ask_guesses(const llmz_mixed *m, const llmz_lane *lane, uint32_t expected[LLMZ_GUESSES_MAX])
+{
+    for (uint32_t i = 0; i < m->shape.guesses; i++) {
+        unsigned guess = guessed_byte(m, lane, i);
+        expected[i] = guess == LLMZ_NO_BYTE ? 0 : guess | 256;
+    }
+}
+
+static void guess_bits(const llmz_mixed *m, const uint32_t expected[LLMZ_GUESSES_MAX], question *q)
+{
+    const uint32_t shift = 7 - q->index;
+    for (uint32_t i = 0; i < m->shape.guesses; i++)
+        q->guesses[i] = expected[i] >> (shift + 1) == q->partial ? (int)(expected[i] >> shift & 1) : -1;
+}
+
+/* Places of the counters for the next bit of a byte. */
+static void find_counters(llmz_mixed *m, const question *q)
+{
+    if (q->index == 0 || q->index == 4) {
+        find_slots(m, m->hashes[q->index == 4 ? q->partial & 1 : 0]);
+    } else if (q->index == 3) {
+        for (uint32_t next = 0; next < 2; next++) {
+            m->steps->hash(m->contexts, q->partial << 1 | next, m->hashes[next]);
+            ask_for_slots(m, m->hashes[next]);
+        }
+    }
+    /* In its half of the byte: 1, then 2 or 3, and so on. */
+    const uint32_t bits = q->index & 3, within = 1u << bits | (q->partial & ((1u << bits) - 1));
+    for (uint32_t i = 0; i < m->shape.contexts; i++)
+        m->decision.places[i] = m->slots[i] + within;
+}
+
 /* Code the byte at `depth` of a token; returns it, or -1 where the token cannot be. */
 static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint32_t depth, token_range *range,
                      const int32_t *cumulative)
 {
     const llmz_vocabulary *v = m->vocabulary;
-    llmz_decision *d = &m->decision;
     const uint32_t to_code = v->bytes[(size_t)depth * v->size + token];
     uint32_t expected[LLMZ_GUESSES_MAX];
-    for (uint32_t i = 0; i < m->shape.guesses; i++) {
-        unsigned guess = guessed_byte(m, lane, i);
-        expected[i] = guess == LLMZ_NO_BYTE ? 0 : guess | 256;
-    }
+    ask_guesses(m, lane, expected);
     question q = {.depth = depth < DEEPEST ? depth : DEEPEST, .partial = 1};
-    uint32_t within = 1;
     for (q.index = 0; q.index < 8; q.index++) {
         const uint32_t shift = 7 - q.index;
-        if (q.index == 0 || q.index == 4) {
-            find_slots(m, m->hashes[q.index == 4 ? q.partial & 1 : 0]);
-            within = 1;
-        } else if (q.index == 3) {
-            for (uint32_t next = 0; next < 2; next++) {
-                m->steps->hash(m->contexts, q.partial << 1 | next, m->hashes[next]);
-                ask_for_slots(m, m->hashes[next]);
-            }
-        }
+        find_counters(m, &q);
         if (q.index < 7) { /* whichever bit comes */
             ask_for_rows(m, q.partial << 1);
             ask_for_rows(m, q.partial << 1 | 1);
         }
-        for (uint32_t i = 0; i < m->shape.contexts; i++)
-            d->places[i] = m->slots[i] + within;
         /* The network: tokens that go on with a 1 bit, of those that are left. */
         const uint32_t upper = (q.partial << 1 | 1) << shift & 0xFF;
         const uint32_t boundary = depth == 0 ? v->first_of_byte[upper] : lower_bound(v, *range, depth, upper);
@@ -819,11 +936,10 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
             bit = ones == total;
             if (!m->coder.decoding && bit != q.bit)
                 return -1;
-            m->steps->count(d, bit);
+            m->steps->count(&m->decision, bit);
         } else {
             q.network = share(ones, total);
-            for (uint32_t i = 0; i < m->shape.guesses; i++)
-                q.guesses[i] = expected[i] >> (shift + 1) == q.partial ? (int)(expected[i] >> shift & 1) : -1;
+            guess_bits(m, expected, &q);
             bit = decide(m, lane, &q);
         }
         if (bit)
@@ -831,7 +947,21 @@ static int code_byte(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
         else
             range->high = boundary;
         q.partial = q.partial << 1 | bit;
-        within = within << 1 | bit;
+    }
+    return q.partial & 0xFF;
+}
+
+/* The wide profile's: without the network, which is taken to be undecided. */
+static unsigned code_wide_byte(llmz_mixed *m, const llmz_lane *lane, unsigned byte)
+{
+    uint32_t expected[LLMZ_GUESSES_MAX];
+    ask_guesses(m, lane, expected);
+    question q = {.network = LLMZ_ONE / 2, .partial = 1};
+    for (q.index = 0; q.index < 8; q.index++) {
+        find_counters(m, &q);
+        q.bit = byte >> (7 - q.index) & 1;
+        guess_bits(m, expected, &q);
+        q.partial = q.partial << 1 | decide(m, lane, &q);
     }
     return q.partial & 0xFF;
 }
@@ -857,6 +987,13 @@ static bool code_end(llmz_mixed *m, const llmz_lane *lane, uint32_t token, uint3
         q.guesses[i] = guess == LLMZ_NO_BYTE ? -1 : children[guess] == 0;
     }
     return decide(m, lane, &q);
+}
+
+static void note_token(llmz_lane *lane, uint32_t token)
+{
+    lane->tokens[2] = lane->tokens[1];
+    lane->tokens[1] = lane->tokens[0];
+    lane->tokens[0] = token + 1;
 }
 
 static int32_t code_token(llmz_mixed *m, llmz_lane *lane, uint32_t token, const int32_t *cumulative)
@@ -893,10 +1030,22 @@ int32_t llmz_mixed_code(llmz_mixed *m, uint32_t lane, int32_t token, const int32
     int32_t coded = code_token(m, l, m->coder.decoding ? 0 : (uint32_t)token, cumulative);
     if (coded < 0 || m->coder.failed || (!m->coder.decoding && coded != token))
         return -1;
-    l->tokens[2] = l->tokens[1];
-    l->tokens[1] = l->tokens[0];
-    l->tokens[0] = (uint32_t)coded + 1;
+    note_token(l, (uint32_t)coded);
     return coded;
+}
+
+size_t llmz_mixed_code_bytes(llmz_mixed *m, const uint8_t *text, size_t most)
+{
+    llmz_lane *lane = &m->lane[0];
+    for (size_t n = 0; n < most && lane->position < lane->end; n++) {
+        begin_byte(m, lane, 0);
+        unsigned byte = code_wide_byte(m, lane, m->coder.decoding ? 0 : text[lane->position - lane->start]);
+        if (m->coder.failed)
+            return SIZE_MAX;
+        append(m, lane, byte);
+        note_token(lane, byte);
+    }
+    return lane->end - lane->position;
 }
 
 /* ---- Reading a primer: counters, runs, histories and records learn; mixers, maps and stages stay as they are ---- */
@@ -962,15 +1111,13 @@ static void read_token(llmz_mixed *m, llmz_lane *lane, uint32_t token, waiting_b
             range.low++;
         }
     }
-    lane->tokens[2] = lane->tokens[1];
-    lane->tokens[1] = lane->tokens[0];
-    lane->tokens[0] = token + 1;
+    note_token(lane, token);
 }
 
 bool llmz_mixed_read(llmz_mixed *m, unsigned profile, const uint8_t *text, size_t size)
 {
     const uint64_t lane_bytes = size;
-    int32_t *tokens = size <= LLMZ_BLOCK_BYTES_MAX ? malloc((size + 1) * sizeof *tokens) : NULL;
+    int32_t *tokens = m->vocabulary && size <= LLMZ_BLOCK_BYTES_MAX ? malloc((size + 1) * sizeof *tokens) : NULL;
     if (!tokens || !begin_block(m, 1, &lane_bytes, profile)) {
         free(tokens);
         return false;

@@ -30,8 +30,7 @@ _SHORT = 1
 BLOCK_OVERHEAD = 32
 """A block that is not the only one takes less than this beside its payload, its line in the end record included."""
 
-_SINGLE, _INDEPENDENT, _NEEDS_MODEL = 1, 2, 4
-_KNOWN_FLAGS = _SINGLE | _INDEPENDENT | _NEEDS_MODEL
+_SINGLE, _INDEPENDENT, _NEEDS_MODEL, _WIDE = 1, 2, 4, 8
 _CRC_BYTES = 2
 CHECKSUM_BYTES = 4
 DIGEST_BYTES = 8
@@ -90,6 +89,7 @@ class Header(NamedTuple):
         fingerprint: of the model, shortened; None where no block needs one.
         single: the member ends after its first block.
         independent: every block starts from fresh models.
+        wide: some block may be of context mode's wide profile.
     """
 
     block_bits: int
@@ -97,9 +97,10 @@ class Header(NamedTuple):
     fingerprint: bytes | None = None
     single: bool = False
     independent: bool = False
+    wide: bool = False
 
     def to_bytes(self) -> bytes:
-        flags = _SINGLE * self.single | _INDEPENDENT * self.independent
+        flags = _SINGLE * self.single | _INDEPENDENT * self.independent | _WIDE * self.wide
         flags |= _NEEDS_MODEL * (self.fingerprint is not None)
         tables = self.table_bits - LEAST_TABLE_BITS + 1 if self.table_bits else 0
         bounds = tables << 4 | self.block_bits - LEAST_BLOCK_BITS
@@ -391,13 +392,14 @@ def read_header(reader: Reader, first: bool = True) -> Header | None:
         raise TruncatedError("not an llmzip file: it ends too early" if first else "unexpected end of file")
     version_and_flags, bounds = reader.read(2)
     version, flags = version_and_flags >> 4, version_and_flags & 15
-    if version != VERSION or flags & ~_KNOWN_FLAGS:
+    if version != VERSION:
         raise LlmzError(f"format version {version}.{flags} is not known here; a later llmzip may read it")
     fingerprint = reader.read(FINGERPRINT_BYTES) if flags & _NEEDS_MODEL else None
     tables = bounds >> 4
     table_bits = tables + LEAST_TABLE_BITS - 1 if tables else 0
     block_bits = (bounds & 15) + LEAST_BLOCK_BITS
-    return Header(block_bits, table_bits, fingerprint, bool(flags & _SINGLE), bool(flags & _INDEPENDENT))
+    single, independent, wide = (bool(flags & flag) for flag in (_SINGLE, _INDEPENDENT, _WIDE))
+    return Header(block_bits, table_bits, fingerprint, single, independent, wide)
 
 
 def _checksum(plain: bytes, seed: int) -> bytes:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import copy
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from llmzip.core import _native
 from llmzip.errors import LlmzError
 from llmzip.mixing.logistic import WEIGHT_ONE, Shape, untrained_counter_maps, untrained_match_maps
+from llmzip.mixing.profiles import Profile
+from llmzip.mixing.wide import begin_wide_decoding, begin_wide_encoding, new_wide_core, wide_table_bits
 from llmzip.progress import Progress
 
 RATES = (6, 2)
@@ -49,7 +51,7 @@ class ContextLearnedState(NamedTuple):
 
 def new_learned_state(profile: int = 0) -> ContextLearnedState:
     """Untrained mixers and maps."""
-    contexts, _, guesses, inputs, mixers, sets = SHAPES[profile]
+    contexts, _, guesses, inputs, mixers, sets, _ = SHAPES[profile]
     weights = np.zeros((sets, inputs), np.int32)
     weights[:, : 2 * contexts] = WEIGHT_ONE * 12 // 8 // contexts
     weights[:, 2 * contexts : 2 * (contexts + guesses)] = WEIGHT_ONE // 4
@@ -104,18 +106,33 @@ class ContextCoder:
 
     def __init__(self, table_bits: int, learned: Sequence[ContextLearnedState] | None = None) -> None:
         self.table_bits = table_bits
-        if table_bits <= _LARGEST_KEPT_TABLE:
+        self._wide: Any = None
+        self._plain: Any = None
+        if learned is not None:
+            for profile, state in enumerate(learned):
+                _native.context_set_learned(self._core, profile, *state)
+
+    @property
+    def _core(self) -> Any:
+        """Models of all profiles but the wide one, which has models of its own."""
+        if self._plain is None and self.table_bits <= _LARGEST_KEPT_TABLE:
             with _COPYING:
-                self._core = _native.context_copy(_kept_models(table_bits))
-        else:
-            self._core = _read_primer(table_bits)
-        for profile, state in enumerate(learned or ()):
-            _native.context_set_learned(self._core, profile, *state)
+                self._plain = _native.context_copy(_kept_models(self.table_bits))
+        elif self._plain is None:
+            self._plain = _read_primer(self.table_bits)
+        return self._plain
+
+    @property
+    def _wide_core(self) -> Any:
+        if self._wide is None:
+            self._wide = new_wide_core(wide_table_bits(self.table_bits))
+        return self._wide
 
     def copy(self) -> ContextCoder:
         """The same models, which learn on their own."""
         twin = copy.copy(self)
-        twin._core = _native.context_copy(self._core)
+        twin._plain = self._plain and _native.context_copy(self._plain)
+        twin._wide = self._wide and _native.mixed_copy(self._wide)
         return twin
 
     def learned(self, profile: int = 0) -> ContextLearnedState:
@@ -126,6 +143,9 @@ class ContextCoder:
 
     def encode(self, plain: bytes, profile: int, progress: Progress) -> bytes | None:
         """Code a block of at most 64 MiB; None if it would grow."""
+        if profile == Profile.WIDE:
+            begin_wide_encoding(self._wide_core, len(plain), len(plain))
+            return self._code_wide(plain, len(plain), progress)
         _native.context_begin_encoding(self._core, plain, profile, len(plain))
         return self._code(len(plain), progress)
 
@@ -136,21 +156,36 @@ class ContextCoder:
             LlmzError: the data is damaged.
         """
         try:
-            _native.context_begin_decoding(self._core, plain_length, profile, data)
+            if profile == Profile.WIDE:
+                begin_wide_decoding(self._wide_core, plain_length, data)
+            else:
+                _native.context_begin_decoding(self._core, plain_length, profile, data)
         except (ValueError, OverflowError) as error:
             raise LlmzError("a block's contexts make no sense") from error
-        plain = self._code(plain_length, progress)
+        wide = profile == Profile.WIDE
+        plain = self._code_wide(b"", plain_length, progress) if wide else self._code(plain_length, progress)
         if plain is None:
             raise LlmzError("coded data is damaged")
         return plain
 
     def _code(self, plain_length: int, progress: Progress) -> bytes | None:
-        left = plain_length
-        while left:
-            now_left = _native.context_code(self._core, _SLICE_BYTES)
-            if now_left is None:
-                return None
-            progress.advance(left - now_left)
-            left = now_left
-        result: bytes | None = _native.context_finish(self._core)
-        return result
+        core = self._core
+        done = _told(progress, plain_length, lambda: _native.context_code(core, _SLICE_BYTES))
+        return cast("bytes | None", _native.context_finish(core)) if done else None
+
+    def _code_wide(self, plain: bytes, plain_length: int, progress: Progress) -> bytes | None:
+        core = self._wide_core
+        done = _told(progress, plain_length, lambda: _native.mixed_code_bytes(core, plain, _SLICE_BYTES))
+        return cast("bytes | None", _native.mixed_finish(core)) if done else None
+
+
+def _told(progress: Progress, plain_length: int, code: Callable[[], int | None]) -> bool:
+    """Code slices until no byte is left; False where one fails."""
+    left = plain_length
+    while left:
+        now_left = code()
+        if now_left is None:
+            return False
+        progress.advance(left - now_left)
+        left = now_left
+    return True

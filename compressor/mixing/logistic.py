@@ -19,6 +19,8 @@ _native.squash_table(SQUASH)
 
 WEIGHT_ONE = 1 << 16
 """A mixer's weight of 1."""
+_STORED_FRACTION_BITS = 10
+"""Of weights in files; those in use have six more."""
 STAGE_BUCKETS = 24
 """Places in a row of an adaptive map over stretched probabilities."""
 MATCH_BUCKETS = 64
@@ -38,6 +40,20 @@ class Shape(NamedTuple):
     mixers: int
     sets: int
     """Of weights, from which the mixers choose."""
+    final_sets: int
+    """The same of the last mixers."""
+
+
+def stored_weights(weights: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Weights of mixers as files have them, in 1/1024."""
+    more = 16 - _STORED_FRACTION_BITS
+    most = (1 << 3 + _STORED_FRACTION_BITS) - 1
+    return np.clip((weights + (1 << more >> 1)) >> more, -most, most).astype(np.int16)
+
+
+def weights_of(stored: NDArray[np.int16]) -> NDArray[np.int32]:
+    """Undo :func:`stored_weights`, which rounds."""
+    return stored.astype(np.int32) << 16 - _STORED_FRACTION_BITS
 
 
 def identity_row() -> NDArray[np.uint16]:

@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native, available_cores
 from llmzip.errors import LlmzError
-from llmzip.mixing.logistic import WEIGHT_ONE, Shape, identity_row, untrained_counter_maps, untrained_match_maps
+from llmzip.mixing.logistic import (
+    WEIGHT_ONE,
+    Shape,
+    identity_row,
+    stored_weights,
+    untrained_counter_maps,
+    untrained_match_maps,
+    weights_of,
+)  # fmt: skip
+from llmzip.mixing.profiles import MIXED_PROFILES
 from llmzip.progress import Progress
 
 if TYPE_CHECKING:
     from llmzip.network.model import Model
-
-RATES = (6, 2, 16)
-"""Learning rates of the mixers and of the last one, and what the mixers' has extra at a file's start."""
 
 _TAIL_BYTES = 2048
 """Of the text before a block, which the network reads before every lane's first token."""
@@ -34,7 +40,7 @@ _TRUSTED_GUESSES = 5
 """Matches and predictions of numbers; the others, runs, have no weight before they are trained."""
 
 
-SHAPES = tuple(Shape(*numbers) for numbers in _native.mixed_shapes())
+SHAPES = tuple(Shape(*numbers) for numbers in _native.mixed_shapes()[:MIXED_PROFILES])
 """Of the profiles: prose; records, with most code and markup."""
 
 
@@ -44,7 +50,7 @@ class LearnedState(NamedTuple):
     weights: NDArray[np.int32]
     """``[sets, inputs]``, 16 fraction bits, within +-8."""
     final_weights: NDArray[np.int32]
-    """``[256, mixers]``, by partial byte."""
+    """``[final_sets, mixers]``: by partial byte; in records also of a second last mixer, by state of the matches."""
     counter_maps: NDArray[np.uint16]
     """``[2 * contexts, 16, 32]``: probability by count and stretched counter; bits, then ends of tokens."""
     match_maps: NDArray[np.uint16]
@@ -55,7 +61,7 @@ class LearnedState(NamedTuple):
 
 def new_learned_state(profile: int = 0) -> LearnedState:
     """Untrained mixers and maps."""
-    contexts, context_inputs, guesses, inputs, mixers, sets = SHAPES[profile]
+    contexts, context_inputs, guesses, inputs, mixers, sets, final_sets = SHAPES[profile]
     weights = np.zeros((sets, inputs), np.int32)
     of_contexts = contexts * context_inputs
     network_input = of_contexts + 2 * guesses
@@ -64,7 +70,7 @@ def new_learned_state(profile: int = 0) -> LearnedState:
     weights[:, network_input] = WEIGHT_ONE // 2
     return LearnedState(
         weights,
-        np.full((256, mixers), WEIGHT_ONE // mixers, np.int32),
+        np.full((final_sets, mixers), WEIGHT_ONE // mixers, np.int32),
         untrained_counter_maps(2 * contexts),
         untrained_match_maps(2 * guesses),
         np.tile(identity_row(), (256, 1)),
@@ -92,15 +98,28 @@ def primed_states(model: Model, without: int | None = None) -> tuple[LearnedStat
         if profile == without or all(array is None for array in own.values()):
             states.append(untrained)
             continue
-        for name, expected in untrained._asdict().items():
+        for name, expected in stored_state(untrained).items():
             found = own[name]
             if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
                 raise LlmzError(f"not a model file of this version: array mixing.{profile}.{name} does not fit")
-        states.append(LearnedState(**cast(dict[str, Any], own)))
+        states.append(LearnedState(**{name: _in_use(name, cast(NDArray, array)) for name, array in own.items()}))
     return tuple(states)
 
 
-def new_core(model: Model, table_bits: int, learned: Sequence[LearnedState], rates: tuple[int, int, int]) -> Any:
+def stored_state(state: LearnedState) -> dict[str, NDArray]:
+    """A learned state as model files have it, with the weights in fewer bits."""
+    return {
+        name: stored_weights(array) if name.endswith("weights") else array for name, array in state._asdict().items()
+    }
+
+
+def _in_use(name: str, stored: NDArray) -> NDArray:
+    return weights_of(stored) if name.endswith("weights") else stored
+
+
+def new_core(
+    model: Model, table_bits: int, learned: Sequence[LearnedState], rates: tuple[int, int, int] | None = None
+) -> Any:
     """Models of the core that have read the model's primer, if it has one."""
     core = _native.mixed_new(model.tokenizer.core, table_bits, rates, tuple(learned))
     if model.primer is not None:
@@ -112,7 +131,7 @@ def _core_from_file(model: Model, table_bits: int) -> Any:
     """Raises: LlmzError: the model's mixers or maps make no sense."""
     learned = primed_states(model)
     try:
-        return new_core(model, table_bits, learned, RATES)
+        return new_core(model, table_bits, learned)
     except ValueError as error:
         raise LlmzError(f"not a model file of this version: {error}") from error
 
@@ -129,7 +148,8 @@ class MixedCoder:
         table_bits: logarithm of the buckets of counters (32 bytes each), 10 to 25.
         learned: mixers and maps to start from, by profile; None takes those that ship with the model.
         threads: how many the network may use; None for all.
-        rates: learning rates, as ``RATES``.
+        rates: learning rates of the mixers and of the last ones, and what the mixers' has extra at a file's start; None
+            for each profile's own.
 
     Raises:
         ValueError: an array or number is out of range.
@@ -137,13 +157,13 @@ class MixedCoder:
 
     def __init__(
         self, model: Model, table_bits: int, learned: Sequence[LearnedState] | None = None, threads: int | None = None,
-        rates: tuple[int, int, int] = RATES,
+        rates: tuple[int, int, int] | None = None,
     ) -> None:  # fmt: skip
         self._model = model
         self._threads = threads
         self.table_bits = table_bits
         self._tail = model.primer.text[-_TAIL_BYTES:] if model.primer else b""
-        if learned is not None or rates != RATES:
+        if learned is not None or rates is not None:
             self._core = new_core(model, table_bits, primed_states(model) if learned is None else learned, rates)
         elif model.primer is None or table_bits > LARGEST_KEPT_TABLE:
             self._core = _core_from_file(model, table_bits)

@@ -8,7 +8,8 @@ import numpy as np
 
 
 class Profile(enum.IntEnum):
-    """A set of contexts; the number stands in a block's payload. Mixed mode has the first two, context mode all."""
+    """A set of contexts; the number stands in a block's payload. Mixed mode has the first two,
+    context mode all."""
 
     PROSE = 0
     """Prose; in context mode also markup and code."""
@@ -18,6 +19,8 @@ class Profile(enum.IntEnum):
     """What is decoded from base64 and its like."""
     SEQUENCES = 3
     """Genomes and proteins: letters without line ends."""
+    WIDE = 4
+    """What mixed mode takes for records, where the network does not help: with all of its contexts."""
 
 
 MIXED_PROFILES = 2

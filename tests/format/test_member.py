@@ -127,7 +127,7 @@ def test_foreign_files_and_later_versions_are_refused() -> None:
     for data in (b"\x1f\x8b\x08" + bytes(50), b"plain text", bytes(100), b"LLMX", b"LLM"):
         with pytest.raises(DamagedError, match="not an llmzip file"):
             read(data)
-    for start in (b"LLMZ\x20", b"LLMZ\x18", b"LLMZ\x00"):
+    for start in (b"LLMZ\x20", b"LLMZ\x28", b"LLMZ\x00"):
         with pytest.raises(LlmzError, match="later llmzip"):
             read(start + bytes(30))
 

@@ -10,7 +10,7 @@ enum { MOST_LANES_LOG = 4, MOST_READ = 40, MOST_TEXT = 1500, BLOCKS = 2, MOST_ED
 static struct llmz_network *network;
 static llmz_vocabulary *vocabulary;
 static struct llmz_threads *one_thread, *two_threads;
-static llmz_mixed *mixed;
+static llmz_mixed *mixed, *wide;
 static llmz_context *context;
 static int32_t *zeros; /* [width] */
 
@@ -24,6 +24,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments)
     network = make_network();
     vocabulary = make_vocabulary();
     mixed = make_mixed(vocabulary);
+    wide = make_wide();
     context = make_context();
     zeros = calloc(llmz_network_shape(network)->width, sizeof *zeros);
     return 0;
@@ -91,7 +92,7 @@ static void there_and_back(struct input *input, llmz_mixed *writer, llmz_mixed *
     struct lanes lanes;
     size_t size, place = 0;
     take_lanes(input, &lanes);
-    lanes.profile %= LLMZ_MIXED_PROFILES;
+    lanes.profile %= LLMZ_WIDE;
     const int tight = take_below(input, 4) == 0;
     uint8_t *text = take_bytes(input, MOST_TEXT, &size);
     if (size < lanes.start.lanes) {
@@ -179,6 +180,48 @@ static void write_context(struct input *input)
     }
     llmz_context_free(writer);
     llmz_context_free(reader);
+    free(coded);
+    free(text);
+}
+
+static void read_wide(struct input *input)
+{
+    llmz_mixed *models = llmz_mixed_copy(wide);
+    for (int block = 0; block < BLOCKS && input->left > 0; block++) {
+        size_t size;
+        const uint64_t plain = 1 + take_below(input, MOST_TEXT);
+        const size_t most = take_below(input, 1 << 16);
+        uint8_t *payload = take_bytes(input, block < BLOCKS - 1 ? most : SIZE_MAX, &size);
+        require(llmz_mixed_begin_decoding(models, 1, &plain, LLMZ_WIDE, payload, size), "a block begins");
+        size_t left = (size_t)plain;
+        while (left > 0 && left != SIZE_MAX)
+            left = llmz_mixed_code_bytes(models, NULL, 100);
+        if (left == 0)
+            llmz_mixed_finish(models);
+        free(payload);
+    }
+    llmz_mixed_free(models);
+}
+
+static void write_wide(struct input *input)
+{
+    size_t size;
+    const int tight = take_below(input, 4) == 0;
+    uint8_t *text = take_bytes(input, MOST_TEXT, &size);
+    const uint64_t plain = size;
+    const size_t room = tight ? size : 20 * size + 64;
+    uint8_t *coded = malloc(room);
+    llmz_mixed *writer = llmz_mixed_copy(wide), *reader = llmz_mixed_copy(wide);
+    require(llmz_mixed_begin_encoding(writer, 1, &plain, LLMZ_WIDE, coded, room), "a block begins");
+    size_t coded_size = llmz_mixed_code_bytes(writer, text, size) == 0 ? llmz_mixed_finish(writer) : SIZE_MAX;
+    require(tight || coded_size != SIZE_MAX, "a text has room");
+    if (coded_size != SIZE_MAX) {
+        require(llmz_mixed_begin_decoding(reader, 1, &plain, LLMZ_WIDE, coded, coded_size), "a block begins");
+        require(llmz_mixed_code_bytes(reader, NULL, size) == 0 && llmz_mixed_finish(reader) == coded_size, "a block is read");
+        require(size == 0 || memcmp(llmz_mixed_text(reader), text, size) == 0, "a text comes back");
+    }
+    llmz_mixed_free(writer);
+    llmz_mixed_free(reader);
     free(coded);
     free(text);
 }
@@ -292,8 +335,7 @@ static void read_network(struct input *input)
 }
 
 static const char *const mixer_arrays[] = {"mixed.0.weights", "mixed.1.weights", "mixed.0.final_weights", "mixed.1.final_weights",
-    "mixed.0.counter_maps", "mixed.1.counter_maps", "mixed.0.match_maps", "mixed.1.match_maps", "mixed.0.network_map", "mixed.1.network_map",
-    "mixed.rates"};
+    "mixed.0.counter_maps", "mixed.1.counter_maps", "mixed.0.match_maps", "mixed.1.match_maps", "mixed.0.network_map", "mixed.1.network_map"};
 
 static int mixer_bytes(const char *name)
 {
@@ -319,7 +361,7 @@ static void read_mixers(struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const all[])(struct input *) = {
-        read_mixed, read_context, write_mixed, write_context, read_vocabulary, read_network, read_mixers};
+        read_mixed, read_context, write_mixed, write_context, read_vocabulary, read_network, read_mixers, read_wide, write_wide};
     struct input input = {data, size};
     all[take_below(&input, sizeof all / sizeof *all)](&input);
     return 0;

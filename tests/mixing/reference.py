@@ -76,12 +76,12 @@ class Decoder:
 
 
 class Counters:
-    """The hash table of counters: a bucket has a check, and 15 counters ``[probability, count]``."""
+    """The hash table: a bucket has a check, and 15 counters ``[probability, count, bit history]``."""
 
     def __init__(self, table_bits: int) -> None:
         self.mask = (1 << table_bits) - 1
         self.checks = [0] * (1 << table_bits)
-        self.buckets = [[[2048, 0] for _ in range(16)] for _ in range(1 << table_bits)]
+        self.buckets = [[[2048, 0, 0] for _ in range(16)] for _ in range(1 << table_bits)]
 
     def find(self, hashed: int) -> list[list[int]]:
         check = (hashed >> 44 & 0xFFFF) | 1
@@ -98,21 +98,37 @@ class Counters:
             self.buckets[second][1][1] -= 1
         self.checks[chosen] = check
         for counter in self.buckets[chosen]:  # in place: another context may have just found this bucket
-            counter[:] = 2048, 0
+            counter[:2] = 2048, 0
         return self.buckets[chosen]
+
+    def find_with_histories(self, hashed: int) -> list[list[int]]:
+        bucket = self.find(hashed)
+        if bucket[1][:2] == [2048, 0]:
+            for counter in bucket:
+                counter[2] = 0
+        return bucket
 
 
 def count(counter: list[int], bit: int, steady: bool = False) -> None:
-    p, n = counter
+    p, n = counter[:2]
     rate = ONE // 40 if steady and n == 15 else 2 * ONE // (2 * n + 3)
-    counter[:] = p + ((4095 * bit - p) * rate >> 16), min(n + 1, 15)
+    counter[:2] = p + ((4095 * bit - p) * rate >> 16), min(n + 1, 15)
+
+
+def next_state(state: int, bit: int) -> int:
+    """Of a bit history: zeros, ones, the last two bits."""
+    counts = [state & 15, state >> 4 & 15]
+    counts[bit] = min(counts[bit] + 1, 15)
+    other = counts[1 - bit]
+    counts[1 - bit] = other if other < 3 else (0, 0, 0, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7)[other]
+    return (state >> 8 << 1 & 2 | bit) << 8 | counts[1] << 4 | counts[0]
 
 
 class SlowCounters:
     """By number: 22 bits of probability and a count."""
 
-    def __init__(self) -> None:
-        self.cells: dict[int, tuple[int, int]] = {}
+    def __init__(self, cells: dict[int, tuple[int, int]] | None = None) -> None:
+        self.cells = cells or {}
 
     def probability(self, place: int) -> int:
         return max(self.cells.get(place, (1 << 21, 0))[0] >> 6, 1)
@@ -125,8 +141,8 @@ class SlowCounters:
 class Runs:
     """Of some contexts, the byte that came last, how often in a row, and whether another did before."""
 
-    CONTEXTS = 2, 3, 5, 8, 29, 31, 34, 37, 13, 10, 35, 22
-    """Their numbers in profile 1."""
+    CONTEXTS = 2, 3, 5, 8, 29, 31, 34, 37, 13, 10, 35, 22, 1, 4, 6, 16, 68, 70, 65, 66, 51, 56, 64, 20
+    """Their numbers in profiles 1 and 2."""
 
     def __init__(self, table_bits: int) -> None:
         self.mask = (1 << table_bits - 2) - 1
@@ -295,9 +311,17 @@ class Text:
 
 
 class Mixers:
-    """Weights of several mixers and of the one that combines them; counter maps."""
+    """Weights of several mixers and of those that combine them; maps of counters and of bit histories.
 
-    def __init__(self, learned: Any, rates: tuple[int, int, int], steady: bool = False) -> None:
+    Args:
+        each: inputs of a context.
+    """
+
+    def __init__(self, learned: Any, rates: tuple[int, int, int], each: int, steady: bool = False) -> None:
+        self.each = each
+        if each == 4:
+            cells = enumerate(int(cell) for cell in learned.history_maps.flat)
+            self.by_history = SlowCounters({i: (cell >> 10 ^ 1 << 21, cell & 1023) for i, cell in cells})
         self.weights = learned.weights.tolist()
         self.final = learned.final_weights.tolist()
         self.maps = learned.counter_maps.tolist()
@@ -305,7 +329,7 @@ class Mixers:
 
     def decide(
         self, counters: list[list[int]], maps: list[list[list[int]]],
-        others: Callable[[int], tuple[list[int], list[int]]], partial: int, direct: bool, code: Callable[[int], int],
+        others: Callable[[int], tuple[list[int], list[int]]], final_rows: list[int], code: Callable[[int], int],
         counted: int = 7,
     ) -> int:  # fmt: skip
         """Code a bit with ``code``, which gets a stretched probability.
@@ -313,39 +337,52 @@ class Mixers:
         Args:
             maps: of each counter.
             others: further inputs and the rows of weights, by how many of the first counters know anything.
+            final_rows: of the last mixers' weights, one for each of them.
             counted: how many of them are asked.
         """
         inputs, cells = [], []
-        for own, (p, n) in zip(maps, counters, strict=True):
+        for i, (own, (p, n, *_)) in enumerate(zip(maps, counters, strict=True)):
             stretched = STRETCHED[p << 4 | 8]
             bucket = clip((stretched + 2048) >> 7, 0, 31)
-            if direct:
+            if self.each > 1:
                 inputs.append(stretched * n >> 4)
             inputs.append(STRETCHED[own[n][bucket]] if n else 0)
+            if self.each > 2:
+                inputs.append((own[n][bucket] - ONE // 2) >> 5 if n else 0)
+            if self.each > 3:
+                state = counters[i][2]
+                inputs.append(STRETCHED[self.by_history.probability(i << 10 | state)] if state else 0)
             if n:
                 cells.append((own[n], bucket))
-        more, rows = others(sum(n > 0 for _, n in counters[:counted]))
+        more, rows = others(sum(counter[1] > 0 for counter in counters[:counted]))
         inputs += more
-        final = self.final[partial]
         outputs = []
         for row in rows:
             total = sum(x * w >> 8 for x, w in zip(inputs, self.weights[row], strict=False))
             outputs.append(clip(total >> 8, -MAX + 1, MAX - 1))
-        stretched = clip(sum(x * w for x, w in zip(outputs, final, strict=True)) >> 16, -MAX + 1, MAX - 1)
-        bit = code(stretched)
-        error = (ONE * bit - squash(stretched)) * self.rates[1] >> 4
+        last = [
+            clip(sum(x * w for x, w in zip(outputs, self.final[row], strict=True)) >> 16, -MAX + 1, MAX - 1)
+            for row in final_rows
+        ]
+        bit = code(sum(last) // len(last))
         rate = self.rates[0] + self.rates[2] * ONE // (ONE + self.age)
         self.age += 1
+        for row, stretched in zip(final_rows, last, strict=True):
+            error = (ONE * bit - squash(stretched)) * self.rates[1] >> 4
+            for m, output in enumerate(outputs):
+                self.final[row][m] += (output * error + ONE // 2) >> 16
         for m, row in enumerate(rows):
-            final[m] += (outputs[m] * error + ONE // 2) >> 16
             own_error = (ONE * bit - squash(outputs[m])) * rate >> 4
             weights = self.weights[row]
             for i, x in enumerate(inputs):
                 weights[i] = clip(weights[i] + ((x * own_error + ONE // 2) >> 16), 1 - (8 << 16), (8 << 16) - 1)
         for cell_row, bucket in cells:
             adapt(cell_row, bucket, bit, 7)
-        for counter in counters:
+        for i, counter in enumerate(counters):
             count(counter, bit, self.steady)
+            if self.each > 3:
+                self.by_history.count(i << 10 | counter[2], bit)
+                counter[2] = next_state(counter[2], bit)
         return bit
 
 
@@ -505,7 +542,7 @@ class ContextReference:
 
     def __init__(self, table_bits: int, learned: Any, profile: int = 0) -> None:
         self.profile = profile
-        self.mixers = Mixers(learned, (6, 2, 0))
+        self.mixers = Mixers(learned, (6, 2, 0), 2)
         self.match_maps = learned.match_maps.tolist()
         self.counters = Counters(table_bits)
         self.stage_1, self.stage_2 = Stage(), Stage()
@@ -592,7 +629,7 @@ class ContextReference:
                 return inputs, [rows[0], 48 + rows[1] + more, 304 + rows[2]]
 
             bit = self.mixers.decide(
-                [bucket[within] for bucket in buckets], self.mixers.maps, others, partial, True, code, 14
+                [bucket[within] for bucket in buckets], self.mixers.maps, others, [partial], code, 14
             )
             for stage in learn:
                 stage(bit, 6)
@@ -624,9 +661,10 @@ class MixedReference:
         self.known = set(vocabulary)
         self.prefixes = {token[:n] for token in vocabulary for n in range(1, len(token) + 1)}
         self.nodes = self._number_nodes()
-        self.mixers = Mixers(learned, (6, 2, 16), profile == 1)
+        rates = (6, 2, 16) if profile == 0 else (3, 4, 10)
+        self.mixers = Mixers(learned, rates, (1, 3, 4)[profile], profile > 0)
         self.match_maps = learned.match_maps.tolist()
-        self.network_map = Stage(learned.network_map.tolist())
+        self.network_map = Stage(learned.network_map.tolist() if profile < 2 else None)
         self.stages = Stage(), Stage(), Stage()
         self.counters = Counters(table_bits)
         self.end_bits = clip(table_bits - 4, 12, 18)
@@ -684,7 +722,7 @@ class MixedReference:
                 self._contexts(lane, done)
                 if done in self.known:
                     for counter in self._end_counters(done):
-                        count(counter, int(done == token), self.profile == 1)
+                        count(counter, int(done == token), self.profile > 0)
             lane.tokens = [self.vocabulary.index(token) + 1, *lane.tokens[:2]]
         self.carried = lane.records
 
@@ -696,7 +734,7 @@ class MixedReference:
             for shift in range(3, -1, -1):
                 bit = byte >> (4 - 4 * half + shift) & 1
                 for bucket in buckets:
-                    count(bucket[within], bit, self.profile == 1)
+                    count(bucket[within], bit, self.profile > 0)
                 within = within << 1 | bit
 
     def _token(self, lane: _Lane) -> None:
@@ -756,7 +794,7 @@ class MixedReference:
             hash_pair(28, t.folded & 0xFFFFFFFFFF),
             hash_pair(29, min(t.indent, 255) << 16 | (c8 >> 8 & 255) << 8 | c1),
         ]
-        if self.profile == 1:
+        if self.profile > 0:
             of_numbers = number_contexts(t, lane.records)
             self.contexts[10], self.contexts[13] = of_numbers[58], of_numbers[59]
             self.contexts += [of_numbers[number] for number in _NUMBERS_OF_MIXED]
@@ -783,7 +821,7 @@ class MixedReference:
             if ones in (0, total):
                 bit = int(ones == total)
                 for counter in counters:
-                    count(counter, bit, self.profile == 1)
+                    count(counter, bit, self.profile > 0)
             else:
                 guesses = []
                 for expected, _ in self._guesses(lane):
@@ -799,7 +837,7 @@ class MixedReference:
         return partial & 255, fitting[0], fitting[-1] + 1
 
     def _guesses(self, lane: _Lane) -> list[tuple[int, int]]:
-        return lane.guesses() + (self.runs.guesses() if self.profile == 1 else [])
+        return lane.guesses() + (self.runs.guesses() if self.profile > 0 else [])
 
     def _impossible(self, last: bytes, token: bytes) -> bool:
         return last != b"" and last + token[:1] in self.known
@@ -823,34 +861,44 @@ class MixedReference:
         self, lane: _Lane, counters: list[list[int]], part: int, total: int, partial: int, index: int, depth: int,
         guesses: list[int],
     ) -> int:  # fmt: skip
-        end = int(partial == 0)
-        c8 = lane.text.c8
-        c1, c2 = c8 & 255, c8 >> 8 & 255
         network = clip((part << 16) // total, 1, ONE - 1)
         stretched = STRETCHED[network]
+        c8 = lane.text.c8
         rows = (
-            partial | c1 << 8,
+            partial | (c8 & 255) << 8,
             hash_pair(hash_pair(77, c8 & 0xFFFF), partial) >> 30 & 0xFFFF,
             hash_pair(hash_pair(79, lane.text.word), partial) >> 30 & 0xFFFF,
         )
         calibrated, learn_calibrated = self.network_map.read(partial, stretched)
         readings = [stage.read(row, stretched) for stage, row in zip(self.stages, rows, strict=True)]
+        inputs = [stretched, STRETCHED[calibrated], (network - ONE // 2) >> 5, *(STRETCHED[p] for p, _ in readings)]
+        bit = self._decide_with(lane, counters, inputs, partial, index, depth, guesses)
+        learn_calibrated(bit, 6)
+        for _, learn in readings:
+            learn(bit, 4)
+        return bit
+
+    def _decide_with(
+        self, lane: _Lane, counters: list[list[int]], of_network: list[int], partial: int, index: int, depth: int,
+        guesses: list[int],
+    ) -> int:  # fmt: skip
+        end = int(partial == 0)
+        c8 = lane.text.c8
+        c1, c2 = c8 & 255, c8 >> 8 & 255
         buckets = [bucket for _, bucket in self._guesses(lane)]
         cells = [
             self.match_maps[len(guesses) * end + i][bucket] if guess >= 0 else None
             for i, (bucket, guess) in enumerate(zip(buckets, guesses, strict=True))
         ]
-        inputs = [
-            *(x for own, guess in zip(cells, guesses, strict=True) for x in match_inputs(own, guess)),
-            stretched, STRETCHED[calibrated], (network - ONE // 2) >> 5, *(STRETCHED[p] for p, _ in readings), 256,
-        ]  # fmt: skip
+        of_guesses = [x for own, guess in zip(cells, guesses, strict=True) for x in match_inputs(own, guess)]
+        inputs = [*of_guesses, *of_network, 256]
         match_row = int(guesses[1] >= 0)
         if guesses[0] >= 0:
             match_row = min(15, 1 + buckets[0] % 32 // 2) * 4 + guesses[0] + 1
-        confidence = min(23, (stretched + MAX) * 24 // (2 * MAX))
+        confidence = min(23, (of_network[0] + MAX) * 24 // (2 * MAX))
 
         more_rows: tuple[int, ...] = ()
-        if self.profile == 1:
+        if self.profile > 0:
             r = lane.records
             above, shape = r.byte_at(r.above[0]), r.field % 64 << 4 | r.shape()
             slow_rows = (
@@ -863,6 +911,13 @@ class MixedReference:
                 1608 + end * 256 + course_row(r),
                 2120 + r.shape() * 9 + index,
                 2264 + end * 256 + byte_class(c1) * 16 + byte_class(above),
+                2776 + c2,
+                3032 + above,
+                3288 + min(lane.text.position - r.lines[0], 255),
+                3544 + (self._guesses(lane)[0][0] if guesses[0] >= 0 else 256),
+                3801 + r.field % 64 * 9 + index,
+                4377 + (c8 >> 16 & 255),
+                4633 + r.token_bytes * 16 + byte_class(c1),
             )
             slow_places = [row * 256 + partial for row in slow_rows]
             inputs += [STRETCHED[self.slow.probability(place)] for place in slow_places]
@@ -887,19 +942,52 @@ class MixedReference:
 
         contexts = len(self.contexts)
         maps = self.mixers.maps[contexts:] if end else self.mixers.maps[:contexts]
-        bit = self.mixers.decide(counters, maps, others, partial, self.profile == 1, code)
+        final_rows = [partial, 256 + match_row] if self.profile > 0 else [partial]
+        bit = self.mixers.decide(counters, maps, others, final_rows, code)
         for learn in learn_final:
             learn(bit, 6)
-        if self.profile == 1:
+        if self.profile > 0:
             for place in slow_places:
                 self.slow.count(place, bit)
-        learn_calibrated(bit, 6)
-        for _, learn in readings:
-            learn(bit, 4)
         for own, guess in zip(cells, guesses, strict=True):
             if own:
                 adapt(own, guess, bit, 6)
         return bit
+
+
+class WideReference(MixedReference):
+    """Context mode's wide profile: mixed mode of bytes, without the network.
+
+    Args:
+        table_bits: of the member, one more than those of its counters.
+    """
+
+    def __init__(self, table_bits: int, learned: Any) -> None:
+        bits = max(table_bits - 1, 10)
+        super().__init__([], lambda token: [], 0, bits, learned, 2)
+
+    def decode_bytes(self, data: bytes, length: int) -> bytes | None:
+        return self.decode(data, [length])
+
+    def _token(self, lane: _Lane) -> None:
+        self._contexts(lane, b"")
+        partial = 1
+        for index in range(8):
+            if index % 4 == 0:
+                hashes = [hash_pair(c + i & MASK, partial) for i, c in enumerate(self.contexts)]
+                buckets = [self.counters.find_with_histories(hashed) for hashed in hashes]
+                within = 1
+            guesses = []
+            for expected, _ in self._guesses(lane):
+                fits = expected < 256 and (expected | 256) >> (8 - index) == partial
+                guesses.append(expected >> (7 - index) & 1 if fits else -1)
+            counters = [bucket[within] for bucket in buckets]
+            bit = self._decide_with(lane, counters, [0] * 6, partial, index, 0, guesses)
+            partial, within = partial << 1 | bit, within << 1 | bit
+        byte = partial & 255
+        self.runs.append(byte)
+        lane.append(byte, self.places)
+        lane.tokens = [byte + 1, *lane.tokens[:2]]
 
 
 class _Lane:
@@ -922,6 +1010,6 @@ class _Lane:
     def guesses(self) -> list[tuple[int, int]]:
         """Expected bytes, 256 for none, and rows of the match maps."""
         guesses = [(self.text.data[m.pointer] if m.length else 256, m.bucket()) for m in self.matches]
-        if self.profile == 1:
+        if self.profile > 0:
             guesses += [(p.expects(), self.records.bucket(i)) for i, p in enumerate(self.records.predictions)]
         return guesses

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llmzip.core import _native
-from llmzip.mixing import context, logistic, mixed
+from llmzip.mixing import context, logistic, mixed, wide
 from llmzip.network.adapted_file import Primer
 from llmzip.progress import SILENT
 from tests.mixing.models import BigramCoder, BigramModel
-from tests.mixing.reference import SQUASHED, ContextReference, MixedReference
+from tests.mixing.reference import SQUASHED, ContextReference, MixedReference, WideReference
 
 TEXT = (
     b"The quick brown fox; the quick brown fox.\n\n<p id='x'>1,234 a/b</p>\n    indented the Quick\n    indented of\n"
@@ -45,6 +45,18 @@ def test_context_mode(table_bits: int, profile: int) -> None:
     assert _native.context_code(models, len(text)) == 0
     coded = _native.context_finish(models)
     assert ContextReference(table_bits, learned[profile], profile).decode(coded, len(text)) == text
+
+
+@pytest.mark.parametrize("table_bits", [10, 13])
+def test_wide_profile(table_bits: int) -> None:
+    """Blocks that go on from each other."""
+    learned = wide.new_wide_state()
+    core = wide.new_wide_core(wide.wide_table_bits(table_bits), learned)
+    reference = WideReference(table_bits, learned)
+    for block in (TEXTS[1], RECORDS[:-7], BINARY[:60]):
+        wide.begin_wide_encoding(core, len(block), 2 * len(block))
+        assert _native.mixed_code_bytes(core, block, len(block)) == 0
+        assert reference.decode_bytes(_native.mixed_finish(core), len(block)) == block
 
 
 @pytest.mark.parametrize("profile", range(2))

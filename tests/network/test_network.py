@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.mixed import MixedCoder, new_learned_state
+from llmzip.mixing.mixed import MixedCoder, new_learned_state, stored_state
 from llmzip.network.model import Model, begins_after_line, inputs_of, network_code_lengths
 from tests.conftest import TINY_PATH
 from tests.reference.network import Lane, Network, side_numbers
@@ -139,8 +139,8 @@ def test_the_shipped_model_reads_text(shipped: Model, text: bytes) -> None:
 
 
 def test_mixers_out_of_range_are_no_model(tiny: Model) -> None:
-    arrays = {name: array.copy() for name, array in new_learned_state()._asdict().items()}
-    arrays["weights"][0, 0] = 1 << 30
+    arrays = stored_state(new_learned_state())
+    arrays["weights"][0, 0] = -1 << 15
     hostile = Model(tiny.file.with_extras("mixing.0", arrays))
     with pytest.raises(LlmzError, match="not a model file"):
         MixedCoder(hostile, 12)

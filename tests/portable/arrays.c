@@ -142,13 +142,24 @@ llmz_vocabulary *make_vocabulary(void)
 
 llmz_mixed *new_mixed(const llmz_vocabulary *vocabulary)
 {
-    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES];
-    for (int profile = 0; profile < LLMZ_MIXED_PROFILES; profile++) {
+    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES] = {0};
+    for (int profile = 0; profile < LLMZ_WIDE; profile++) {
         llmz_mixed_learned own = {numbers_of("mixed", profile, "weights"), numbers_of("mixed", profile, "final_weights"),
-            numbers_of("mixed", profile, "counter_maps"), numbers_of("mixed", profile, "match_maps"), numbers_of("mixed", profile, "network_map")};
+            numbers_of("mixed", profile, "counter_maps"), numbers_of("mixed", profile, "match_maps"), numbers_of("mixed", profile, "network_map"), NULL};
         learned[profile] = own;
     }
-    return llmz_mixed_new(vocabulary, *(uint32_t *)get("mixed.table_bits"), learned, get("mixed.rates"));
+    return llmz_mixed_new(vocabulary, *(uint32_t *)get("mixed.table_bits"), learned, NULL);
+}
+
+llmz_mixed *make_wide(void)
+{
+    llmz_mixed_learned learned[LLMZ_MIXED_PROFILES] = {0};
+    learned[LLMZ_WIDE] = (llmz_mixed_learned){get("wide.weights"), get("wide.final_weights"), get("wide.counter_maps"), get("wide.match_maps"), NULL,
+        get("wide.history_maps")};
+    llmz_mixed *models = llmz_mixed_new(NULL, *(uint32_t *)get("wide.table_bits"), learned, NULL);
+    if (!models)
+        stop("the wide models make no sense", "");
+    return models;
 }
 
 llmz_mixed *make_mixed(const llmz_vocabulary *vocabulary)

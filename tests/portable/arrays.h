@@ -32,6 +32,8 @@ llmz_vocabulary *make_vocabulary(void);
 llmz_mixed *make_mixed(const llmz_vocabulary *);
 /* NULL where the core refuses the arrays. */
 llmz_mixed *new_mixed(const llmz_vocabulary *);
+/* Those of context mode's wide profile. */
+llmz_mixed *make_wide(void);
 /* Models that have read the primer. */
 llmz_context *make_context(void);
 

@@ -131,6 +131,30 @@ static void check_context(void)
     llmz_context_free(writer);
 }
 
+static void check_wide(void)
+{
+    llmz_mixed *reader = make_wide(), *writer = llmz_mixed_copy(reader);
+    const struct array *payload;
+    for (int number = 0; (payload = of_block("wide", number, "payload")) != NULL; number++) {
+        const struct array *text = of_block("wide", number, "text");
+        const uint64_t bytes = text->count;
+        if (!llmz_mixed_begin_decoding(reader, 1, &bytes, LLMZ_WIDE, payload->numbers, payload->count)
+            || llmz_mixed_code_bytes(reader, NULL, 100) != bytes - 100 || llmz_mixed_code_bytes(reader, NULL, text->count) != 0
+            || llmz_mixed_finish(reader) != payload->count)
+            stop("a wide block failed", "");
+        check("a wide block's text", llmz_mixed_text(reader), text->count, text->numbers, text->count);
+        uint8_t *output = malloc(payload->count + 8);
+        if (!llmz_mixed_begin_encoding(writer, 1, &bytes, LLMZ_WIDE, output, payload->count + 8)
+            || llmz_mixed_code_bytes(writer, text->numbers, text->count) != 0)
+            stop("a wide block failed", "");
+        size_t size = llmz_mixed_finish(writer);
+        check("a wide block", output, size, payload->numbers, payload->count);
+        free(output);
+    }
+    llmz_mixed_free(reader);
+    llmz_mixed_free(writer);
+}
+
 int main(int count, char **arguments)
 {
     if (count < 2)
@@ -144,6 +168,7 @@ int main(int count, char **arguments)
     check_network(network, threads, 7);
     check_mixed(network, threads, vocabulary);
     check_context();
+    check_wide();
     llmz_vocabulary_free(vocabulary);
     llmz_network_free(network);
     llmz_threads_free(threads);

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from llmzip.mixing import context, mixed
+from llmzip.mixing import context, mixed, wide
+from llmzip.mixing.profiles import Profile
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT
 from llmzip.text.charset_tables import tables_of
@@ -40,7 +41,7 @@ def vectors() -> dict[str, Any]:
     for name in model.file.entries:
         if name.startswith(("decoder.", "head_", "output_bias")):
             out[name.removeprefix("decoder.")] = model.file.read(name)
-    return out | network_vectors() | mixed_vectors() | context_vectors() | charset_tables()
+    return out | network_vectors() | mixed_vectors() | context_vectors() | wide_vectors() | charset_tables()
 
 
 def sample_side(numbers: int) -> Any:
@@ -70,7 +71,7 @@ def mixed_vectors() -> dict[str, Any]:
     model = load_model(TINY_PATH)
     text = (GOLDEN / "plain.txt").read_bytes()
     broken = (GOLDEN / "broken.txt").read_bytes()
-    out: dict[str, Any] = {"mixed.table_bits": np.uint32([TABLE_BITS]), "mixed.rates": np.uint32(mixed.RATES)}
+    out: dict[str, Any] = {"mixed.table_bits": np.uint32([TABLE_BITS])}
     out |= learned_arrays("mixed", mixed.primed_states(model))
     coder, tail = mixed.MixedCoder(model, TABLE_BITS), b""
     blocks = (
@@ -125,6 +126,19 @@ def context_vectors() -> dict[str, Any]:
         assert payload is not None
         fields = {"text": text, "profile": np.uint32([max(profile, 0)]), "payload": payload}
         out |= {f"context/{number}/{field}": value for field, value in fields.items()}
+    return out
+
+
+def wide_vectors() -> dict[str, Any]:
+    """Two blocks of the wide profile, the second after the first."""
+    out: dict[str, Any] = {"wide.table_bits": np.uint32([wide.wide_table_bits(TABLE_BITS)])}
+    out |= {f"wide.{name}": array for name, array in wide.shipped_wide_state()._asdict().items()}
+    coder = context.ContextCoder(TABLE_BITS)
+    for number, name in enumerate(("plain.txt", "broken.txt")):
+        text = (GOLDEN / name).read_bytes()
+        payload = coder.encode(text, Profile.WIDE, SILENT)
+        assert payload is not None
+        out |= {f"wide/{number}/text": text, f"wide/{number}/payload": payload}
     return out
 
 
