@@ -70,11 +70,13 @@ def new_wide_state() -> WideState:
 @functools.cache
 def shipped_wide_state() -> WideState:
     with resources.files("llmzip").joinpath("data/wide.npz").open("rb") as file, np.load(file) as arrays:
-        stored = WideState(*(arrays[name] for name in WideState._fields))
-    return stored._replace(
-        weights=weights_of(stored.weights),
-        final_weights=weights_of(stored.final_weights),
-    )
+        return WideState(
+            weights_of(arrays["weights"]),
+            weights_of(arrays["final_weights"]),
+            arrays["counter_maps"],
+            arrays["match_maps"],
+            arrays["history_maps"],
+        )
 
 
 def stored_wide_state(state: WideState) -> dict[str, NDArray]:

@@ -1,10 +1,13 @@
-"""Mixed mode and context mode in plain Python, as docs/format.md has them: slow, and every number a plain integer."""
+"""Mixed mode and context mode in plain Python, as docs/format.md has them: slow, and every number an integer of 64 bits
+or more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
+
+import numpy as np
 
 from tests.mixing.reference_profiles import Layout, Records, Sequence, Writing
 
@@ -101,12 +104,13 @@ class Counters:
             counter[:2] = 2048, 0
         return self.buckets[chosen]
 
-    def find_with_histories(self, hashed: int) -> list[list[int]]:
-        bucket = self.find(hashed)
-        if bucket[1][:2] == [2048, 0]:
-            for counter in bucket:
-                counter[2] = 0
-        return bucket
+    def find_with_histories(self, hashes: list[int]) -> list[list[list[int]]]:
+        buckets = [self.find(hashed) for hashed in hashes]
+        for bucket in buckets:
+            if bucket[1][:2] == [2048, 0]:
+                for counter in bucket:
+                    counter[2] = 0
+        return buckets
 
 
 def count(counter: list[int], bit: int, steady: bool = False) -> None:
@@ -322,7 +326,7 @@ class Mixers:
         if each == 4:
             cells = enumerate(int(cell) for cell in learned.history_maps.flat)
             self.by_history = SlowCounters({i: (cell >> 10 ^ 1 << 21, cell & 1023) for i, cell in cells})
-        self.weights = learned.weights.tolist()
+        self.weights = learned.weights.astype(np.int64)
         self.final = learned.final_weights.tolist()
         self.maps = learned.counter_maps.tolist()
         self.rates, self.age, self.steady = rates, 0, steady
@@ -357,8 +361,9 @@ class Mixers:
         more, rows = others(sum(counter[1] > 0 for counter in counters[:counted]))
         inputs += more
         outputs = []
+        values = np.array(inputs, np.int64)
         for row in rows:
-            total = sum(x * w >> 8 for x, w in zip(inputs, self.weights[row], strict=False))
+            total = int((values * self.weights[row, : len(values)] >> 8).sum())
             outputs.append(clip(total >> 8, -MAX + 1, MAX - 1))
         last = [
             clip(sum(x * w for x, w in zip(outputs, self.final[row], strict=True)) >> 16, -MAX + 1, MAX - 1)
@@ -373,9 +378,9 @@ class Mixers:
                 self.final[row][m] += (output * error + ONE // 2) >> 16
         for m, row in enumerate(rows):
             own_error = (ONE * bit - squash(outputs[m])) * rate >> 4
-            weights = self.weights[row]
-            for i, x in enumerate(inputs):
-                weights[i] = clip(weights[i] + ((x * own_error + ONE // 2) >> 16), 1 - (8 << 16), (8 << 16) - 1)
+            weights = self.weights[row, : len(values)]
+            weights += (values * own_error + ONE // 2) >> 16
+            np.clip(weights, 1 - (8 << 16), (8 << 16) - 1, out=weights)
         for cell_row, bucket in cells:
             adapt(cell_row, bucket, bit, 7)
         for i, counter in enumerate(counters):
@@ -975,7 +980,7 @@ class WideReference(MixedReference):
         for index in range(8):
             if index % 4 == 0:
                 hashes = [hash_pair(c + i & MASK, partial) for i, c in enumerate(self.contexts)]
-                buckets = [self.counters.find_with_histories(hashed) for hashed in hashes]
+                buckets = self.counters.find_with_histories(hashes)
                 within = 1
             guesses = []
             for expected, _ in self._guesses(lane):
