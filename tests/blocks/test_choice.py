@@ -7,13 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llmzip.blocks import context
+from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.choice import BlockEncoder
 from llmzip.blocks.lanes import HAS_SIDE, PROFILE_MASK
-from llmzip.format.member import Coded, Method
+from llmzip.errors import DamagedError
+from llmzip.format.member import Coded, Method, read_header
+from llmzip.format.reader import Reader
 from llmzip.mixing.profiles import Profile
 from llmzip.network.model import Model
+from llmzip.progress import SILENT
 from llmzip.settings import Settings
+from llmzip.streams import compress, decompress
 from llmzip.text import LINE_BREAKS
+from tests.conftest import TINY_PATH
 
 TABLE_BITS = 14
 HEX_DIGITS = 3
@@ -44,6 +51,31 @@ def test_what_mixed_mode_has_no_profile_for_is_records(tiny: Model) -> None:
     encoder = new_encoder(tiny)
     found = encoder._code_with_network(tiny, pixels(100), Profile.SEQUENCES, encoder._progress)
     assert [profile_of(coded) for coded in found] == [Profile.RECORDS]
+
+
+def table(rows: int) -> bytes:
+    """Numbers below numbers, of which the tiny network knows nothing."""
+    random = np.random.default_rng(3)
+    return b"".join(b"%04d,%d.%02d,%s\n" % (i, 40 + i % 7, random.integers(100), b"ab" * (i % 3)) for i in range(rows))
+
+
+@pytest.mark.parametrize("rows", [200, 5000])
+def test_the_wide_profile_codes_a_file_of_one_block_and_of_several(rows: int) -> None:
+    text = table(rows)
+    packed = compress(text, Settings(model=str(TINY_PATH)))
+    header = read_header(Reader(packed))
+    assert header is not None and header.wide and header.fingerprint is None
+    assert decompress(packed) == text
+
+
+def test_a_wide_block_is_damage_where_the_header_has_none() -> None:
+    text = table(50)
+    payload = context.encode(AdaptiveModels(TABLE_BITS, None, 1), text, Profile.WIDE, SILENT)
+    assert payload is not None
+    models = AdaptiveModels(TABLE_BITS, None, 1, may_be_wide=True)
+    assert context.decode(models, payload, len(text), SILENT) == text
+    with pytest.raises(DamagedError, match="wide"):
+        context.decode(AdaptiveModels(TABLE_BITS, None, 1, may_be_wide=False), payload, len(text), SILENT)
 
 
 def test_short_blocks_keep_the_profile_of_the_block_before(tiny: Model, text: bytes) -> None:
