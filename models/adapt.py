@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from llmzip.core import available_cores
 from llmzip.errors import LlmzError
-from llmzip.mixing.mixed import LearnedState, primed_states, stored_state
+from llmzip.mixing.logistic import stored_arrays
+from llmzip.mixing.mixed import LearnedState, primed_states
 from llmzip.mixing.profiles import MIXED_PROFILES, Profile, choose_profile
 from llmzip.models.adapt_network import NetworkChange, adapt_network
 from llmzip.models.adapt_text import choose_primer, read_texts
@@ -113,7 +114,7 @@ def _mixing_differences(model: Model, pieces: list[bytes], bar: tqdm) -> dict[st
             array = f"mixing.{int(profile)}.{name}"
             if array not in model.file.entries:
                 continue
-            old, new = (stored_state(of[profile])[name].astype(np.int64) for of in (before, states))
+            old, new = (stored_arrays(of[profile]._asdict())[name].astype(np.int64) for of in (before, states))
             shift = _MIXER_SHIFT if name.endswith("weights") else 0
             change = np.clip((new - old + (1 << shift >> 1)) >> shift, -32768, 32767)
             differences[array] = (change.astype(np.int16), shift)

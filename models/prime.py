@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.core import _native
-from llmzip.mixing.mixed import LearnedState, new_core, new_learned_states, primed_states, stored_state
+from llmzip.mixing.logistic import stored_arrays
+from llmzip.mixing.mixed import LearnedState, new_core, new_learned_states, primed_states
 from llmzip.mixing.profiles import Profile
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.models.synthetic import NUMBERS, Maker
@@ -116,7 +117,11 @@ def prime_profile(
 
 def with_primed_mixing(model: Model, learned: tuple[LearnedState, ...]) -> bytes:
     """The model file with these mixers and maps."""
-    arrays = {f"{i}.{name}": array for i, state in enumerate(learned) for name, array in stored_state(state).items()}
+    arrays = {
+        f"{i}.{name}": array
+        for i, state in enumerate(learned)
+        for name, array in stored_arrays(state._asdict()).items()
+    }
     return model.whole_file.with_extras("mixing", arrays)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from llmzip.core import _native
 from llmzip.mixing import context, wide
+from llmzip.mixing.logistic import stored_arrays
 from llmzip.mixing.profiles import Profile
 from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
 from llmzip.models.prime import PIECE_BYTES, RECORD_DOMAINS, sample_pieces
@@ -156,7 +157,7 @@ def main(model: str, corpus: Path, folder: Path, megabytes: float, keep_primer: 
     states = list(context.new_learned_states())
     wide_state, rate = prime_wide(pieces_for(Profile.RECORDS, corpus, WIDE_BYTES))
     click.echo(f"{Profile.WIDE.name}: {rate:.4f} bits per byte")
-    np.savez_compressed(folder / "wide.npz", allow_pickle=False, **wide.stored_wide_state(wide_state))
+    np.savez_compressed(folder / "wide.npz", allow_pickle=False, **stored_arrays(wide_state._asdict()))
     for profile in (Profile.PROSE, Profile.RECORDS, Profile.BINARY, Profile.SEQUENCES):
         rate = prime_profile(profile, pieces_for(profile, corpus, round(megabytes * 1e6)), primer, states)
         click.echo(f"{profile.name}: {rate:.4f} bits per byte")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -44,16 +45,25 @@ class Shape(NamedTuple):
     """The same of the last mixers."""
 
 
-def stored_weights(weights: NDArray[np.int32]) -> NDArray[np.int16]:
-    """Weights of mixers as files have them, in 1/1024."""
+def stored_arrays(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Arrays of a learned state as files have them: weights of mixers, int32 by their names, become int16 in 1/1024."""
+    return {name: _stored_weights(array) if _are_weights(name) else array for name, array in arrays.items()}
+
+
+def arrays_in_use(stored: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Undo :func:`stored_arrays`, which rounds."""
+    more = 16 - _STORED_FRACTION_BITS
+    return {name: array.astype(np.int32) << more if _are_weights(name) else array for name, array in stored.items()}
+
+
+def _are_weights(name: str) -> bool:
+    return name.endswith("weights")
+
+
+def _stored_weights(weights: NDArray[np.int32]) -> NDArray[np.int16]:
     more = 16 - _STORED_FRACTION_BITS
     most = (1 << 3 + _STORED_FRACTION_BITS) - 1
     return np.clip((weights + (1 << more >> 1)) >> more, -most, most).astype(np.int16)
-
-
-def weights_of(stored: NDArray[np.int16]) -> NDArray[np.int32]:
-    """Undo :func:`stored_weights`, which rounds."""
-    return stored.astype(np.int32) << 16 - _STORED_FRACTION_BITS
 
 
 def identity_row() -> NDArray[np.uint16]:

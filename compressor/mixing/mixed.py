@@ -15,12 +15,12 @@ from llmzip.errors import LlmzError
 from llmzip.mixing.logistic import (
     WEIGHT_ONE,
     Shape,
+    arrays_in_use,
     identity_row,
-    stored_weights,
+    stored_arrays,
     untrained_counter_maps,
     untrained_match_maps,
-    weights_of,
-)  # fmt: skip
+)
 from llmzip.mixing.profiles import MIXED_PROFILES
 from llmzip.progress import Progress
 
@@ -98,23 +98,12 @@ def primed_states(model: Model, without: int | None = None) -> tuple[LearnedStat
         if profile == without or all(array is None for array in own.values()):
             states.append(untrained)
             continue
-        for name, expected in stored_state(untrained).items():
+        for name, expected in stored_arrays(untrained._asdict()).items():
             found = own[name]
             if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
                 raise LlmzError(f"not a model file of this version: array mixing.{profile}.{name} does not fit")
-        states.append(LearnedState(**{name: _in_use(name, cast(NDArray, array)) for name, array in own.items()}))
+        states.append(LearnedState(**arrays_in_use(cast(dict[str, NDArray], own))))
     return tuple(states)
-
-
-def stored_state(state: LearnedState) -> dict[str, NDArray]:
-    """A learned state as model files have it, with the weights in fewer bits."""
-    return {
-        name: stored_weights(array) if name.endswith("weights") else array for name, array in state._asdict().items()
-    }
-
-
-def _in_use(name: str, stored: NDArray) -> NDArray:
-    return weights_of(stored) if name.endswith("weights") else stored
 
 
 def new_core(

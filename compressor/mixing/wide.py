@@ -14,11 +14,10 @@ from llmzip.mixing.logistic import (
     ONE,
     WEIGHT_ONE,
     Shape,
-    stored_weights,
+    arrays_in_use,
     untrained_counter_maps,
     untrained_match_maps,
-    weights_of,
-)  # fmt: skip
+)
 
 _PROFILE = 2
 """Its number among mixed mode's profiles in the core."""
@@ -70,21 +69,7 @@ def new_wide_state() -> WideState:
 @functools.cache
 def shipped_wide_state() -> WideState:
     with resources.files("llmzip").joinpath("data/wide.npz").open("rb") as file, np.load(file) as arrays:
-        return WideState(
-            weights_of(arrays["weights"]),
-            weights_of(arrays["final_weights"]),
-            arrays["counter_maps"],
-            arrays["match_maps"],
-            arrays["history_maps"],
-        )
-
-
-def stored_wide_state(state: WideState) -> dict[str, NDArray]:
-    """The arrays of ``data/wide.npz``."""
-    return state._asdict() | {
-        "weights": stored_weights(state.weights),
-        "final_weights": stored_weights(state.final_weights),
-    }
+        return WideState(**arrays_in_use(arrays))
 
 
 def wide_table_bits(table_bits: int) -> int:

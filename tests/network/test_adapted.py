@@ -14,7 +14,8 @@ import pytest
 
 import llmzip
 from llmzip.errors import BaseMissingError, LlmzError, ModelMissingError
-from llmzip.mixing.mixed import new_learned_states, stored_state
+from llmzip.mixing.logistic import stored_arrays
+from llmzip.mixing.mixed import new_learned_states
 from llmzip.network.adapted_file import ADAPTED_MAGIC, MAX_PRIMER_BYTES, Primer, pack_adapted
 from llmzip.network.model import Model, load_model
 from llmzip.network.model_file import ALIGNMENT, ModelFile
@@ -61,7 +62,9 @@ def differences_of(base: ModelFile) -> dict[str, Any]:
 def base_model() -> Model:
     """The tiny model with mixers."""
     tiny = Model(Path(TINY_PATH).read_bytes())
-    states = {f"{i}.{name}": a for i, s in enumerate(new_learned_states()) for name, a in stored_state(s).items()}
+    states = {
+        f"{i}.{name}": a for i, s in enumerate(new_learned_states()) for name, a in stored_arrays(s._asdict()).items()
+    }
     assert isinstance(tiny.file, ModelFile)
     return Model(tiny.file.with_extras("mixing", states))
 

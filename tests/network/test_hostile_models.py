@@ -20,7 +20,8 @@ from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.errors import LlmzError
 from llmzip.estimates import second_order_model
 from llmzip.format.member import Coded, Header, MemberWriter, Method
-from llmzip.mixing.mixed import new_learned_states, stored_state
+from llmzip.mixing.logistic import stored_arrays
+from llmzip.mixing.mixed import new_learned_states
 from llmzip.network.model import Model
 from llmzip.network.model_file import ALIGNMENT, MAGIC
 from llmzip.progress import SILENT
@@ -95,7 +96,9 @@ def survives(data: bytes, with_mixing: bool = True) -> bool:
 def whole() -> bytes:
     """The tiny model with mixers and a second-order model."""
     model = Model(Path(TINY_PATH).read_bytes())
-    states = {f"{i}.{name}": a for i, s in enumerate(new_learned_states()) for name, a in stored_state(s).items()}
+    states = {
+        f"{i}.{name}": a for i, s in enumerate(new_learned_states()) for name, a in stored_arrays(s._asdict()).items()
+    }
     regression = {
         "hidden": np.ones((4, model.config.decoder.width), np.float32),
         "bias": np.zeros(4, np.float32),

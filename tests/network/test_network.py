@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from llmzip.core import _native
 from llmzip.errors import LlmzError
-from llmzip.mixing.mixed import MixedCoder, new_learned_state, stored_state
+from llmzip.mixing.logistic import stored_arrays
+from llmzip.mixing.mixed import MixedCoder, new_learned_state
 from llmzip.network.model import Model, begins_after_line, inputs_of, network_code_lengths
 from tests.conftest import TINY_PATH
 from tests.reference.network import Lane, Network, side_numbers
@@ -139,7 +140,7 @@ def test_the_shipped_model_reads_text(shipped: Model, text: bytes) -> None:
 
 
 def test_mixers_out_of_range_are_no_model(tiny: Model) -> None:
-    arrays = stored_state(new_learned_state())
+    arrays = stored_arrays(new_learned_state()._asdict())
     arrays["weights"][0, 0] = -1 << 15
     hostile = Model(tiny.file.with_extras("mixing.0", arrays))
     with pytest.raises(LlmzError, match="not a model file"):
