@@ -214,7 +214,9 @@ class MemberEncoder:
                 header, lambda plain: self._block_encoder(header, threads).encode(plain), side_by_side, self._progress
             )
         else:
-            self._group_encoder = self._block_encoder(header, threads)
+            # Only then is the member one of several candidates in the end.
+            compares = self._marker is None and (self._start is not None or ends_at is not None)
+            self._group_encoder = self._block_encoder(header, threads, compares)
             self._blocks = _BlockWriter(header, self._group_encoder.encode, 1, self._progress)
         return self._blocks
 
@@ -235,8 +237,10 @@ class MemberEncoder:
         limits.check_memory(header, self._model, limit, lanes)
         return header
 
-    def _block_encoder(self, header: Header, threads: int) -> BlockEncoder:
-        return BlockEncoder(header.table_bits, self._model, self._settings, threads, self._progress, header.wide)
+    def _block_encoder(self, header: Header, threads: int, compares_with_wide: bool = False) -> BlockEncoder:
+        return BlockEncoder(
+            header.table_bits, self._model, self._settings, threads, self._progress, header.wide, compares_with_wide
+        )
 
 
 class _BlockWriter:

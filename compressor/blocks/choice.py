@@ -72,17 +72,18 @@ class BlockEncoder:
         model: None codes without a model.
         threads: of the network.
         may_be_wide: as the member's header says.
+        compares_with_wide: find out whether the wide profile, which no block may have here, is close.
         is_trial: take transforms at their word.
 
     Attributes:
         may_do_without_network: some block may be as small without the network: context mode was tried, or it is noise.
-        wide_is_close: context mode's wide profile, which no block may have here, needs few more bytes than mixed mode
-            for the first block that it may win, or fewer.
+        wide_is_close: context mode's wide profile needs few more bytes than mixed mode for the first block that it may
+            win, or fewer; False where that is not found out.
     """
 
     def __init__(
         self, table_bits: int, model: Model | None, settings: Settings, threads: int, progress: Progress = SILENT,
-        may_be_wide: bool = False, is_trial: bool = False,
+        may_be_wide: bool = False, compares_with_wide: bool = False, is_trial: bool = False,
     ) -> None:  # fmt: skip
         self._model = model
         self._settings = settings
@@ -90,6 +91,7 @@ class BlockEncoder:
         self._progress = progress
         self._is_trial = is_trial
         self._may_be_wide = may_be_wide
+        self._compares_with_wide = compares_with_wide
         self._proven: set[int] = set()
         """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
@@ -98,7 +100,6 @@ class BlockEncoder:
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
         self.may_do_without_network = False
         self.wide_is_close = False
-        self._compared_with_wide = False
         self._table_bits = table_bits
 
     def start_afresh(self) -> None:
@@ -151,7 +152,7 @@ class BlockEncoder:
         if found and profile is Profile.RECORDS and self._settings.method is Method.MIXED:
             if self._may_be_wide:
                 profile = Profile.WIDE
-            else:
+            elif self._compares_with_wide:
                 self._compare_with_wide(plain, quick_size, _size(found))
         elif self._settings.wide and profile < MIXED_PROFILES:
             profile = Profile.WIDE
@@ -163,11 +164,9 @@ class BlockEncoder:
 
     def _compare_with_wide(self, plain: bytes, quick_size: int, least: int) -> None:
         """Find out once whether the wide profile, which does best if it knows all blocks, might win."""
-        if self._compared_with_wide or self._is_trial:
-            return
         most = round(_CLOSE_WIDE * least)
         if self._context_may_win(plain, Profile.WIDE, quick_size, most):
-            self._compared_with_wide = True
+            self._compares_with_wide = False
             coded = ContextCoder(self._table_bits).encode(plain, Profile.WIDE, SILENT)
             self.wide_is_close = coded is not None and len(coded) < most
 

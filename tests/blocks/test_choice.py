@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,18 @@ def test_the_wide_profile_codes_a_file_of_one_block_and_of_several(rows: int) ->
     header = read_header(Reader(packed))
     assert header is not None and header.wide and header.fingerprint is None
     assert decompress(packed) == text
+
+
+@pytest.mark.parametrize("changes", [{"independent": True}, {"records": "csv"}])
+def test_the_wide_profile_is_not_tried_where_it_cannot_be_kept(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(BlockEncoder, "_compare_with_wide", lambda self, plain, *sizes: tried.append(len(plain)))
+    compress(table(400), Settings(model=str(TINY_PATH), block_bytes=4000, **changes))
+    assert not tried
+    compress(table(5000), Settings(model=str(TINY_PATH)))
+    assert tried
 
 
 def test_a_wide_block_is_damage_where_the_header_has_none() -> None:
