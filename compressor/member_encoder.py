@@ -97,10 +97,13 @@ class MemberEncoder:
 
     def finish(self) -> bytes:
         """Return the rest of the member. Errors as for :meth:`feed`."""
-        start = self._start
         if self._blocks is not None:
+            if self._start is None:
+                return self.flush_block() + self._blocks.finish(self._record_sections())
+            start = bytes(self._start)
+            by_lzma = self._lzma_of(start)
             member = self.flush_block() + self._blocks.finish(self._record_sections())
-            return member if start is None else self._smallest(bytes(start), member)
+            return self._smallest(start, member, by_lzma)
         plain = bytes(self._waiting)
         if not plain:
             return MemberWriter(Header(LEAST_BLOCK_BITS)).finish(short=True)
@@ -110,17 +113,21 @@ class MemberEncoder:
         if len(pieces) == 1:
             return self._encode_alone(plain)
         blocks = self._begin(ends_at=len(plain))
+        by_lzma = self._lzma_of(plain)
         member = blocks.add(plain, pieces) + blocks.finish(self._record_sections())
         del blocks
-        return member if self._marker is not None else self._smallest(plain, member)
+        return member if self._marker is not None else self._smallest(plain, member, by_lzma)
 
     def _record_sections(self) -> dict[int, bytes]:
         return {} if self._marker is None else self._marker.sections()
 
-    def _smallest(self, plain: bytes, member: bytes) -> bytes:
+    def _lzma_of(self, plain: bytes) -> lzma_block.Attempt:
+        return lzma_block.Attempt(plain, ahead=self._model is None and self._settings.thread_count > 1)
+
+    def _smallest(self, plain: bytes, member: bytes, by_lzma: lzma_block.Attempt) -> bytes:
         """A member of several blocks, or what sees more of the text at once and is read as fast."""
         candidates = [member]
-        if (payload := lzma_block.encode_if_below(plain, min(len(plain), len(member)))) is not None:
+        if (payload := by_lzma.if_below(min(len(plain), len(member)))) is not None:
             writer = MemberWriter(Header(block_bits_for(len(plain)), single=True))
             candidates.append(writer.add(Coded(Method.LZMA, 0, len(plain), payload), plain) + writer.finish())
         may_do_without_network = self._group_encoder is not None and self._group_encoder.may_do_without_network

@@ -58,10 +58,8 @@ _CLOSE_TRIAL, _CLOSE_TRIAL_BYTES = 1.04, 48 << 10
 
 def is_repetitive(plain: bytes) -> bool:
     """Whether LZMA leaves so little that models are not worth their time."""
-    quick = lzma_block.encode_quickly(plain)
-    if len(quick) > lzma_block.MAYBE_REPETITIVE * len(plain):
-        return False
-    return len(lzma_block.encode(plain)) <= _REPETITIVE_RATIO * len(plain)
+    by_lzma = lzma_block.Attempt(plain)
+    return by_lzma.may_be_repetitive and len(by_lzma.best()) <= _REPETITIVE_RATIO * len(plain)
 
 
 class BlockEncoder:
@@ -116,15 +114,14 @@ class BlockEncoder:
         if not plain:
             return unchanged
         told, uses_before = _Told(progress, len(plain)), self._models.uses
-        quick = lzma_block.encode_quickly(plain)
-        candidates = [unchanged, Coded(Method.LZMA, 0, len(plain), quick)]
-        try_best = len(quick) <= lzma_block.MAYBE_REPETITIVE * len(plain)
-        if try_best:
-            candidates.append(Coded(Method.LZMA, 0, len(plain), lzma_block.encode(plain)))
+        by_lzma = lzma_block.Attempt(plain, ahead=self._model is None and self._threads > 1)
+        candidates = [unchanged, Coded(Method.LZMA, 0, len(plain), by_lzma.quick)]
+        if by_lzma.may_be_repetitive:
+            candidates.append(Coded(Method.LZMA, 0, len(plain), by_lzma.best()))
         if _size(candidates) > _REPETITIVE_RATIO * len(plain):
-            candidates += self._code_with_models(plain, len(quick), told, before)
-            if not try_best and lzma_block.BEST_TO_QUICK * len(quick) < _size(candidates):
-                candidates.append(Coded(Method.LZMA, 0, len(plain), lzma_block.encode(plain)))
+            candidates += self._code_with_models(plain, len(by_lzma.quick), told, before)
+            if not by_lzma.may_be_repetitive and by_lzma.best_may_be_below(_size(candidates)):
+                candidates.append(Coded(Method.LZMA, 0, len(plain), by_lzma.best()))
         gained = len(plain) - _size(candidates)
         best = min(candidates, key=lambda coded: len(coded.payload)) if gained > least_gain else unchanged
         self._models.spoil_since(uses_before, best.method)

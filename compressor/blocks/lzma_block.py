@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import lzma
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from llmzip.errors import DamagedError
 
@@ -15,6 +18,10 @@ BEST_TO_QUICK = 0.65
 """Else it does not leave less than this share of what the quick one does."""
 
 
+_LONGEST_AHEAD = 4 << 20
+"""A longer block's best, which takes memory in proportion, is not begun before it is asked for."""
+
+
 def encode(plain: bytes) -> bytes:
     """As small as LZMA makes it: with the settings of ``xz -9e``."""
     return _encode(plain, _BEST)
@@ -24,13 +31,41 @@ def encode_quickly(plain: bytes) -> bytes:
     return _encode(plain, _QUICK)
 
 
-def encode_if_below(plain: bytes, size: int) -> bytes | None:
-    """The smaller of both, or None if it is not smaller than ``size``: tried at its best only where that is likely."""
-    quick = encode_quickly(plain)
-    if len(quick) > MAYBE_REPETITIVE * len(plain) and BEST_TO_QUICK * len(quick) >= size:
-        return None
-    best = min(quick, encode(plain), key=len)
-    return best if len(best) < size else None
+class Attempt:
+    """What LZMA makes of a block: quickly at once, at its best where that is asked for.
+
+    Args:
+        ahead: begin with the best in a thread of its own, since it may be asked for and a core is free.
+    """
+
+    def __init__(self, plain: bytes, ahead: bool = False) -> None:
+        self._plain_length = len(plain)
+        self._best: Callable[[], bytes] = functools.partial(encode, plain)
+        if ahead and len(plain) <= _LONGEST_AHEAD:
+            pool = ThreadPoolExecutor(1)
+            self._best = pool.submit(encode, plain).result
+            pool.shutdown(wait=False)
+        self.quick = encode_quickly(plain)
+
+    @property
+    def may_be_repetitive(self) -> bool:
+        """Whether the best may leave far less than the quick setting."""
+        return len(self.quick) <= MAYBE_REPETITIVE * self._plain_length
+
+    def best(self) -> bytes:
+        """As :func:`encode`."""
+        return self._best()
+
+    def best_may_be_below(self, size: int) -> bool:
+        """Whether the best is likely to be smaller than ``size``."""
+        return self.may_be_repetitive or BEST_TO_QUICK * len(self.quick) < size
+
+    def if_below(self, size: int) -> bytes | None:
+        """The smaller of both, or None if it is not smaller than ``size``."""
+        if not self.best_may_be_below(size):
+            return None
+        smaller = min(self.quick, self.best(), key=len)
+        return smaller if len(smaller) < size else None
 
 
 def decode(payload: bytes, plain_length: int) -> bytes:
