@@ -1,4 +1,7 @@
-"""Make golden archives: ``python tests/make_golden.py``. Those of a format that is frozen are never made anew.
+"""Make golden archives that are missing: ``python tests/make_golden.py``.
+
+What is there is frozen and never made anew; what is new has to be added to ``golden/SHA256SUMS`` (by ``sha256sum`` in
+that folder).
 
 ``plain.txt`` is prose, markup and code; ``broken.txt`` the same in lines of a width that end with CR LF;
 ``tiny.llmzmodel`` a small trained network.
@@ -103,13 +106,16 @@ def _noise(count: int) -> bytes:
 def main() -> None:
     for text, plain in sources().items():
         for name, settings in (CASES | RECORDS_CASES if text == "lines" else CASES).items():
+            path = GOLDEN / f"{text}-{name}.llmz"
+            if path.exists():
+                continue
             # The small network would seldom win.
             with (
                 mock.patch.object(BlockEncoder, "_network_may_win", return_value=True),
                 mock.patch.object(BlockEncoder, "_context_may_win", return_value=False),
             ):
                 archive = compress(plain, replace(settings, model=str(GOLDEN / "tiny.llmzmodel")))
-            (GOLDEN / f"{text}-{name}.llmz").write_bytes(archive)
+            path.write_bytes(archive)
 
 
 if __name__ == "__main__":

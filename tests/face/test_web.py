@@ -1,16 +1,128 @@
-"""The page in the browser: what stands in for constriction there."""
+"""The page in the browser: what stands in for constriction there, and the page itself in headless Chromium.
+
+The page wants Emscripten, Chromium and, as no package registry has them, a folder of Pyodide and one of wheels for it,
+named by the variables LLMZIP_PYODIDE and LLMZIP_PYODIDE_WHEELS.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import constriction
 import numpy as np
 import pytest
 
+import llmzip
+
 WEB = Path(__file__).parents[2] / "packaging" / "web"
+ALICE = b"Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do.\n"
+DRIVE = """<!doctype html><title>drive</title><iframe id="page" src="index.html"></iframe><script>
+"use strict";
+const frame = document.getElementById("page");
+const find = (id) => frame.contentDocument.getElementById(id);
+const until = async (what) => { while (!what()) await new Promise((go) => setTimeout(go, 50)); };
+const post = (body) => fetch("result", { method: "POST", body });
+frame.onload = async () => {
+  try {
+    await until(() => find("status").textContent === "Ready." || find("error").textContent);
+    const asked = new URLSearchParams(location.search);
+    const bytes = await (await fetch(asked.get("file"))).arrayBuffer();
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], asked.get("file")));
+    find("level").value = asked.get("level");
+    find("file").files = files.files;
+    find("file").dispatchEvent(new Event("change"));
+    await until(() => find("link") || find("error").textContent);
+    await post(find("link") ? await (await fetch(find("link").href)).arrayBuffer() : find("error").textContent);
+  } catch (error) { await post(String(error)); }
+};
+</script>"""
+
+
+class _Site(SimpleHTTPRequestHandler):
+    """Serves the page and takes what it made."""
+
+    def __init__(self, *args: Any, results: queue.Queue[bytes], **options: Any) -> None:
+        self.results = results
+        super().__init__(*args, **options)
+
+    def do_POST(self) -> None:
+        self.results.put(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, queue.Queue[bytes]]]:
+    folders = [os.environ.get(name) for name in ("LLMZIP_PYODIDE", "LLMZIP_PYODIDE_WHEELS")]
+    if None in folders or not shutil.which("emcc") or not shutil.which("chromium"):
+        pytest.skip("needs Emscripten, Chromium, LLMZIP_PYODIDE and LLMZIP_PYODIDE_WHEELS")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, str(WEB / "build.py"), str(folder), "--pyodide", folders[0], "--wheels", folders[1]]
+    subprocess.run([str(part) for part in command], check=True)
+    (folder / "drive.html").write_text(DRIVE, encoding="utf-8")
+    results: queue.Queue[bytes] = queue.Queue()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(folder), results=results))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, server.server_port, results
+    server.shutdown()
+    server.server_close()
+
+
+def _made_by_page(
+    site: tuple[Path, int, queue.Queue[bytes]], profile: Path, name: str, given: bytes, level: int
+) -> bytes:
+    """What the page offers for a file, or the error that it shows."""
+    folder, port, results = site
+    (folder / name).write_bytes(given)
+    address = f"http://127.0.0.1:{port}/drive.html?file={name}&level={level}"
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    with subprocess.Popen(["chromium", *options, address], stderr=subprocess.DEVNULL) as browser:
+        try:
+            return results.get(timeout=300)
+        finally:
+            browser.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("level", "plain"),
+    [
+        pytest.param(1, ALICE + bytes(range(97, 123)) * 40 + ALICE[::-1] * 3, id="context"),
+        pytest.param(6, ALICE, id="mixed"),
+        pytest.param(6, b"".join(b"%d,%d,row %d\n" % (7 * i, i * i, i % 3) for i in range(40)), id="records"),
+    ],
+)
+def test_the_page_makes_and_restores_the_bytes_of_the_command_line(
+    site: tuple[Path, int, queue.Queue[bytes]], tmp_path: Path, level: int, plain: bytes
+) -> None:
+    archive = llmzip.compress(plain, level=level)
+    assert _made_by_page(site, tmp_path / "in", "text", plain, level) == archive
+    assert _made_by_page(site, tmp_path / "out", "text.llmz", archive, level) == plain
+
+
+@pytest.mark.slow
+def test_the_page_says_what_is_wrong_with_an_archive(
+    site: tuple[Path, int, queue.Queue[bytes]], tmp_path: Path
+) -> None:
+    damaged = bytearray(llmzip.compress(ALICE, level=1))
+    damaged[-9] ^= 1
+    assert _made_by_page(site, tmp_path, "damaged.llmz", bytes(damaged), 1).startswith(b"DamagedError: ")
 
 
 @pytest.fixture(scope="module")
