@@ -86,7 +86,10 @@ def main(
     if source:
         initial = import_model(source)
         if source.config != config:
-            initial = grow(initial, source.config, config)
+            try:
+                initial = grow(initial, source.config, config)
+            except ValueError as error:
+                raise click.UsageError(f"cannot start from {start_from}: {error}") from error
     estimates = None
     if needs_estimates(objective):
         estimator = load_model(estimates_from)

@@ -66,14 +66,22 @@ def _split_rows(table: Tensor, rows: int, columns: int) -> Tensor:
     return _pad(table, rows, columns)
 
 
+def _sizes(config: ModelConfig) -> tuple[int, ...]:
+    decoder = config.decoder
+    tables = config.bigram_rows, config.bigram_columns, config.trigram_rows, config.trigram_columns
+    return config.vocabulary, decoder.width, decoder.hidden, decoder.heads, *tables
+
+
 def grow(state: dict[str, Tensor], old: ModelConfig, new: ModelConfig, seed: int = 1) -> dict[str, Tensor]:
     """Return a ``state_dict`` of configuration ``new`` that continues ``state`` of configuration ``old``.
 
     Raises:
-        ValueError: the layers of ``old`` are no subsequence of ``new``'s, or the encoders differ.
+        ValueError: the layers of ``old`` are no subsequence of ``new``'s, the encoders differ, or a part would shrink.
     """
     if old.encoder != new.encoder or old.side_numbers != new.side_numbers:
-        raise ValueError("only the decoder grows")
+        raise ValueError("its encoder is another, and only the decoder grows")
+    if any(before > after for before, after in zip(_sizes(old), _sizes(new), strict=True)):
+        raise ValueError("it is larger than the network to be trained")
     random = torch.Generator().manual_seed(seed)
     width, hidden = new.decoder.width, new.decoder.hidden
     scale = math.sqrt(old.decoder.width / width)

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from torch.nn.attention import flex_attention  # noqa: E402
 from llmzip.errors import LlmzError  # noqa: E402
 from llmzip.models import network  # noqa: E402
 from llmzip.models import train as training  # noqa: E402
+from llmzip.models.cli import main as train_command  # noqa: E402
 from llmzip.models.data import BatchSampler, DeviceTokens, Domain, load_corpus, tokens_at  # noqa: E402
 from llmzip.models.devices import Worker, peak_operations  # noqa: E402
 from llmzip.models.export import export_model, import_model, restore_network, unpack_pairs_of_values  # noqa: E402
@@ -250,6 +252,21 @@ def test_a_grown_network_predicts_like_the_small_one(tiny: Model, text: bytes) -
     assert layer_sources("ca", "ccaca") == [None, None, None, 0, 1]
     with pytest.raises(ValueError, match="subsequence"):
         layer_sources("caa", "cca")
+
+
+def test_training_cannot_start_from_a_model_with_another_encoder(corpus: Path, tmp_path: Path) -> None:
+    for part in ("train", "valid"):
+        shutil.copytree(corpus, tmp_path / "corpus" / part)
+    arguments = [str(tmp_path / "corpus"), str(tmp_path / "run"), "--start-from", str(TINY_PATH), "--no-compile"]
+    result = CliRunner().invoke(train_command, arguments)
+    assert result.exit_code == 2
+    assert f"cannot start from {TINY_PATH}: its encoder is another" in result.output.replace("\n", " ")
+
+
+def test_a_network_does_not_shrink(tiny: Model) -> None:
+    narrow = replace(tiny.config, decoder=replace(tiny.config.decoder, hidden=32))
+    with pytest.raises(ValueError, match="larger than the network to be trained"):
+        grow(import_model(tiny), tiny.config, narrow)
 
 
 def test_more_rows_of_a_hashed_embedding_change_nothing_before_training(tiny: Model, text: bytes) -> None:
