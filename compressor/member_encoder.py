@@ -161,7 +161,10 @@ class MemberEncoder:
         self._coded_bytes += count
         if self._marker is not None:
             self._marker.mark(self._coded_bytes)
-        ready += blocks.add(plain, self._finder.split(plain))
+        pieces = self._finder.split(plain)
+        ready += blocks.add(plain, pieces)
+        if all(piece.distance for piece in pieces):
+            self._block_bytes = self._most_block_bytes  # copies are read fast, and more of them may follow
         self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
         if (most := self._settings.most_group_bytes) is not None:
             self._left_of_group -= count

@@ -17,6 +17,7 @@ from llmzip.format.varint import pack_varint
 from llmzip.inspection import describe
 from llmzip.settings import ReadSettings, Settings
 from llmzip.streams import compress, decompress
+from tests.conftest import GOLDEN, TINY_PATH
 
 
 def random_bytes(size: int, seed: int = 0) -> bytes:
@@ -141,6 +142,14 @@ def test_repeats_become_copies(independent: bool, block_bytes: int | None) -> No
     assert describe(io.BytesIO(packed))["methods"]["copy"] >= 1
     for threads in (1, 4):
         assert decompress(packed, ReadSettings(threads=threads)) == data
+
+
+def test_copies_that_go_on_are_coded_in_few_blocks() -> None:
+    paragraph = (GOLDEN / "plain.txt").read_bytes()[:700]
+    plain = paragraph * (6_000_000 // len(paragraph))
+    archive = compress(plain, Settings(model=str(TINY_PATH)))
+    assert decompress(archive, ReadSettings(str(TINY_PATH))) == plain
+    assert describe(io.BytesIO(archive))["blocks"] <= 5
 
 
 def test_the_binding_refuses_sizes_that_do_not_fit() -> None:
