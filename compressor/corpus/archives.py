@@ -219,7 +219,7 @@ def _documents_in(archive: Archive, stored: bytes, settings: ReadSettings) -> It
         LlmzError: the archive is damaged, or holds something else than the manifest says.
     """
     source: BinaryIO = io.BytesIO(stored)
-    with contextlib.closing(iterate_plain(source, settings)) as blocks:  # type: ignore[type-var]
+    with contextlib.closing(iterate_plain(source, settings)) as blocks:
         ready = bytearray()
         for part in archive.parts:
             while len(ready) < part.length:

@@ -66,7 +66,7 @@ class Archive:
         Raises:
             DamagedError: it is none.
         """
-        archive = _checked(Archive, found, parts=tuple(_checked(Part, part) for part in _list(found, "parts")))
+        archive: Archive = _checked(Archive, found, parts=tuple(_checked(Part, part) for part in _list(found, "parts")))
         if not _is_safe(archive.path) or not archive.parts:
             raise DamagedError(f"the manifest names an impossible archive: {archive.path!r}")
         for part in archive.parts:
