@@ -56,7 +56,7 @@ class Level(NamedTuple):
 _LEVELS = {
     1: Level(Method.CONTEXT, 256 << 10),
     2: Level(Method.TOKENS, 64 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
-    3: Level(Method.MIXED, 32 << 10, (LaneRule(8 << 10, 16),), (LaneRule(4 << 10, 16),)),
+    3: Level(Method.MIXED, 48 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
     6: Level(
         Method.MIXED,
         24 << 10,
