@@ -101,9 +101,9 @@ class MemberEncoder:
             if self._start is None:
                 return self.flush_block() + self._blocks.finish(self._record_sections())
             start = bytes(self._start)
-            by_lzma = self._lzma_of(start)
+            start_by_lzma = self._lzma_of(start)
             member = self.flush_block() + self._blocks.finish(self._record_sections())
-            return self._smallest(start, member, by_lzma)
+            return self._smallest(start, member, start_by_lzma)
         plain = bytes(self._waiting)
         if not plain:
             return MemberWriter(Header(LEAST_BLOCK_BITS)).finish(short=True)
@@ -113,10 +113,10 @@ class MemberEncoder:
         if len(pieces) == 1:
             return self._encode_alone(plain)
         blocks = self._begin(ends_at=len(plain))
-        by_lzma = self._lzma_of(plain)
+        by_lzma = self._lzma_of(plain) if self._marker is None else None
         member = blocks.add(plain, pieces) + blocks.finish(self._record_sections())
         del blocks
-        return member if self._marker is not None else self._smallest(plain, member, by_lzma)
+        return member if by_lzma is None else self._smallest(plain, member, by_lzma)
 
     def _record_sections(self) -> dict[int, bytes]:
         return {} if self._marker is None else self._marker.sections()

@@ -100,7 +100,8 @@ def compress_corpus(
     finished or not, are kept where their sources are the same; those of sources that are gone are removed.
 
     Args:
-        sources, destination: paths or URLs.
+        sources: paths or URLs.
+        destination: a path or URL.
         archive_bytes: longer documents are cut, at line ends, into archives of so many plain bytes.
         pack_bytes: documents shorter than a quarter of this are packed together, so many plain bytes in an archive.
         starting: called with all plain bytes, and with those that need not be done.
