@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import llmzip
 from llmzip.inspection import describe
 from llmzip.settings import ReadSettings
 from llmzip.streams import decompress
@@ -15,7 +16,7 @@ from tests.conftest import GOLDEN, TINY_PATH
 from tests.make_golden import sources
 
 ARCHIVES = sorted(GOLDEN.glob("*.llmz"))
-DATA = Path(__file__).parents[2] / "compressor" / "data"
+DATA = Path(llmzip.__file__).parent / "data"
 PARTS_OF_THE_FORMAT = [DATA / name for name in ("charsets.bin", "context.npz", "primer.txt", "wide.npz")]
 
 
