@@ -12,12 +12,10 @@ from llmzip.errors import DamagedError
 _LEAST_DICTIONARY = 4096
 _BEST = 9 | lzma.PRESET_EXTREME
 _QUICK = 1
-MAYBE_REPETITIVE = 0.1
+_MAYBE_REPETITIVE = 0.1
 """Where the quick setting leaves no more than this share, the best one may leave far less."""
-BEST_TO_QUICK = 0.65
+_BEST_TO_QUICK = 0.65
 """Else it does not leave less than this share of what the quick one does."""
-
-
 _LONGEST_AHEAD = 4 << 20
 """A longer block's best, which takes memory in proportion, is not begun before it is asked for."""
 
@@ -50,7 +48,7 @@ class Attempt:
     @property
     def may_be_repetitive(self) -> bool:
         """Whether the best may leave far less than the quick setting."""
-        return len(self.quick) <= MAYBE_REPETITIVE * self._plain_length
+        return len(self.quick) <= _MAYBE_REPETITIVE * self._plain_length
 
     def best(self) -> bytes:
         """As :func:`encode`."""
@@ -58,7 +56,7 @@ class Attempt:
 
     def best_may_be_below(self, size: int) -> bool:
         """Whether the best is likely to be smaller than ``size``."""
-        return self.may_be_repetitive or BEST_TO_QUICK * len(self.quick) < size
+        return self.may_be_repetitive or _BEST_TO_QUICK * len(self.quick) < size
 
     def if_below(self, size: int) -> bytes | None:
         """The smaller of both, or None if it is not smaller than ``size``."""
