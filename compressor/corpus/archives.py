@@ -81,13 +81,17 @@ def make_archive(task: Task, place: Place, version: str) -> Done:
     coding_seconds = time.process_time() - coding
     archive = Archive(task.path, len(stored), hashlib.sha256(stored).hexdigest(), task.origin, tuple(parts))
     place.write(task.path, stored)
-    place.write(receipt_name(task.origin), json.dumps(asdict(archive)).encode())
+    write_receipt(archive, place)
     return Done(archive, time.perf_counter() - wall, time.process_time() - cpu, coding_seconds)
 
 
 def receipt_name(origin: str) -> str:
     """Where the entry of an archive lies until the manifest has it."""
     return f"{RECEIPTS}/{origin}.json"
+
+
+def write_receipt(archive: Archive, place: Place) -> None:
+    place.write(receipt_name(archive.origin), json.dumps(asdict(archive)).encode())
 
 
 def read_receipt(data: bytes) -> Archive | None:

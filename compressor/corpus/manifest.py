@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -17,6 +18,9 @@ from llmzip.errors import DamagedError
 FORMAT = "llmzip corpus 1"
 MANIFEST_NAME = "manifest.json"
 _HASH_DIGITS = 64
+_NOT_IN_NAMES = re.compile(r"[\\\0\n\r\ud800-\udfff]")
+"""Backslashes part names on some systems, line breaks part lines of output, and surrogates, which stand for bytes that
+are not UTF-8, cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,10 @@ class Archive:
             DamagedError: it is none.
         """
         archive: Archive = _checked(Archive, found, parts=tuple(_checked(Part, part) for part in _list(found, "parts")))
-        if not _is_safe(archive.path) or not archive.parts:
+        if not is_safe(archive.path) or not archive.parts:
             raise DamagedError(f"the manifest names an impossible archive: {archive.path!r}")
         for part in archive.parts:
-            if not _is_safe(part.name):
+            if not is_safe(part.name):
                 raise DamagedError(f"the manifest names an impossible document: {part.name!r}")
         return archive
 
@@ -160,7 +164,7 @@ def _checksum(archives: list[Any]) -> str:
 
 
 def _canonical(of: Any) -> bytes:
-    return json.dumps(of, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(of, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def _list(found: Any, key: str) -> list[Any]:
@@ -190,6 +194,6 @@ def _is_hash(value: str) -> bool:
     return len(value) == _HASH_DIGITS and not set(value) - set("0123456789abcdef")
 
 
-def _is_safe(name: str) -> bool:
-    """Whether a name stays below whatever it is put behind."""
-    return not (set(name) & set("\\\0\n\r")) and all(step not in ("", ".", "..") for step in name.split("/"))
+def is_safe(name: str) -> bool:
+    """Whether a manifest can have a name, which stays below whatever it is put behind."""
+    return not _NOT_IN_NAMES.search(name) and all(step not in ("", ".", "..") for step in name.split("/"))

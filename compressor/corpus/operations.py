@@ -7,31 +7,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llmzip import __version__
-from llmzip.corpus.archives import (
-    RECEIPTS,
-    Checked,
-    Done,
-    check_archive,
-    make_archive,
-    read_document,
-    read_receipt,
-    receipt_name,
-    restore_archives,
-)
+from llmzip.corpus.archives import Checked, Done, check_archive, make_archive, read_document, restore_archives
 from llmzip.corpus.cluster import Workforce
 from llmzip.corpus.manifest import MANIFEST_NAME, Archive, Manifest, fingerprint
 from llmzip.corpus.places import Place
 from llmzip.corpus.planning import (
     DEFAULT_ARCHIVE_BYTES,
     DEFAULT_PACK_BYTES,
-    FOLDERS,
     LEAST_ARCHIVE_BYTES,
     SourceError,
     Task,
     find_documents,
     plan,
 )
-from llmzip.errors import DamagedError, LlmzError
+from llmzip.corpus.resuming import Earlier
+from llmzip.errors import LlmzError
 from llmzip.settings import ReadSettings, Settings
 
 Advance = Callable[[int], object]
@@ -114,51 +104,39 @@ def compress_corpus(
         raise SourceError(f"archives must have at least {LEAST_ARCHIVE_BYTES >> 10}K plain bytes")
     place = Place(destination)
     tasks = plan(find_documents(sources), replace(settings, threads=1), archive_bytes, pack_bytes)
-    try:
-        old = load_manifest(place).archives
-    except (FileNotFoundError, DamagedError):
-        old = ()
-    finished = _finished(place, tasks, old)
-    todo = [task for task in tasks if task.origin not in finished]
+    earlier = Earlier.found(place, tasks)
+    todo = [task for task in tasks if task.origin not in earlier.finished]
     if starting:
-        starting(sum(task.plain for task in tasks), sum(task.plain for task in tasks if task.origin in finished))
+        plain = sum(task.plain for task in tasks)
+        starting(plain, plain - sum(task.plain for task in todo))
+    earlier.make_way(place, tasks)
+    done, failures = _make_archives(workforce, todo, place, advance)
+    if failures:
+        raise IncompleteError(
+            f"{len(failures)} of {len(tasks)} archives could not be made; the others are kept: run it again", failures
+        )
+    archives = earlier.finished | {made.archive.origin: made.archive for made in done}
+    manifest = Manifest(tuple(archives[task.origin] for task in tasks))
+    place.write(MANIFEST_NAME, manifest.to_json())
+    earlier.clear(place, tasks)
+    return Made(manifest, done, len(tasks) - len(todo))
+
+
+def _make_archives(
+    workforce: Workforce, tasks: Sequence[Task], place: Place, advance: Advance | None
+) -> tuple[list[Done], list[str]]:
+    """The archives that could be made, and why others could not; one line each."""
     done: list[Done] = []
     failures: list[str] = []
-    for task, made in workforce.each(
-        make_archive, todo, place, __version__, names=_unique(task.origin for task in todo)
-    ):
+    names = _unique(task.origin for task in tasks)
+    for task, made in workforce.each(make_archive, tasks, place, __version__, names=names):
         if isinstance(made, Done):
             done.append(made)
-            finished[task.origin] = made.archive
             if advance:
                 advance(made.archive.plain)
         else:
             failures.append(f"{task.path}: {_reason(made)}")
-    if failures:
-        raise IncompleteError(
-            f"{len(failures)} of {len(tasks)} archives could not be made; the others are kept: run it again",
-            sorted(failures),
-        )
-    manifest = Manifest(tuple(finished[task.origin] for task in tasks))
-    place.write(MANIFEST_NAME, manifest.to_json())
-    place.remove_folder(RECEIPTS)
-    paths = {archive.path for archive in manifest.archives}
-    place.remove([archive.path for archive in old if archive.path not in paths and place.exists(archive.path)])
-    return Made(manifest, done, len(tasks) - len(todo))
-
-
-def _finished(place: Place, tasks: Sequence[Task], old: Sequence[Archive]) -> dict[str, Archive]:
-    """Archives that are there, by origin."""
-    known = {archive.origin: archive for archive in old}
-    wanted = {receipt_name(task.origin) for task in tasks}
-    receipts = place.read_many([name for name in place.names_below(RECEIPTS) if name in wanted])
-    for receipt in map(read_receipt, receipts.values()):
-        if receipt is not None:
-            known[receipt.origin] = receipt
-    if not known:
-        return {}
-    there = {name for folder in FOLDERS for name in place.names_below(folder)}
-    return {task.origin: known[task.origin] for task in tasks if task.origin in known and task.path in there}
+    return done, sorted(failures)
 
 
 def verify_corpus(
@@ -180,8 +158,7 @@ def verify_corpus(
     results = workforce.each(check_archive, manifest.archives, place, stored_only, _ON_ONE_CORE,
         names=_unique(f"check-{archive.path}" for archive in manifest.archives),
     )  # fmt: skip
-    report = _collect(((archive.path, archive.plain, result) for archive, result in results), advance)
-    damaged = {line.partition(" (")[0] for line in report.damage}
+    report, damaged = _collect(((archive.path, archive.plain, result) for archive, result in results), advance)
     hurt = {part.name for archive in manifest.archives if archive.path in damaged for part in archive.parts}
     return replace(report, documents=len(manifest.documents()) - len(hurt))
 
@@ -216,7 +193,8 @@ def restore_corpus(
     results = workforce.each(restore_archives, groups, place, goal, chosen, _ON_ONE_CORE,
         names=_unique(f"restore-{group[0].path}" for group in groups),
     )  # fmt: skip
-    return _collect(((group[0].path, 0, result) for group, result in results), advance)
+    report, _ = _collect(((group[0].path, 0, result) for group, result in results), advance)
+    return report
 
 
 def open_document(corpus: str, name: str) -> Iterator[bytes]:
@@ -258,19 +236,26 @@ def _groups(manifest: Manifest, wanted: set[str]) -> list[tuple[Archive, ...]]:
     return groups
 
 
-def _collect(results: Iterator[tuple[str, int, Checked | BaseException]], advance: Advance | None) -> Report:
+def _collect(
+    results: Iterator[tuple[str, int, Checked | BaseException]], advance: Advance | None
+) -> tuple[Report, set[str]]:
+    """What the results come to, and the paths of those that have damage."""
     plain = documents = 0
     damage: list[str] = []
+    damaged: set[str] = set()
     for path, size, result in results:
         if isinstance(result, Checked):
             plain += result.plain
             documents += len(result.documents)
-            damage += result.damage
+            lines = result.damage
         else:
-            damage.append(f"{path}: {_reason(result)}")
+            lines = (f"{path}: {_reason(result)}",)
+        if lines:
+            damage += lines
+            damaged.add(path)
         if advance:
             advance(size or (result.plain if isinstance(result, Checked) else 0))
-    return Report(plain, documents, sorted(damage))
+    return Report(plain, documents, sorted(damage)), damaged
 
 
 def _unique(names: Iterable[str]) -> list[str]:

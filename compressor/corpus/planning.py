@@ -6,12 +6,13 @@ import itertools
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import fsspec
 
 from llmzip import __version__
-from llmzip.corpus.manifest import duplicates, fingerprint
+from llmzip.corpus.manifest import duplicates, fingerprint, is_safe
 from llmzip.settings import Settings
 
 DEFAULT_ARCHIVE_BYTES = 16 << 20
@@ -75,7 +76,7 @@ class Task:
         """Plain bytes, but for what cutting at records moves."""
         return sum(piece.end - piece.start for piece in self.ranges)
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Fingerprint of what it is made from and how."""
         pieces = [[r.document.name, r.document.size, r.document.stamp, r.start, r.end] for r in self.ranges]
@@ -95,7 +96,7 @@ def find_documents(sources: Sequence[str]) -> list[Document]:
         sources: paths or URLs.
 
     Raises:
-        SourceError: one names nothing, or two files would have the same name.
+        SourceError: one names nothing, a file's name cannot be in a manifest, or two files would have the same one.
         OSError: a place cannot be read.
     """
     documents = [document for source in sources for document in _in_source(source)]
@@ -118,6 +119,11 @@ def _in_source(source: str) -> Iterator[Document]:
         above = posixpath.dirname(path)
         for each, about in sorted(found.items()):
             name = each[len(above) :].lstrip("/")
+            if not is_safe(name):
+                raise SourceError(
+                    f"a corpus cannot have a file named {name!r}: names must be UTF-8, without backslashes, without "
+                    "line breaks, and without parts that are empty, '.' or '..'"
+                )
             yield Document(name, files.unstrip_protocol(each), int(about["size"]), _stamp(about))
 
 
@@ -139,21 +145,23 @@ def plan(
     """
     tasks: list[Task] = []
     pack: list[Range] = []
-    packs = 0
+    packs = packed = 0
     of_packs = replace(settings, records=None, key=None)
 
     def end_pack() -> None:
-        nonlocal packs
+        nonlocal packs, packed
         if pack:
             tasks.append(Task(f"packs/{packs:06}.llmz", tuple(pack), of_packs))
             packs += 1
+            packed = 0
             pack.clear()
 
     for document in documents:
         if document.size < pack_bytes // _SHORT:
-            if sum(piece.end for piece in pack) + document.size > pack_bytes:
+            if packed + document.size > pack_bytes:
                 end_pack()
             pack.append(Range(document, 0, document.size))
+            packed += document.size
         elif document.size <= archive_bytes * 3 // 2:
             tasks.append(Task(f"files/{document.name}.llmz", (Range(document, 0, document.size),), settings))
         else:

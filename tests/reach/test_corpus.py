@@ -317,7 +317,7 @@ def test_manifest_hostile(tmp_path: Path) -> None:
 
     good = Manifest.from_json(made(archive))
     assert good.documents() == {"a": 3} and Manifest.from_json(good.to_json()) == good
-    for name in ("../a", "/a", "a/../b", "", ".", "a\\b", "a//b", "a\nb", 7, None):
+    for name in ("../a", "/a", "a/../b", "", ".", "a\\b", "a//b", "a\nb", "a\udcff", 7, None):
         with pytest.raises(llmzip.DamagedError):
             Manifest.from_json(made(archive | {"parts": [part | {"name": name}]}))
     for change in (
