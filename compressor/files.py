@@ -327,40 +327,44 @@ class LlmzFile(io.BufferedIOBase):
 
     def flush(self) -> None:
         """Make what was written so far readable by others: ends a block, which costs some size."""
-        self._check_open()
-        if self._compressor:
-            with self._lock:
+        with self._lock:
+            self._check_open()
+            if self._compressor:
                 self._target.write(self._compressor.flush(Flush.BLOCK))
                 self._target.flush()
 
     def close(self) -> None:
-        if self.closed:
+        if not hasattr(self, "_target"):  # it could not be opened
             return
-        compressor, self._compressor = self._compressor, None
-        try:
-            if self._reader:
-                self._reader.close()
-            if compressor and hasattr(self, "_raw"):
-                with self._lock:
+        with self._lock:
+            if self.closed:
+                return
+            compressor, self._compressor = self._compressor, None
+            try:
+                if self._reader:
+                    self._reader.close()
+                if compressor:
                     self._target.write(compressor.finish())
                     self._target.flush()
-        finally:
-            try:
-                if self._owned:
-                    self._owned.close()
             finally:
-                super().close()
+                try:
+                    if self._owned:
+                        self._owned.close()
+                finally:
+                    super().close()
 
 
 class _TextFile(io.TextIOWrapper):
     def close(self) -> None:
         # TextIOWrapper flushes its file before closing it, which would end a block for nothing.
-        if not self.closed and isinstance(self.buffer, _UnflushedFile):
+        if not self.closed and isinstance(self.buffer, _FileBelowText):
             self.buffer.closing = True
         super().close()
 
 
-class _UnflushedFile(LlmzFile):
+class _FileBelowText(LlmzFile):
+    """A compressed file that can be flushed until the text file above it is closing."""
+
     closing = False
 
     def flush(self) -> None:
@@ -384,7 +388,7 @@ def open(
     if "b" in mode:
         raise ValueError(f"invalid mode: {mode!r}")
     io.TextIOWrapper(io.BytesIO(), encoding, errors, newline)  # complains before anything is opened
-    binary = _UnflushedFile(file, mode.replace("t", "", 1), level, progress=progress, **settings)
+    binary = _FileBelowText(file, mode.replace("t", "", 1), level, progress=progress, **settings)
     try:
         return _TextFile(cast(IO[bytes], binary), encoding, errors, newline)
     except BaseException:

@@ -18,7 +18,7 @@ from llmzip.files import LlmzFile
 ENDING = ".llmz"
 
 
-class UnflushedFile(LlmzFile):
+class NeverFlushedFile(LlmzFile):
     """A compressed file for writers that flush before they close, which would end a block for nothing."""
 
     def flush(self) -> None:

@@ -7,6 +7,7 @@ one file each. The file system ``llmzip://`` is an entry point of fsspec's and n
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ NAME = "llmzip"
 
 
 def _tell_fsspec(compression: Any) -> None:
-    compression.register_compression(NAME, _open_unflushed, SUFFIX, force=True)
+    compression.register_compression(NAME, _open_never_flushed, SUFFIX, force=True)
 
 
 def _tell_smart_open(compression: Any) -> None:
@@ -48,10 +49,10 @@ def _open(*arguments: Any, **settings: Any) -> Any:
     return open(*arguments, **settings)
 
 
-def _open_unflushed(*arguments: Any, **settings: Any) -> Any:
-    from llmzip.filesystem import UnflushedFile
+def _open_never_flushed(*arguments: Any, **settings: Any) -> Any:
+    from llmzip.filesystem import NeverFlushedFile
 
-    return UnflushedFile(*arguments, **settings)
+    return NeverFlushedFile(*arguments, **settings)
 
 
 def _make_tar(*arguments: Any, **options: Any) -> str:
@@ -109,7 +110,13 @@ class _Telling:
     def exec_module(self, module: Any) -> None:
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._tell(module)
+        _try_to_tell(self._tell, module)
+
+
+def _try_to_tell(tell: Callable[[Any], None], module: Any) -> None:
+    # A version of the library with another interface goes without llmzip: it can be imported all the same.
+    with contextlib.suppress(Exception):
+        tell(module)
 
 
 def register() -> None:
@@ -119,5 +126,5 @@ def register() -> None:
     for name, tell in _TELLERS.items():
         module = sys.modules.get(name)
         if module is not None:
-            tell(module)
+            _try_to_tell(tell, module)
     sys.meta_path.insert(0, _Waiting())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Generator
 from typing import Any, BinaryIO, cast
 
 from llmzip import streams
 from llmzip.access.ranges import BlockMap
-from llmzip.errors import DamagedError
+from llmzip.errors import DamagedError, LlmzError
 from llmzip.progress import ProgressCallback, told_to
 from llmzip.settings import ReadSettings
 from llmzip.transfer import WholeReader
@@ -33,7 +32,7 @@ class PlainReader(io.RawIOBase):
         self._settings = settings
         self._progress = told_to(progress)
         self._start = source.tell() if self.seekable() else 0
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._map = blocks
         if blocks is None:
             self._blocks = self._decode()
@@ -65,10 +64,15 @@ class PlainReader(io.RawIOBase):
         return len(part)
 
     def readall(self) -> bytes:
-        parts = []
-        while part := self._ready():
-            parts.append(part)
-            self._position += len(part)
+        start, parts = self._position, []
+        try:
+            while part := self._ready():
+                parts.append(part)
+                self._position += len(part)
+        except BaseException:
+            if self.seekable():
+                self._position = start  # a buffer above takes it that nothing was read
+            raise
         return b"".join(parts)
 
     def close(self) -> None:
@@ -131,11 +135,17 @@ class PlainReader(io.RawIOBase):
     def _block_map(self) -> BlockMap | None:
         """Where blocks are; None where that cannot be told, for lack of seeking or since the file is damaged."""
         if self._map is None and not self._has_no_map:
-            self._has_no_map = True
-            if self.seekable():
-                place = self._source.tell()
-                with contextlib.suppress(DamagedError):
-                    self._map = BlockMap(self._source, self._start, self._settings)
+            if not self.seekable():
+                self._has_no_map = True
+                return None
+            place = self._source.tell()
+            try:
+                self._map = BlockMap(self._source, self._start, self._settings)
+            except LlmzError as error:
+                self._has_no_map = True
+                if not isinstance(error, DamagedError):
+                    raise
+            finally:
                 self._source.seek(place)
         return self._map
 
@@ -146,14 +156,25 @@ class PlainReader(io.RawIOBase):
         following = self._block_offset + len(self._block)
         try:
             block = next(self._blocks, None)
-        except BaseException as error:
+            if block is None:
+                self._size = following
+                return False
+            self._block, self._block_offset = memoryview(block), following
+        except Exception as error:
             self._error = error
             raise
-        if block is None:
-            self._size = following
-            return False
-        self._block, self._block_offset = memoryview(block), following
+        except BaseException:  # such as KeyboardInterrupt, which is no fault of the file
+            self._start_again()
+            raise
         return True
+
+    def _start_again(self) -> None:
+        """Make reading possible after it was interrupted, which ended the blocks that were to come."""
+        if self.seekable():
+            self._source.seek(self._start)
+            self._begin(self._decode(), 0)
+        else:
+            self._error = OSError("reading was interrupted, and the compressed file cannot seek back")
 
 
 def _none() -> Generator[bytes]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, cast
 
+from llmzip.blocks.repeats import MAX_DISTANCE
 from llmzip.format.layout import MemberLayout, find_layout
 from llmzip.format.reader import Reader
 from llmzip.format.sections import GROUPS, parse_groups, parse_sections
@@ -17,6 +19,8 @@ from llmzip.transfer import WholeReader
 
 _MOST_DEPTH = 8
 """Copies of copies of copies."""
+_LOOK_BYTES = 128
+"""What each look at a block counts beside its plain bytes: neither many looks nor many small blocks are free."""
 
 
 class Place(NamedTuple):
@@ -79,7 +83,7 @@ class BlockMap:
 
     def _member_from(self, member: int, block: int, progress: Progress) -> Generator[bytes]:
         layout = self.members[member]
-        decoder = self._decoder(member, block, progress, _Before(self, member, layout.plain_places[block]))
+        decoder = self._decoder(member, block, progress, _Before(self, member, _Found()))
         for number in range(block, layout.blocks):
             try:
                 yield decoder.next_plain() or b""
@@ -125,17 +129,31 @@ class _TooFar(Exception):
     """Looking up what was copied costs more than reading from the member's start."""
 
 
+@dataclass
+class _Found:
+    """What was decoded for copies since reading began at a place: no block twice, which bounds the time by that of
+    reading from the member's start, whatever the blocks are.
+
+    Attributes:
+        left: bytes that may be added.
+        blocks: plain bytes by the blocks' numbers.
+    """
+
+    left: int = MAX_DISTANCE
+    blocks: dict[int, bytes] = field(default_factory=dict)
+
+
 class _Before:
     """Plain bytes of an independent member before the block that is decoded: those that it copies.
 
     Args:
-        left: plain bytes that may be decoded for them.
+        found: shared with what looks up copies of copies.
     """
 
-    def __init__(self, blocks: BlockMap, member: int, left: int, depth: int = 0) -> None:
+    def __init__(self, blocks: BlockMap, member: int, found: _Found, depth: int = 0) -> None:
         self._blocks = blocks
         self._member = member
-        self._left = left
+        self._found = found
         self._depth = depth
 
     def __call__(self, place: int, length: int) -> bytes:
@@ -145,18 +163,21 @@ class _Before:
             _TooFar: they are copies of copies, or too much has to be decoded.
             LlmzError: they are damaged.
         """
-        if self._depth == _MOST_DEPTH:
+        places, end = self._blocks.members[self._member].plain_places, place + length
+        parts = bytearray()
+        for number in range(bisect_right(places, place) - 1, bisect_left(places, end)):
+            begin = places[number]
+            parts += self._block(number, places[number + 1] - begin)[max(place - begin, 0) : end - begin]
+        return bytes(parts)
+
+    def _block(self, number: int, plain_bytes: int) -> bytes:
+        found = self._found
+        plain = found.blocks.get(number)
+        found.left -= _LOOK_BYTES + (plain_bytes if plain is None else 0)
+        if found.left < 0 or (plain is None and self._depth == _MOST_DEPTH):
             raise _TooFar
-        layout = self._blocks.members[self._member]
-        block = bisect_right(layout.plain_places, place) - 1
-        begin = layout.plain_places[block]
-        deeper = _Before(self._blocks, self._member, self._left, self._depth + 1)
-        decoder = self._blocks._decoder(self._member, block, SILENT, deeper)
-        found = bytearray()
-        while begin + len(found) < place + length:
-            self._left -= layout.plain_places[block + 1] - layout.plain_places[block]
-            if self._left < 0:
-                raise _TooFar
-            found += decoder.next_plain() or b""
-            block += 1
-        return bytes(found[place - begin : place - begin + length])
+        if plain is None:
+            deeper = _Before(self._blocks, self._member, found, self._depth + 1)
+            plain = self._blocks._decoder(self._member, number, SILENT, deeper).next_plain() or b""
+            found.blocks[number] = plain
+        return plain

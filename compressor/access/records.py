@@ -68,7 +68,6 @@ class Records(Sequence[bytes]):
         self._open()
 
     def _open(self) -> None:
-        self._process = os.getpid()
         self._kept: OrderedDict[int, list[bytes]] = OrderedDict()
         self._owned = None if hasattr(self._file, "read") else open(cast(str, self._file), "rb")
         source = self._owned or cast(BinaryIO, self._file)
@@ -84,6 +83,7 @@ class Records(Sequence[bytes]):
         self._reader = PlainReader(source, self._settings, None, blocks)
         self._firsts = [member.first for member in self._members]
         self._first_marks = [member.first_mark for member in self._members]
+        self._process = os.getpid()
 
     def _find_members(self, blocks: BlockMap) -> list[_Member]:
         members = []
@@ -200,8 +200,6 @@ class Records(Sequence[bytes]):
         """The records from a mark to the next."""
         number = member.first_mark + mark
         with self._lock:
-            if self._process != os.getpid() and self._owned is not None:
-                self._open()  # a forked process shares the position in the file with its parent
             records = self._kept.get(number)
             if records is None:
                 records = self._kept[number] = self._split(member, mark)
@@ -226,6 +224,8 @@ class Records(Sequence[bytes]):
             raise MemoryLimitError(needed, self._settings.memory_bytes)
         parts = []
         with self._lock:
+            if self._process != os.getpid() and self._owned is not None:
+                self._open()  # a forked process shares the position in the file with its parent
             self._reader.seek(begin)
             while begin < end and (part := self._reader.read(end - begin)):
                 parts.append(part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from llmzip.errors import DamagedError, LlmzError
 from llmzip.format import sections
 from llmzip.format.member import Coded, Header, MemberReader, MemberWriter, Method, read_header
 from llmzip.format.reader import Reader
+from llmzip.format.varint import pack_varint
 from llmzip.progress import SILENT
 from llmzip.settings import ReadSettings
 from tests.conftest import TINY_PATH
@@ -164,6 +166,32 @@ def test_copies_reach_back_across_independent_blocks(block_bits: int) -> None:
     check(plain, data, 40)
     plain, data = copied(60, Header(block_bits, independent=True), 1000)  # copies of copies of copies
     check(plain, data, 40)
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 4), (100, 4), (2700, 800)])
+def test_looking_up_copies_decodes_no_block_again_and_again(count: int, length: int) -> None:
+    """The last blocks copy a copy of 200 copies of one small block, or these 200 themselves."""
+    writer, plain = MemberWriter(Header(16, independent=True)), NOISE
+    out = writer.add(Coded(Method.STORED, 0, 4, NOISE[:4]), NOISE[:4])
+    out += writer.add(Coded(Method.STORED, 0, len(NOISE) - 4, NOISE[4:]), NOISE[4:])
+    copied, end = len(NOISE), len(NOISE) + 800
+    copies = [(0, 4)] * 200 + [(copied, 800), (end, 4)]
+    copies += [(end + 800 if length == 4 else copied, length)] * count
+    for place, size in copies:
+        part = plain[place : place + size]
+        out += writer.add(Coded(Method.COPY, 0, size, pack_varint(len(plain) - place)), part)
+        plain += part
+    visits: Counter[int] = Counter()
+
+    class Noting(io.BytesIO):
+        def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+            visits[offset] += whence == io.SEEK_SET
+            return super().seek(offset, whence)
+
+    with llmzip.open(Noting(out + writer.finish())) as file:
+        file.seek(-count * length, io.SEEK_END)
+        assert file.read() == plain[-count * length :]
+    assert max(visits.values()) <= 2  # once for copies, and once when all is read from the start
 
 
 def test_copies_outside_of_a_group_are_damage() -> None:

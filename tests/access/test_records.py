@@ -6,6 +6,7 @@ import io
 import json
 import mailbox
 import multiprocessing
+import os
 import pickle
 import random
 import threading
@@ -237,6 +238,32 @@ def test_processes_share_records(method: Any, path: Path) -> None:
         assert pickle.loads(pickle.dumps(records))[7] == expected[7]
     with pytest.raises(TypeError):
         pickle.dumps(llmzip.records(io.BytesIO(path.read_bytes())))
+
+
+@pytest.mark.parametrize("use", ["head", "find"])
+def test_a_forked_process_leaves_the_file_of_its_parent_alone(use: str, tmp_path: Path) -> None:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("not here")
+    generator, path = random.Random(6), tmp_path / "rows.csv.llmz"
+    noise = (generator.randbytes(20_000).translate(None, b'\r\n,"') for _ in range(20))
+    rows = [b"id,noise\n", *(b"%d,%s\n" % row for row in enumerate(noise))]
+    path.write_bytes(packed(rows, records="csv", group_bytes=1 << 16, block_bytes=1 << 16))
+    context = multiprocessing.get_context("fork")
+
+    def read(results: Any) -> None:
+        results.put(records.head if use == "head" else next(records.find("7", "id")))
+
+    with llmzip.records(path) as records:
+        assert records[18] == rows[19]
+        assert records._owned is not None
+        place = os.lseek(records._owned.fileno(), 0, os.SEEK_CUR)
+        results = context.Queue()
+        process = context.Process(target=read, args=(results,))
+        process.start()
+        assert results.get(timeout=300) == (rows[0] if use == "head" else 7)
+        process.join()
+        assert os.lseek(records._owned.fileno(), 0, os.SEEK_CUR) == place
+        assert records[9] == rows[10]
 
 
 WRONG = {

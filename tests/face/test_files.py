@@ -483,6 +483,38 @@ def test_one_file_for_several_threads(path: Path, tmp_path: Path) -> None:
     assert sorted(pieces) == sorted(NOISE[i : i + 50] for i in range(0, len(NOISE), 50))
 
 
+def test_a_flush_that_waits_while_the_file_is_closed() -> None:
+    writing, go_on = threading.Event(), threading.Event()
+    outcomes: list[ValueError | None] = []
+
+    class Slow(io.BytesIO):
+        def write(self, data: Any) -> int:
+            writing.set()
+            assert go_on.wait(60)
+            return super().write(data)
+
+    def flush() -> None:
+        try:
+            file.flush()
+            outcomes.append(None)
+        except ValueError as error:
+            outcomes.append(error)
+
+    raw = Slow()
+    file = llmzip.open(raw, "wb", level=1, block_bytes=1000)
+    threads = [threading.Thread(target=action) for action in (lambda: file.write(NOISE), flush, file.close)]
+    for thread in threads:
+        thread.start()
+        assert writing.wait(60)
+        time.sleep(0.1)  # until the others wait for the first
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 1
+    assert outcomes[0] is None or "closed file" in str(outcomes[0])
+    assert llmzip.decompress(raw.getvalue()) == NOISE
+
+
 def test_an_unfinished_file_is_closed_whole_when_it_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "a.llmz"
     llmzip.open(path, "wb", level=1).write(TEXT)

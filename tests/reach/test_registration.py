@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import llmzip
-from llmzip.filesystem import UnflushedFile
+from llmzip.filesystem import NeverFlushedFile
 
 LIBRARIES = "fsspec, shutil, smart_open"
 CHECK = """
@@ -32,6 +32,18 @@ assert importlib.reload(shutil) is shutil and "llmztar" in dict(shutil.get_archi
 @pytest.mark.parametrize("imports", [f"llmzip, {LIBRARIES}", f"{LIBRARIES}, llmzip"])
 def test_either_order(imports: str) -> None:
     subprocess.run([sys.executable, "-c", f"import {imports}\n{CHECK}"], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("imports", ["llmzip, {0}", "{0}, llmzip"])
+@pytest.mark.parametrize("module", ["fsspec.compression", "smart_open.compression"])
+def test_a_library_with_another_interface_can_be_imported(module: str, imports: str, tmp_path: Path) -> None:
+    package, name = module.split(".")
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(f"from {module} import ready\n")
+    (tmp_path / package / f"{name}.py").write_text("ready = True\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {imports.format(package)}; {package}.ready"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_imports_nothing() -> None:
@@ -67,13 +79,13 @@ def test_flush_costs_nothing(tmp_path: Path) -> None:
     plain = b"It was the best of times, it was the worst of times.\n" * 30
     with llmzip.open(tmp_path / "a.llmz", "wb", level=1) as file:
         file.write(plain)
-    with UnflushedFile(tmp_path / "b.llmz", "wb", level=1) as unflushed:
+    with NeverFlushedFile(tmp_path / "b.llmz", "wb", level=1) as unflushed:
         for at in range(0, len(plain), 100):
             unflushed.write(plain[at : at + 100])
             unflushed.flush()
     assert (tmp_path / "b.llmz").read_bytes() == (tmp_path / "a.llmz").read_bytes()
     with fsspec.open(str(tmp_path / "c.llmz"), "wb", compression="infer") as file:
-        assert isinstance(file, UnflushedFile)
+        assert isinstance(file, NeverFlushedFile)
 
 
 def test_seeking(tmp_path: Path) -> None:
