@@ -26,7 +26,7 @@ from llmzip.format.sections import GROUPS, pack_groups, pack_sections
 from llmzip.mixing.profiles import Profile, choose_profile
 from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
-from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, RECORD_KINDS, Settings, table_bits_for
+from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, LONG_BYTES, RECORD_KINDS, Settings, table_bits_for
 
 _MOST_UNLISTED_BLOCKS = 8
 """So many are found soon enough one after the other, without a list of them at the end."""
@@ -70,16 +70,29 @@ class MemberEncoder:
             self._marker.feed(plain)
         if self._start is not None:
             self._start += plain
-        if self._blocks is None:
-            if len(self._waiting) <= self._settings.whole_bytes or len(self._waiting) <= (whole := self._whole_bytes()):
-                return b""
-            self._begin(is_repetitive(bytes(self._waiting[:whole])))
-        while len(self._waiting) >= self._bytes_to_cut():
-            self._held += self._code_waiting(self._cut())
+        if self._blocks is None and (self._may_be_alone() or self._may_be_short()):
+            return b""
+        self._code_ready()
         if self._start is not None and len(self._start) <= BLOCK_BYTES:
             return b""
         self._start = None
         return self._take_held()
+
+    def _code_ready(self) -> None:
+        """Code all blocks that can be cut off what is waiting, which is several."""
+        if self._blocks is None:
+            self._begin(is_repetitive(bytes(self._waiting[: self._whole_bytes()])))
+        while len(self._waiting) >= self._bytes_to_cut():
+            self._held += self._code_waiting(self._cut())
+
+    def _may_be_alone(self) -> bool:
+        """Whether what is waiting is one block, if it is all."""
+        size = len(self._waiting)
+        return size <= self._settings.whole_bytes or size <= self._whole_bytes()
+
+    def _may_be_short(self) -> bool:
+        """Whether only more text shows if it begins with a short block."""
+        return bool(self._settings.opening_bytes) and len(self._waiting) <= LONG_BYTES
 
     def _whole_bytes(self) -> int:
         """What is at most so long is one block: more of what context mode codes, which is read fast."""
@@ -97,6 +110,8 @@ class MemberEncoder:
 
     def finish(self) -> bytes:
         """Return the rest of the member. Errors as for :meth:`feed`."""
+        if self._blocks is None and not self._may_be_alone():
+            self._code_ready()
         if self._blocks is not None:
             if self._start is None:
                 return self.flush_block() + self._blocks.finish(self._record_sections())
@@ -165,7 +180,7 @@ class MemberEncoder:
         ready += blocks.add(plain, pieces)
         if all(piece.distance for piece in pieces):
             self._block_bytes = self._most_block_bytes  # copies are read fast, and more of them may follow
-        self._block_bytes = min(2 * self._block_bytes, self._most_block_bytes)
+        self._block_bytes = min(max(2 * self._block_bytes, self._first_block_bytes), self._most_block_bytes)
         if (most := self._settings.most_group_bytes) is not None:
             self._left_of_group -= count
             self._group_is_full = self._left_of_group < self._first_block_bytes / 2
@@ -216,6 +231,8 @@ class MemberEncoder:
         settings = self._settings
         self._block_bytes = self._first_block_bytes = settings.first_block_bytes(repetitive)
         self._most_block_bytes = ends_at or settings.most_block_bytes(repetitive)
+        if not repetitive and settings.opening_bytes and len(self._waiting) > LONG_BYTES:
+            self._block_bytes = settings.opening_bytes
         learned_from = self._most_block_bytes if settings.independent else settings.most_group_bytes or ends_at
         header = self._header(self._most_block_bytes, learned_from, independent=settings.independent)
         side_by_side, threads = limits.share_threads(header, self._model, settings.thread_count, settings.memory_bytes)

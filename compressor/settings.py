@@ -19,6 +19,9 @@ REPETITIVE_BLOCK_BYTES = 16 << 20
 """The same where a text repeats itself so much that LZMA wins by far: larger blocks let it see further back."""
 FAST_WHOLE_BYTES = 256 << 10
 """What is at most so long, and is coded without the network, is one block."""
+LONG_BYTES = 256 << 10
+"""A longer text begins with a short block, so that reading it as a stream gives its first text soon: in shorter ones
+the bytes that this takes would count."""
 _WHOLE_FACTOR = 2
 """What is at most so many times as long as a level's first block is one block."""
 AUTO = "auto"
@@ -42,31 +45,35 @@ class Level(NamedTuple):
 
     Attributes:
         method: tried for text, beside those that need no model.
-        first_block_bytes: what is read in a second or so: longer files give their first text soon.
+        first_block_bytes: of the first of several blocks, or of the second where an opening comes before it.
+        opening_bytes: of the block that a long text begins with, which is read in a second or so; 0 for none, where all
+            blocks are read fast.
         cold: lanes of a block that starts from fresh models; the rule that gives more lanes holds.
         warm: the same for a block after others.
     """
 
     method: Method
     first_block_bytes: int
+    opening_bytes: int = 0
     cold: tuple[LaneRule, ...] = (LaneRule(1, 1),)
     warm: tuple[LaneRule, ...] = (LaneRule(1, 1),)
 
 
 _LEVELS = {
     1: Level(Method.CONTEXT, 256 << 10),
-    2: Level(Method.TOKENS, 64 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
-    3: Level(Method.MIXED, 48 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
+    2: Level(Method.TOKENS, 64 << 10, 4 << 10, (LaneRule(4 << 10, 64),), (LaneRule(2 << 10, 64),)),
+    3: Level(Method.MIXED, 48 << 10, 4 << 10, (LaneRule(12 << 10, 16),), (LaneRule(4 << 10, 16),)),
     6: Level(
         Method.MIXED,
         24 << 10,
+        4 << 10,
         (LaneRule(24 << 10, 4), LaneRule(96 << 10, 8)),
         (LaneRule(48 << 10, 8),),
     ),
-    9: Level(Method.MIXED, 24 << 10),
+    9: Level(Method.MIXED, 24 << 10, 4 << 10),
 }
 """Those that are missing mean the one before."""
-_WIDE_LEVEL = Level(Method.CONTEXT, 48 << 10)
+_WIDE_LEVEL = Level(Method.CONTEXT, 48 << 10, 16 << 10)
 """Context mode's wide profile alone."""
 
 
@@ -142,6 +149,12 @@ class Settings:
         """Plain bytes of the first of several blocks, or of a group's."""
         return self.within_group(self.block_bytes or (BLOCK_BYTES if repetitive else self._level.first_block_bytes))
 
+    @property
+    def opening_bytes(self) -> int:
+        """Plain bytes of a short block that a text of more than ``LONG_BYTES`` begins with; 0 for none."""
+        may_open = self.block_bytes is None and self.most_group_bytes is None and not self.independent
+        return self._level.opening_bytes if may_open else 0
+
     def most_block_bytes(self, repetitive: bool) -> int:
         """Plain bytes of a block at most, to which they double."""
         return self.within_group(self.block_bytes or (REPETITIVE_BLOCK_BYTES if repetitive else BLOCK_BYTES))
@@ -158,9 +171,9 @@ class Settings:
             return _GROUP_FACTOR * (self.block_bytes or self._level.first_block_bytes)
         return self.group_bytes
 
-    def lanes_for(self, plain_length: int, warm: bool = False) -> int:
-        """Lanes of a block, a power of two: more of them are faster, fewer lose less context."""
-        rules = self._level.warm if warm else self._level.cold
+    def lanes_for(self, plain_length: int, known_bytes: int = 0) -> int:
+        """Lanes of a block after so many bytes, a power of two: more of them are faster, fewer lose less context."""
+        rules = self._level.warm if known_bytes > self._level.opening_bytes else self._level.cold
         wanted = self.lanes or max(_power_of_two_below(plain_length // rule.least_bytes, rule.most) for rule in rules)
         return _power_of_two_below(plain_length, wanted)
 

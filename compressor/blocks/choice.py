@@ -93,6 +93,8 @@ class BlockEncoder:
         self._proven: set[int] = set()
         """Transforms that have shown in a trial that they pay."""
         self._models = AdaptiveModels(table_bits, model, threads)
+        self._known_bytes = 0
+        """Of blocks before, in this group."""
         self._last_profile = Profile.PROSE
         """Mixed mode's, of the block before."""
         self._stream_bytes_left = transformed.most_stream_bytes(_TRIAL_BYTES)
@@ -103,11 +105,14 @@ class BlockEncoder:
     def start_afresh(self) -> None:
         """Begin a group: what follows can be read without what was coded before."""
         self._models.start_afresh()
+        self._known_bytes = 0
 
     def encode(self, plain: bytes, alone: bool = False) -> Coded:
         """Code 1 byte to 64 MiB; ``alone`` says that the member has no other block."""
         self._stream_bytes_left = transformed.most_stream_bytes(len(plain))
-        return self._encode(plain, self._progress, (), 0 if alone else LEAST_GAIN)
+        coded = self._encode(plain, self._progress, (), 0 if alone else LEAST_GAIN)
+        self._known_bytes += len(plain)
+        return coded
 
     def _encode(self, plain: bytes, progress: Progress, before: tuple[int, ...], least_gain: int = 0) -> Coded:
         unchanged = Coded(Method.STORED, 0, len(plain), stored.encode(plain))
@@ -149,7 +154,7 @@ class BlockEncoder:
         if found and profile is Profile.RECORDS and self._settings.method is Method.MIXED:
             if self._may_be_wide:
                 profile = Profile.WIDE
-            elif self._compares_with_wide:
+            elif self._compares_with_wide and len(plain) > self._settings.opening_bytes:
                 self._compare_with_wide(plain, quick_size, _size(found))
         elif self._settings.wide and profile < MIXED_PROFILES:
             profile = Profile.WIDE
@@ -186,7 +191,7 @@ class BlockEncoder:
     def _code_with_network(self, model: Model, plain: bytes, profile: Profile, progress: Progress) -> list[Coded]:
         method = self._settings.method
         is_warm = self._models.is_warm(method)
-        lanes = self._settings.lanes_for(len(plain), is_warm)
+        lanes = self._settings.lanes_for(len(plain), self._known_bytes if is_warm else 0)
         lane_bytes = cut_into_lanes(plain, lanes)
         reads_tail = is_warm or (method is Method.MIXED and model.primer is not None)
         after_line = not reads_tail and begins_after_line(model, plain)

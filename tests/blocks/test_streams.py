@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmzip import member_encoder
 from llmzip.blocks import limits, mixed
 from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.lanes import cut_into_lanes
@@ -50,6 +51,18 @@ def block_lengths(packed: bytes) -> list[int]:
 
 def test_small_files_are_one_block() -> None:
     assert block_lengths(compress(prose(FAST.whole_bytes), FAST)) == [FAST.whole_bytes]
+
+
+def test_long_ones_begin_with_a_block_that_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member_encoder, "LONG_BYTES", 60 << 10)
+    plain = prose(61 << 10)
+    packed = compress(plain, Settings(level=6, model=TINY_PATH))
+    assert block_lengths(packed) == [4 << 10, 24 << 10, 33 << 10]
+    assert decompress(packed, READ) == plain
+    assert block_lengths(compress(plain[: 60 << 10], Settings(level=6, model=TINY_PATH)))[0] > 4 << 10
+    assert Settings(level=6, block_bytes=1 << 16).opening_bytes == 0
+    assert Settings(level=6, independent=True).opening_bytes == 0
+    assert Settings(level=6, group_bytes=1 << 20).opening_bytes == 0
 
 
 def test_longer_ones_begin_with_small_blocks() -> None:
@@ -302,8 +315,8 @@ def test_settings_out_of_range() -> None:
 
 def test_levels_that_mean_another() -> None:
     for size in (1000, 100_000, 1_000_000):
-        for warm in (False, True):
-            lanes = [Settings(level=level).lanes_for(size, warm) for level in range(1, 10)]
+        for known_bytes in (0, size):
+            lanes = [Settings(level=level).lanes_for(size, known_bytes) for level in range(1, 10)]
             assert lanes[2] == lanes[3] == lanes[4]
             assert lanes[5] == lanes[6] == lanes[7]
             assert lanes[8] == 1
