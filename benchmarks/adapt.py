@@ -20,7 +20,7 @@ from llmzip.benchmarks import results
 from llmzip.errors import LlmzError
 from llmzip.models.adapt import DEFAULT_PRIMER_BYTES, DEFAULT_RANK, DEFAULT_STEPS, adapt
 from llmzip.models.adapt_text import read_texts
-from llmzip.network.model import load_model
+from llmzip.network.model import forget_models, load_model
 
 OTHER = "other"
 
@@ -63,7 +63,7 @@ def measure(texts: list[bytes], model: str | None = None, known: frozenset[bytes
 
 def _load_seconds(path: str | None) -> float:
     """Of all that a model needs before its first token."""
-    load_model.cache_clear()
+    forget_models()
     load_model(None)  # a base is loaded once
     started = time.perf_counter()
     model = load_model(path)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llmzip.errors import LlmzError
 from llmzip.network.architecture import ACTIVATION_STEPS_PER_RMS
 from llmzip.network.model import Model, code_lengths, inputs_of, load_model
-from llmzip.progress import SILENT, Progress
+from llmzip.progress import Progress, ProgressCallback, told_to
 
 CALL_TOKENS = 256
 
@@ -50,22 +50,17 @@ class TokenEntropies(NamedTuple):
         }
 
 
-def _inputs(model: Model, tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
-    inputs = inputs_of(model, tokens[None])
-    for start in range(0, tokens.size, CALL_TOKENS):
-        part = slice(start, start + CALL_TOKENS)
-        yield part, np.ascontiguousarray(inputs[:, part])
-
-
 def predictions(
     model: Model, tokens: NDArray[np.int32]
 ) -> Iterator[tuple[slice, NDArray[np.int16], NDArray[np.int32]]]:
     """Yield runs of ``tokens`` ``[T]`` with the states before them, as a predictor has them, and the cumulative
     frequencies ``[run, V + 1]`` that the network gave them."""
     predictor = model.predictor(1, CALL_TOKENS, None)
-    for part, inputs in _inputs(model, tokens):
-        cumulative = predictor(inputs)
-        yield part, predictor.last_states(inputs.size), cumulative
+    inputs = inputs_of(model, tokens[None])
+    for start in range(0, tokens.size, CALL_TOKENS):
+        part = slice(start, start + CALL_TOKENS)
+        cumulative = predictor(np.ascontiguousarray(inputs[:, part]))
+        yield part, predictor.last_states(inputs[:, part].size), cumulative
 
 
 class SecondOrderModel(NamedTuple):
@@ -107,26 +102,13 @@ def second_order_model(model: Model) -> SecondOrderModel:
     return found
 
 
-def regressed_entropy(model: Model, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Bits that each of ``tokens`` ``[T]`` is expected to cost, by the second-order model, from the prefix alone.
-
-    Raises:
-        LlmzError: the model file holds no second-order model.
-    """
-    regression = second_order_model(model)
-    estimates = np.zeros(tokens.size)
-    predictor = model.predictor(1, CALL_TOKENS, None)
-    for part, inputs in _inputs(model, tokens):
-        estimates[part] = regression.of_integers(predictor.states(inputs))
-    return estimates
-
-
 def entropy(
-    text: str | bytes, model: Model | str | None = None, progress: Progress = SILENT, regress: bool = False
+    text: str | bytes, model: Model | str | None = None, progress: ProgressCallback | None = None, regress: bool = False
 ) -> TokenEntropies:
     """Estimate the entropy of every token of ``text`` (UTF-8 if a str) with a model or a model file's path.
 
     Args:
+        progress: called with the bytes of text done so far and their total.
         regress: ask the second-order model too.
 
     Raises:
@@ -134,6 +116,11 @@ def entropy(
     """
     plain = text.encode() if isinstance(text, str) else text
     loaded = model if isinstance(model, Model) else load_model(model)
+    return token_entropies(plain, loaded, told_to(progress, len(plain)), regress)
+
+
+def token_entropies(plain: bytes, loaded: Model, progress: Progress, regress: bool) -> TokenEntropies:
+    """As :func:`entropy`, with a model that is loaded."""
     tokens = loaded.tokenizer.encode(plain)
     lengths = loaded.tokenizer.token_lengths[tokens].astype(np.int64)
     surprisal, predicted = np.zeros(tokens.size), np.zeros(tokens.size)

@@ -95,10 +95,14 @@ def main(
         estimator = load_model(estimates_from)
         if estimator.file.read("vocabulary").tobytes() != packed:
             raise click.UsageError("--estimates-from names a model with another vocabulary")
+        if not worker.first:
+            worker.wait()  # for the first one's estimates
         estimates = corpus_estimates(
             restore_network(estimator), estimator.fingerprint.hex(), training, estimator.start_token,
             estimator.config.encoder.window, run / "estimates",
         )  # fmt: skip
+        if worker.first:
+            worker.wait()
     model = train(config, options, run, training, validation, tokenizer.token_lengths, initial, estimates=estimates)
     if worker.first:
         (run / "model.llmzmodel").write_bytes(export_model(model, packed))

@@ -89,7 +89,7 @@ def put_back(transformed: Transformed, streams: list[bytes], plain_length: int) 
     """The plain bytes of a block or stream from those of its ``streams``.
 
     Raises:
-        LlmzError: there is no such transform here, or its description makes no sense.
+        DamagedError: there is no such transform here, or its description makes no sense.
     """
     return text.put_back(text.Taken(transformed.number, transformed.description, streams), plain_length)
 

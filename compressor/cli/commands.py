@@ -377,12 +377,13 @@ def entropy(
 
     def report(name: str) -> None:
         from llmzip.cli.entropy_page import Shading, entropy_page
-        from llmzip.estimates import entropy as estimate
+        from llmzip.estimates import token_entropies
+        from llmzip.network.model import load_model
 
         with open_source(name) as source:
             text = source.read_all()
             with bar(source, quiet=quiet, total=len(text)) as progress:
-                estimates = estimate(text, model, progress, regress=estimator == "regression")
+                estimates = token_entropies(text, load_model(model), progress, regress=estimator == "regression")
             further = estimates.regression
             if estimator in ENCODER_ESTIMATORS:
                 further = _encoder_estimates(estimator, model, text)

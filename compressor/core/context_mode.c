@@ -29,7 +29,6 @@ enum {
 #define SETS_FIT(profile, contexts, each, guesses, inputs, known, mixers, sets, finals)                                                 \
     _Static_assert((sets) == (int)ALL_SETS && (mixers) == MIXERS, "the shape says how many there are");
 LLMZ_PLAIN_SHAPES(SETS_FIT)
-static const uint32_t usual_rates[2] = {6, 2};
 
 /* Tables that a copy of the models copies whole. */
 enum {
@@ -154,8 +153,6 @@ static void connect(llmz_context *c)
 llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned learned[LLMZ_PLAIN_PROFILES],
                                const uint32_t rates[2])
 {
-    if (!rates)
-        rates = usual_rates;
     if (table_bits < LLMZ_TABLE_BITS_MIN || table_bits > LLMZ_TABLE_BITS_MAX || rates[0] > LLMZ_RATE_MAX ||
         rates[1] > LLMZ_RATE_MAX)
         return NULL;

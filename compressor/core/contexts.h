@@ -153,13 +153,6 @@ extern llmz_plain_contexts *const llmz_plain_profiles[LLMZ_PLAIN_PROFILES];
 void llmz_special_begin(llmz_special *special, uint32_t position);
 void llmz_special_append(llmz_special *special, unsigned profile, const uint8_t *bytes, uint32_t position);
 
-/* The byte above the present place, 0 where there is none. */
-static inline unsigned llmz_byte_above(const llmz_text *text, uint32_t position, const uint8_t *bytes)
-{
-    int64_t above = text->previous_line + ((int64_t)position - text->line_start);
-    return above >= 0 && above < text->line_start ? bytes[above] : 0;
-}
-
 /* The byte at a place in earlier text, 0 where there is none. */
 static inline unsigned llmz_byte_at(uint32_t place, uint32_t position, const uint8_t *bytes)
 {

@@ -348,7 +348,7 @@ typedef struct llmz_plain_learned {
 
 typedef struct llmz_context llmz_context;
 
-/* As llmz_mixed_new and its sisters; `rates` are two. */
+/* As llmz_mixed_new and its sisters; `rates` are two, and are given. */
 llmz_context *llmz_context_new(unsigned table_bits, const llmz_plain_learned learned[LLMZ_PLAIN_PROFILES],
                                const uint32_t rates[2]);
 llmz_context *llmz_context_copy(const llmz_context *);

@@ -165,8 +165,13 @@ static int run_at(const uint8_t *text, int64_t size, int64_t begin, int alphabet
             break;
     }
     int64_t kept = whole_digits(text, end - 1, digits, alphabet, values);
-    if (digits - kept >= last_line)
-        return 0;
+    if (digits - kept >= last_line) {
+        if (digits == last_line)
+            return 0;
+        end -= last_line + separator; /* the line before has more digits than can be over */
+        digits -= last_line;
+        kept = whole_digits(text, end - 1, digits, alphabet, values);
+    }
     end -= digits - kept;
     int64_t needed = alphabet < LLMZ_HEX_LOWER ? -kept & 3 : 0;
     int64_t padding = 0;

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.core import _native
-from llmzip.errors import LlmzError
+from llmzip.errors import DamagedError
 from llmzip.mixing.logistic import WEIGHT_ONE, Shape, untrained_counter_maps, untrained_match_maps
 from llmzip.mixing.profiles import Profile
 from llmzip.mixing.wide import begin_wide_decoding, begin_wide_encoding, new_wide_core, wide_table_bits
@@ -153,7 +153,7 @@ class ContextCoder:
         """Undo :meth:`encode`.
 
         Raises:
-            LlmzError: the data is damaged.
+            DamagedError: the data is damaged.
         """
         try:
             if profile == Profile.WIDE:
@@ -161,11 +161,11 @@ class ContextCoder:
             else:
                 _native.context_begin_decoding(self._core, plain_length, profile, data)
         except (ValueError, OverflowError) as error:
-            raise LlmzError("a block's contexts make no sense") from error
+            raise DamagedError("a block's contexts make no sense") from error
         wide = profile == Profile.WIDE
         plain = self._code_wide(b"", plain_length, progress) if wide else self._code(plain_length, progress)
         if plain is None:
-            raise LlmzError("coded data is damaged")
+            raise DamagedError("coded data is damaged")
         return plain
 
     def _code(self, plain_length: int, progress: Progress) -> bytes | None:

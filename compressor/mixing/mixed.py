@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.core import _native, available_cores
-from llmzip.errors import LlmzError
+from llmzip.errors import DamagedError, LlmzError
 from llmzip.mixing.logistic import (
     WEIGHT_ONE,
     Shape,
@@ -160,13 +160,6 @@ class MixedCoder:
             with _COPYING:
                 self._core = _native.mixed_copy(_kept_core(model, table_bits))
 
-    def fork(self) -> MixedCoder:
-        """A coder in the same state that learns on its own."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._core = _native.mixed_copy(self._core)
-        return twin
-
     def learned(self, profile: int = 0) -> LearnedState:
         """A copy of a profile's mixers and maps as they are now."""
         state = new_learned_state(profile)
@@ -198,18 +191,18 @@ class MixedCoder:
         """Undo :meth:`encode`.
 
         Raises:
-            LlmzError: the data is damaged.
+            DamagedError: the data is damaged.
         """
         try:
             _native.mixed_begin_decoding(self._core, np.array(lane_bytes, np.uint64), profile, data)
         except (ValueError, OverflowError) as error:
-            raise LlmzError("a block's lanes make no sense") from error
+            raise DamagedError("a block's lanes make no sense") from error
         none = np.zeros(0, np.int32)
         if not self._run(sum(lane_bytes), lane_bytes, side, after_line, progress, none, none.astype(np.uint64)):
-            raise LlmzError("coded data is damaged")
+            raise DamagedError("coded data is damaged")
         plain: bytes | None = _native.mixed_finish(self._core)
         if plain is None:
-            raise LlmzError("coded data is damaged")
+            raise DamagedError("coded data is damaged")
         self._tail = plain[-_TAIL_BYTES:]
         return plain
 

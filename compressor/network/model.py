@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -64,6 +65,8 @@ class Model:
         """
         self.base = base
         self._data = data
+        self._building = threading.Lock()
+        self._networks: dict[str, Any] = {}
         self.file: ModelFile | AdaptedFile = ModelFile(data) if base is None else AdaptedFile(data, base.whole_file)
         self.config = self.file.config
         self.fingerprint = fingerprint_of(data)
@@ -104,15 +107,22 @@ class Model:
         """What stands before the first token of a lane that begins within a text: that of a line end."""
         return int(self.tokenizer.encode(b"\n")[0])
 
-    @cached_property
+    @property
     def decoder(self) -> Any:
         """The core's decoder."""
-        return self._network("decoder")
+        return self._built("decoder")
 
-    @cached_property
+    @property
     def encoder(self) -> Any:
         """The core's encoder, which has no head."""
-        return self._network("encoder")
+        return self._built("encoder")
+
+    def _built(self, part: str) -> Any:
+        """A network, built once, however many threads ask for it at the same time: each takes 30 MB."""
+        with self._building:
+            if part not in self._networks:
+                self._networks[part] = self._network(part)
+            return self._networks[part]
 
     def _network(self, part: str) -> Any:
         config = self.config.decoder if part == "decoder" else self.config.encoder
@@ -282,16 +292,21 @@ def _begins_after_line(model: Model, beginning: bytes) -> bool:
     return bool(lengths[1].sum() < lengths[0].sum())
 
 
-@lru_cache(maxsize=4)
 def load_model(path: str | None = None) -> Model:
-    """Load a model file, or the model that ships in the package.
+    """Load a model file, or the model that ships in the package; the last few are kept until their files change.
 
     Raises:
         BaseMissingError: the model is adapted from one that is not here.
         LlmzError: the file is not a model.
         OSError: it cannot be read.
     """
-    path = path or _shipped_path()
+    path = os.path.abspath(path or _shipped_path())
+    status = os.stat(path)
+    return _loaded(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: str, _version: tuple[int, ...]) -> Model:
     data = _mapped(path)
     if not is_adapted(data):
         return Model(data)
@@ -306,6 +321,11 @@ def load_model(path: str | None = None) -> Model:
         if base.fingerprint == wanted:
             return Model(data, base)
     raise BaseMissingError(wanted, path)
+
+
+def forget_models() -> None:
+    """Let :func:`load_model` read every file anew."""
+    _loaded.cache_clear()
 
 
 def find_model(fingerprint: bytes, path: str | None = None) -> Model:

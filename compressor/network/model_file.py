@@ -103,7 +103,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except LlmzError:
         raise
-    except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
         reason = str(error).encode("unicode_escape").decode()  # it may quote what the file calls its fields
         raise LlmzError(f"not a model file of this version: {reason or type(error).__name__}") from error
 

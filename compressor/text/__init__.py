@@ -2,14 +2,14 @@
 
 Every transform is a module with ``take_out(plain, sample_bits)``, which returns a description and streams to be coded
 in place of the text, or None where it is of no use, and ``put_back(description, streams, plain_length)``, which undoes
-that or raises LlmzError.
+that or raises DamagedError.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from llmzip.errors import LlmzError
+from llmzip.errors import DamagedError
 from llmzip.text import (
     charsets,
     digits,
@@ -24,7 +24,7 @@ from llmzip.text import (
 )
 from llmzip.text.samples import SampleBits
 
-__all__ = ["MOST_STREAM_BYTES", "TRANSFORMS", "SampleBits", "Taken", "Transform", "put_back", "take_out"]
+__all__ = ["TRANSFORMS", "SampleBits", "Taken", "Transform", "put_back", "take_out"]
 
 
 class Transform(Protocol):
@@ -53,8 +53,6 @@ TRANSFORMS: dict[int, Transform] = {
 passages that are no text, hex records no digits in lines, and line breaks of what is left come last."""
 LINE_BREAKS = 1
 """The number of the transform that joins lines."""
-MOST_STREAM_BYTES = 3
-"""Streams together have at most so many times the bytes of the text."""
 
 
 class Taken(NamedTuple):
@@ -83,9 +81,10 @@ def put_back(taken: Taken, plain_length: int) -> bytes:
     """Undo :func:`take_out`.
 
     Raises:
-        LlmzError: there is no such transform, its description makes no sense or does not give ``plain_length`` bytes.
+        DamagedError: there is no such transform, or its description makes no sense or does not give ``plain_length``
+            bytes.
     """
     transform = TRANSFORMS.get(taken.number)
     if transform is None:
-        raise LlmzError("text was transformed in a way that is not known here")
+        raise DamagedError("text was transformed in a way that is not known here")
     return transform.put_back(taken.description, taken.streams, plain_length)

@@ -54,7 +54,7 @@ def from_utf8(text: bytes, charset: int, most: int) -> bytes:
     """Undo :func:`to_utf8`.
 
     Raises:
-        LlmzError: the result would be longer than ``most``.
+        DamagedError: the result would be longer than ``most``.
     """
     plain: bytes | None = _native.from_utf8(text, *tables_of(CHARSETS[charset]), most)
     if plain is None:
@@ -91,7 +91,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     """Undo :func:`take_out`.
 
     Raises:
-        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+        DamagedError: the description makes no sense, or does not give ``plain_length`` bytes.
     """
     source = Source(description)
     if len(streams) != 1:

@@ -95,7 +95,7 @@ def put_back_cuts(
             longer than the number of bytes that it gets last.
 
     Raises:
-        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+        DamagedError: the description makes no sense, or does not give ``plain_length`` bytes.
     """
     source = Source(description)
     count, there = divmod(source.number(len(description) << JOINED), 1 << JOINED)

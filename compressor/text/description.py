@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmzip.errors import LlmzError
+from llmzip.errors import DamagedError
 from llmzip.format.varint import pack_varint
 
 _MOST_BITS = 64
@@ -24,12 +24,12 @@ def pack_places(places: Iterable[int]) -> bytes:
     return pack_numbers(out)
 
 
-def senseless() -> LlmzError:
-    return LlmzError("a description of how text was transformed makes no sense")
+def senseless() -> DamagedError:
+    return DamagedError("a description of how text was transformed makes no sense")
 
 
 class Source:
-    """Takes numbers and strings off the front of a description. LlmzError where it ends too early."""
+    """Takes numbers and strings off the front of a description. DamagedError where it ends too early."""
 
     def __init__(self, description: bytes) -> None:
         self._bytes = description

@@ -56,7 +56,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     """Undo :func:`take_out`.
 
     Raises:
-        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+        DamagedError: the description makes no sense, or does not give ``plain_length`` bytes.
     """
     return put_back_cuts(description, streams, plain_length, _read_form, _write)
 
@@ -79,5 +79,7 @@ def _write(form: tuple[int, int, bytes], source: Source, data: bytes, most: int)
     first = source.number(_MOST_DIGITS) if flags & _FIRST_DIFFERS else line
     if line and not first:
         raise senseless()
+    # Longer lines than there is room for are all alike, and the core takes no numbers that it could not multiply.
+    first, line = min(first, most + 1), min(line, most + 1)
     run: bytes | None = _native.write_run(data, flags % _ALPHABETS, first, line, separator, bool(flags & _PADDED), most)
     return run

@@ -32,7 +32,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     """Undo :func:`take_out`.
 
     Raises:
-        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+        DamagedError: the description makes no sense, or does not give ``plain_length`` bytes.
     """
     source = Source(description)
     flags, full = source.take(2)

@@ -36,7 +36,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     """Undo :func:`take_out`.
 
     Raises:
-        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+        DamagedError: the description makes no sense, or does not give ``plain_length`` bytes.
     """
     source = Source(description)
     flags, bold, underline = source.take(3)

@@ -34,7 +34,7 @@ def put_back(description: bytes, streams: list[bytes], plain_length: int) -> byt
     """Undo :func:`take_out`.
 
     Raises:
-        LlmzError: the description makes no sense, or does not give ``plain_length`` bytes.
+        DamagedError: the description makes no sense, or does not give ``plain_length`` bytes.
     """
     return put_back_cuts(description, streams, plain_length, _read_form, _write)
 

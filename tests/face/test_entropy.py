@@ -49,6 +49,13 @@ def test_expected_and_actual_bits_agree_on_text_that_the_model_draws(tiny: Model
     assert drawn == pytest.approx(expected, rel=0.05)
 
 
+def test_progress_is_told_as_elsewhere(tiny: Model, text: bytes) -> None:
+    told: list[tuple[int, int | None]] = []
+    estimate(text, tiny, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (len(text), len(text))
+    assert told == sorted(told)
+
+
 def test_empty_text_has_no_entropy(tiny: Model) -> None:
     assert estimate(b"", tiny).summary()["bits"] == 0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import llmzip
-from llmzip.network.model import load_model
+from llmzip.network.adapted_file import pack_adapted
+from llmzip.network.model import Model, load_model
 from tests.conftest import TINY_PATH
 
 from .command import TEXT, one_line
@@ -58,6 +61,33 @@ def test_a_broken_file_does_not_hide_the_good_ones(
     assert "damaged" not in message
     shutil.copy(TINY_PATH, folders[1] / "good.llmzmodel")
     assert command("-dc", archive).stdout == TEXT
+
+
+def test_a_model_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    path, other = tmp_path / "own.llmzmodel", tmp_path / "new"
+    shutil.copy(TINY_PATH, path)
+    first = load_model(str(path))
+    assert load_model(str(path)) is first
+    other.write_bytes(pack_adapted(first.fingerprint, {}, {}, None))
+    other.replace(path)
+    with pytest.raises(llmzip.ModelMissingError):
+        load_model(str(path))
+    shutil.copy(TINY_PATH, other)
+    other.replace(path)
+    assert load_model(str(path)) is not first
+    assert load_model(str(path)).fingerprint == first.fingerprint
+
+
+def test_threads_share_a_network() -> None:
+    model = Model(Path(TINY_PATH).read_bytes())
+    begin = threading.Barrier(4)
+
+    def decoder(_: int) -> object:
+        begin.wait()
+        return model.decoder
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(network) for network in pool.map(decoder, range(4))}) == 1
 
 
 def test_another_model_does_not_hide_the_one_that_ships(tmp_path: Path) -> None:

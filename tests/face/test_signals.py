@@ -50,6 +50,29 @@ def test_signals_end_the_run_and_leave_nothing(tmp_path: Path, name: str) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_a_second_signal_while_the_first_is_answered(tmp_path: Path) -> None:
+    # Removing a file is slow on some disks: here it sends the second signal itself.
+    script = (
+        "import os, signal, sys\n"
+        "from llmzip.cli import safe_files\n"
+        "from llmzip.cli.commands import main\n"
+        "unlink = os.unlink\n"
+        "def slow_unlink(name):\n"
+        "    os.unlink = unlink\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    unlink(name)\n"
+        "os.unlink = slow_unlink\n"
+        f"main(['-1', '-o', {str(tmp_path / 'out.llmz')!r}, '-'])\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+    while not list(tmp_path.glob(TEMPORARY)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) in (-signal.SIGINT, -signal.SIGTERM)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the child in /proc")
 def test_exit_code_as_a_shell_sees_it(tmp_path: Path) -> None:
     # The shell's own process is replaced by none: it waits for the program and tells its code.

@@ -17,7 +17,7 @@ from llmzip.errors import BaseMissingError, LlmzError, ModelMissingError
 from llmzip.mixing.logistic import stored_arrays
 from llmzip.mixing.mixed import new_learned_states
 from llmzip.network.adapted_file import ADAPTED_MAGIC, MAX_PRIMER_BYTES, Primer, pack_adapted
-from llmzip.network.model import Model, load_model
+from llmzip.network.model import Model, forget_models, load_model
 from llmzip.network.model_file import ALIGNMENT, ModelFile
 from llmzip.settings import Settings
 from llmzip.streams import compress
@@ -140,7 +140,7 @@ def test_the_search_finds_it_by_its_fingerprint(
 
 def test_a_missing_base_is_named(tiny_adapted: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = llmzip.compress(LINES * 2, model=str(tiny_adapted))
-    load_model.cache_clear()
+    forget_models()
     monkeypatch.setenv("LLMZIP_MODEL_PATH", str(tiny_adapted.parent))
     for failing in (
         lambda: load_model(str(tiny_adapted)),
@@ -272,6 +272,15 @@ def test_numbers_out_of_range(base_model: Model) -> None:
     # The ends of what is allowed.
     ends = np.full_like(left, -128), np.full_like(right, -128), np.full_like(multiplier, (1 << 31) - 1)
     assert survives(adapted_bytes(base_model, low_rank={"head_weight": ends}), base_model)
+
+
+def test_a_change_without_dimensions_is_refused(base_model: Model) -> None:
+    assert isinstance(base_model.file, ModelFile)
+    changes = random_low_rank(base_model.file)
+    for part in range(3):
+        parts = list(changes["head_weight"])
+        parts[part] = np.zeros((), parts[part].dtype)
+        assert not survives(adapted_bytes(base_model, low_rank={"head_weight": tuple(parts)}), base_model)
 
 
 def test_inflation_is_bounded(adapted: bytes, base_model: Model) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.text import digits, hex_dumps, uuencode
+from llmzip.text.description import pack_numbers
 
 PROSE = "The keeper of the lighthouse wrote in her journal every evening, whether anything had happened or not.\n" * 30
 SEPARATORS = (b"\n", b"\r\n", b"\\n", b"\n+", b"\n> ")
@@ -58,6 +60,27 @@ def test_pem_patches_and_cut_base64() -> None:
     for cut in range(1, 5):
         streams = back(digits, in_lines(lines, 76, b"\n")[:-cut])
         assert len(streams[0]) <= 3
+
+
+def test_a_last_line_that_is_no_base64_does_not_hide_those_before_it() -> None:
+    lines = in_lines(base64.b64encode(BYTES[:2976]), 64, b"\n")
+    for last in (b"A===", b"A", b"A=b"):
+        assert len(back(digits, lines + b"\n" + last + b"\n")[0]) <= len(last) + 2
+
+
+def test_many_broken_runs_take_time_in_proportion() -> None:
+    block = in_lines(base64.b64encode(BYTES), 64, b"\n") + b"\n"
+    plain = block * 1500 + b"A===\n"
+    started = time.process_time()
+    digits.take_out(plain, None)
+    assert time.process_time() - started < 5
+
+
+def test_lines_as_long_as_a_number_can_be() -> None:
+    for line in (1 << 40, (1 << 40) - 1, 5000):
+        form = pack_numbers([1 << 2, 16, line, 1]) + b"\n"
+        taken = form + pack_numbers([0, 300, 2]), [b"", BYTES[:300]]
+        assert digits.put_back(*taken, 400) == base64.b64encode(BYTES[:300])
 
 
 def test_text_inside_is_told_from_other_bytes() -> None:

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from llmzip.cli.commands import ENCODER_ESTIMATORS, main  # noqa: E402
 from llmzip.errors import LlmzError  # noqa: E402
-from llmzip.estimates import entropy, regressed_entropy, second_order_model  # noqa: E402
+from llmzip.estimates import entropy, second_order_model  # noqa: E402
 from llmzip.models import estimators, measures, objectives  # noqa: E402
 from llmzip.models.data import BatchSampler, Domain, estimates_at  # noqa: E402
 from llmzip.models.export import restore_network  # noqa: E402
@@ -153,9 +153,9 @@ def test_second_order_model_travels_in_the_model_file(tiny: Model, text: bytes, 
     domain = Domain.of_tokens("text", tokens, len(text))
     states, bits = training_rows(restore_network(tiny), [domain], tiny.start_token, 64, 8)
     model = Model(tiny.file.with_extras("regression", fit(states, bits, steps=300)._asdict()))
-    estimates = regressed_entropy(model, tokens)
-    assert np.corrcoef(estimates, entropy(text, tiny).surprisal)[0, 1] > 0.2
-    assert np.array_equal(entropy(text, model, regress=True).regression, estimates)  # both cost one pass
+    estimates = entropy(text, model, regress=True)
+    assert estimates.regression is not None
+    assert np.corrcoef(estimates.regression, entropy(text, tiny).surprisal)[0, 1] > 0.2
     path = tmp_path / "regression.llmzmodel"
     path.write_bytes(tiny.file.with_extras("regression", fit(states, bits, steps=10)._asdict()))
     source = tmp_path / "a.txt"
@@ -182,10 +182,10 @@ def test_a_second_order_model_of_another_shape_is_refused(tiny: Model) -> None:
 
 def test_shipped_model_regresses_entropy(shipped: Model) -> None:
     natural = (GOLDEN / "plain.txt").read_bytes()
-    estimates = regressed_entropy(shipped, shipped.tokenizer.encode(natural))
-    known = entropy(natural, shipped)
-    assert np.corrcoef(estimates, known.entropy)[0, 1] > 0.6
-    assert estimates.mean() == pytest.approx(known.entropy.mean(), rel=0.3)
+    known = entropy(natural, shipped, regress=True)
+    assert known.regression is not None
+    assert np.corrcoef(known.regression, known.entropy)[0, 1] > 0.6
+    assert known.regression.mean() == pytest.approx(known.entropy.mean(), rel=0.3)
 
 
 # Objectives
