@@ -18,8 +18,8 @@ STANDARD_STREAM = "-"
 COPY_BYTES = 1 << 16
 _temporaries: set[str] = set()
 _lock = threading.RLock()
-"""Held while names come and go, so that a signal finds every temporary file in the set, and no new one after it. The same
-thread may take it twice: a second signal may come while the first one removes the files."""
+"""Held while names come and go, so that a signal finds every temporary file in the set, and no new one after it.
+The same thread may take it twice: a second signal may come while the first one removes the files."""
 
 
 class Refusal(Exception):
