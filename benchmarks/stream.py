@@ -196,33 +196,12 @@ def measure_repeats(size: int, level: int) -> list[dict[str, int]]:
     return rows
 
 
-def first_text_seconds(level: int, size: int) -> float:
-    """Seconds from the start of ``llmzip decompress`` to its first plain bytes, for a log of ``size`` bytes."""
-    plain = b"".join(log_lines(size))
-    with tempfile.TemporaryDirectory() as folder:
-        packed = Path(folder) / "log.llmz"
-        packed.write_bytes(llmzip_peer(level).compress(plain))
-        started = time.perf_counter()
-        with subprocess.Popen([*LLMZIP, "decompress", "-c", str(packed)], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            first = process.stdout.read(1)
-            seconds = time.perf_counter() - started
-            rest = process.stdout.read()
-    if first + rest != plain:
-        raise click.ClickException(f"level {level}: not restored")
-    return seconds
-
-
 @click.command()
 @click.option("--mb", default=200.0, show_default=True, help="Megabytes of log lines.")
 @click.option("--level", default=1, show_default=True)
 @click.option("--repeats", default=REPEATED_BYTES, show_default=True, help="Bytes of repeats; 0 leaves them out.")
-@click.option(
-    "--levels", default="1,2,3,6,9", show_default=True, help="Levels whose first text is timed; may be empty."
-)
-@click.option("--first-text-of", default=1_000_000, show_default=True, help="Bytes of the log that is timed.")
 @results.json_option("stream")
-def main(mb: float, level: int, repeats: int, levels: str, first_text_of: int, target: Path) -> None:
+def main(mb: float, level: int, repeats: int, target: Path) -> None:
     """Send a long log through a pipe and back, and watch time and memory."""
     click.echo(machine_line())
     result = results.new_result([llmzip_peer(level)])
@@ -230,11 +209,6 @@ def main(mb: float, level: int, repeats: int, levels: str, first_text_of: int, t
     for run in result["runs"]:
         last = run["samples"][-1]
         click.echo(f"{run['way']}: {mb} MB, {run['packed']:,} bytes, {last['seconds']} s, {run['peak_mib']} MiB")
-    result["first_text"] = []
-    for each in filter(None, levels.split(",")):
-        seconds = round(first_text_seconds(int(each), first_text_of), 2)
-        click.echo(f"-{each}: first text of {first_text_of:,} bytes after {seconds} s")
-        result["first_text"].append({"level": int(each), "bytes": first_text_of, "seconds": seconds})
     if repeats:
         result["repeats"] = measure_repeats(repeats, level)
         for row in result["repeats"]:

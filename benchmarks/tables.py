@@ -185,14 +185,10 @@ def _stream(result: Result) -> str:
     return markdown(head, rows) + measured_on(result)
 
 
-def _stream_limits(result: Result) -> str:
-    """How soon the first text comes at each level, and what one byte more than a block of repeats costs."""
-    rows = [
-        [f"first text of {each['bytes']:,} bytes, `-{each['level']}`", f"{each['seconds']:.2f} s"]
-        for each in result["first_text"]
-    ]
-    rows += [[f"{each['bytes']:,} bytes of repeats", f"{each['packed']:,} bytes"] for each in result.get("repeats", [])]
-    return markdown(["what", "measured"], rows)
+def _stream_repeats(result: Result) -> str:
+    """What one byte more than a block of repeats costs."""
+    rows = [[_count(each["bytes"]), _count(each["packed"])] for each in result.get("repeats", [])]
+    return markdown(["bytes of repeats", "bytes compressed"], rows)
 
 
 def _stream_plots(result: Result) -> str:
@@ -326,7 +322,8 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "kind-files": ("kinds", _kind_files),
     "many-files": ("many_files", _many_files),
     "stream": ("stream", _stream),
-    "stream-limits": ("stream", _stream_limits),
+    "stream-repeats": ("stream", _stream_repeats),
+    "first-text": ("first_text", _rows),
     "stream-plots": ("stream", _stream_plots),
     "corpus": ("corpus", _corpus),
     "corpus-plot": ("corpus", _corpus_picture),

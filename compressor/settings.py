@@ -73,7 +73,7 @@ _LEVELS = {
     9: Level(Method.MIXED, 24 << 10, 4 << 10),
 }
 """Those that are missing mean the one before."""
-_WIDE_LEVEL = Level(Method.CONTEXT, 48 << 10, 16 << 10)
+_WIDE_LEVEL = Level(Method.CONTEXT, 48 << 10, 8 << 10)
 """Context mode's wide profile alone."""
 
 

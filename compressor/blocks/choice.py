@@ -22,6 +22,7 @@ from llmzip.mixing.profiles import MIXED_PROFILES, Profile, choose_profile
 from llmzip.network.model import Model, begins_after_line, network_code_lengths
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import Settings, table_bits_for
+from llmzip.text import line_breaks
 
 LEAST_GAIN = 2 * BLOCK_OVERHEAD
 """Bytes that coding one of several blocks has to save: for its own overhead, and since it keeps its neighbours, where
@@ -92,6 +93,8 @@ class BlockEncoder:
         self._compares_with_wide = compares_with_wide
         self._proven: set[int] = set()
         """Transforms that have shown in a trial that they pay."""
+        self._keeps_crlf: bool | None = None
+        """Whether line ends of blocks before, where some were taken out, were left as CR LF."""
         self._models = AdaptiveModels(table_bits, model, threads)
         self._known_bytes = 0
         """Of blocks before, in this group."""
@@ -106,6 +109,7 @@ class BlockEncoder:
         """Begin a group: what follows can be read without what was coded before."""
         self._models.start_afresh()
         self._known_bytes = 0
+        self._keeps_crlf = None
 
     def encode(self, plain: bytes, alone: bool = False) -> Coded:
         """Code 1 byte to 64 MiB; ``alone`` says that the member has no other block."""
@@ -205,7 +209,7 @@ class BlockEncoder:
 
     def _code_transformed(self, plain: bytes, progress: Progress, before: tuple[int, ...]) -> Coded | None:
         """With what the text is wrapped in taken out; None where that is of no use."""
-        taken = text.take_out(plain, self.sample_bits if self._model else None, before)
+        taken = text.take_out(plain, self.sample_bits if self._model else None, before, self._keeps_crlf)
         if taken is None or len(taken.streams) > transformed.MOST_STREAMS:
             return None
         stream_bytes = sum(map(len, taken.streams))
@@ -231,6 +235,8 @@ class BlockEncoder:
             self._stream_bytes_left += stream_bytes
             return None
         self._proven.add(taken.number)
+        if taken.number == text.LINE_BREAKS:
+            self._keeps_crlf = line_breaks.has_crlf(taken.description)
         return Coded(Method.TRANSFORMED, 0, len(plain), payload)
 
     def _knows_more_than_a_trial(self) -> bool:

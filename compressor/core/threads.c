@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(_WIN32) || defined(__EMSCRIPTEN__) || defined(LLMZ_ONE_THREAD)
+#if defined(_WIN32) && !__has_include(<pthread.h>) /* mingw-w64 has winpthreads */
+#define ONE_THREAD 1
+#elif defined(__EMSCRIPTEN__) || defined(LLMZ_ONE_THREAD)
 #define ONE_THREAD 1
 #else
 #include <pthread.h>

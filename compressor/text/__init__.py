@@ -63,16 +63,21 @@ class Taken(NamedTuple):
     streams: list[bytes]
 
 
-def take_out(plain: bytes, sample_bits: SampleBits | None, before: tuple[int, ...] = ()) -> Taken | None:
+def take_out(
+    plain: bytes, sample_bits: SampleBits | None, before: tuple[int, ...] = (), keeps_crlf: bool | None = None
+) -> Taken | None:
     """What the first transform makes of a text that is of use; its streams may be transformed again.
 
     Args:
         before: numbers of the transforms that ``plain`` is left by, the last one last.
+        keeps_crlf: whether line ends that are left are CR LF, as in text before; None asks the network.
     """
     for number, transform in TRANSFORMS.items():
         if transform is line_breaks and before[-1:] == (number,):
             continue  # they leave none, and asking the network again takes time
-        if taken := transform.take_out(plain, sample_bits):
+        is_last = transform is line_breaks
+        taken = line_breaks.take_out(plain, sample_bits, keeps_crlf) if is_last else transform.take_out(plain, sample_bits)
+        if taken:
             return Taken(number, *taken)
     return None
 

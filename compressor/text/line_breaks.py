@@ -55,6 +55,11 @@ def _find_width(text: bytes) -> tuple[int, int, int]:
     return width, line_ends, int(known[width])
 
 
+def has_crlf(description: bytes) -> bool:
+    """Whether the line ends that are left are CR LF, after :func:`take_out` gave this description."""
+    return bool(description[0] & TEXT_CRLF)
+
+
 def join_lines(text: bytes, width: int, between_sentences: int) -> tuple[bytes, NDArray[np.int64]]:
     """``text`` with the line ends that the rule knows as spaces, and the rule's exceptions."""
     joined, exceptions = _native.join_lines(text, width, between_sentences)
@@ -85,12 +90,15 @@ def _with_returns(page: bytes, bare_line_ends: NDArray[np.int64]) -> bytes:
     return np.insert(values, np.delete(line_ends, bare_line_ends), _RETURN).tobytes()
 
 
-def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[bytes]] | None:
+def take_out(
+    plain: bytes, sample_bits: SampleBits | None, keeps_crlf: bool | None = None
+) -> tuple[bytes, list[bytes]] | None:
     """Return a description and the text without those line ends; None where there is nothing worth taking out.
 
     Args:
         sample_bits: finds the line ends that the model likes better; without it they stay what they are, or are LF
             where lines were joined.
+        keeps_crlf: settles that, as models that have read one of them do worse with the other.
     """
     flags = 0
     description = b""
@@ -115,7 +123,7 @@ def take_out(plain: bytes, sample_bits: SampleBits | None) -> tuple[bytes, list[
             text = joined
     if not flags:
         return None
-    if _keeps_crlf(text, flags, sample_bits):
+    if _keeps_crlf(text, flags, sample_bits) if keeps_crlf is None else keeps_crlf:
         if flags == CRLF:
             return None
         flags |= TEXT_CRLF

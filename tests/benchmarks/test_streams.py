@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from llmzip.benchmarks import many_files, repetition, slices, stream, tables
+from llmzip.benchmarks import first_text, many_files, repetition, slices, stream, tables
 
 
 def test_log_lines_are_the_same_every_time() -> None:
@@ -22,7 +22,7 @@ def test_log_lines_are_the_same_every_time() -> None:
 def test_a_stream_is_measured_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "SAMPLE_BYTES", 100_000)
     target = tmp_path / "stream.json"
-    options = ["--mb", "0.6", "--repeats", "300000", "--levels", "1", "--first-text-of", "50000"]
+    options = ["--mb", "0.6", "--repeats", "300000"]
     result = CliRunner().invoke(stream.main, [*options, "--json", str(target)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     report = json.loads(target.read_text())
@@ -32,12 +32,22 @@ def test_a_stream_is_measured_both_ways(tmp_path: Path, monkeypatch: pytest.Monk
         assert len(marks) >= 6
         assert marks[-1] == pytest.approx(0.6, abs=0.001)
         assert run["packed"] < 150_000
-    assert report["first_text"][0]["seconds"] < 30
     text = tables.table("stream", tmp_path)
     assert "| compress -1 | 0.6 |" in text
     (tmp_path / "docs").mkdir()
     written = CliRunner().invoke(tables.main, ["--root", str(tmp_path), "--results", str(tmp_path)])
     assert "docs/stream-memory.svg: written" in written.output
+
+
+def test_first_texts_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_text, "LEVELS", (1,))
+    plain, target = tmp_path / "plain.txt", tmp_path / "first_text.json"
+    plain.write_bytes(b"".join(stream.log_lines(60_000)))
+    result = CliRunner().invoke(first_text.main, [str(plain), "--bytes", "50000", "--json", str(target)])
+    assert result.exit_code == 0, result.output
+    rows = json.loads(target.read_text())["rows"]
+    assert [row[:2] for row in rows] == [["plain.txt", "50,000"], ["lines of a log", "50,000"]]
+    assert all(0 < float(row[2]) < 30 for row in rows)
 
 
 def test_a_stream_that_fails_is_told(tmp_path: Path) -> None:
