@@ -124,7 +124,7 @@ def main(folder: Path, only: str | None, megabytes: str, steps: int, path: Path)
         before = {"held": measure(read_texts(folder / name / "held")[0]), OTHER: before_others}
         for size in megabytes.split(","):
             row = measure_domain(folder / name, others, None if size == "all" else float(size), steps, before)
-            result["rows"].append(row)
+            result["rows"].append(row | {"machine": result["machine"]})
             results.save(result, path)
             shares = {
                 part: 1 - row[part]["adapted"]["bytes"] / row[part]["shipped"]["bytes"] for part in ("held", OTHER)

@@ -28,6 +28,8 @@ from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, LONG_BYTES, RECORD_KINDS, Settings, table_bits_for
 
+_MUCH_REPEATED = 1 / 16
+"""Of a first block, what LZMA leaves at most where a long text begins without a short one."""
 _MOST_UNLISTED_BLOCKS = 8
 """So many are found soon enough one after the other, without a list of them at the end."""
 
@@ -232,7 +234,10 @@ class MemberEncoder:
         self._block_bytes = self._first_block_bytes = settings.first_block_bytes(repetitive)
         self._most_block_bytes = ends_at or settings.most_block_bytes(repetitive)
         if not repetitive and settings.opening_bytes and len(self._waiting) > LONG_BYTES:
-            self._block_bytes = settings.opening_bytes
+            first = bytes(self._waiting[: self._first_block_bytes])
+            # What repeats itself so much is mostly coded without the network, and more blocks would cost more bytes.
+            if len(lzma_block.encode_quickly(first)) > _MUCH_REPEATED * len(first):
+                self._block_bytes = settings.opening_bytes
         learned_from = self._most_block_bytes if settings.independent else settings.most_group_bytes or ends_at
         header = self._header(self._most_block_bytes, learned_from, independent=settings.independent)
         side_by_side, threads = limits.share_threads(header, self._model, settings.thread_count, settings.memory_bytes)

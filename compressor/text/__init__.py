@@ -75,8 +75,10 @@ def take_out(
     for number, transform in TRANSFORMS.items():
         if transform is line_breaks and before[-1:] == (number,):
             continue  # they leave none, and asking the network again takes time
-        is_last = transform is line_breaks
-        taken = line_breaks.take_out(plain, sample_bits, keeps_crlf) if is_last else transform.take_out(plain, sample_bits)
+        if transform is line_breaks:
+            taken = line_breaks.take_out(plain, sample_bits, keeps_crlf)
+        else:
+            taken = transform.take_out(plain, sample_bits)
         if taken:
             return Taken(number, *taken)
     return None

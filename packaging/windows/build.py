@@ -1,7 +1,7 @@
 """Build the wheel for 64-bit Windows on another system: ``python packaging/windows/build.py OUT``.
 
-Wants clang, and mingw-w64 with its threads (Debian: clang, gcc-mingw-w64-x86-64-posix). gcc compiles the core too, but does
-not align AVX registers on Windows' stack. Everything but the extension module is that of a wheel for this machine.
+Wants clang, and mingw-w64 with its threads (Debian: clang, gcc-mingw-w64-x86-64-posix). gcc compiles the core too, but
+does not align AVX registers on Windows' stack. Everything but the extension module is that of a wheel for this machine.
 """
 
 from __future__ import annotations
