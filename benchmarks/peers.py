@@ -24,6 +24,9 @@ CAUSAL_TRANSFORMER = Path(__file__).parent / "data" / "causal.llmzmodel"
 CAUSAL = "causal transformer"
 
 
+_LENGTH_BYTES = 8
+
+
 @dataclass(frozen=True)
 class Peer:
     """A compressor: bytes to bytes and back.
@@ -52,6 +55,34 @@ def llmzip_peer(level: int, model: str | None = None, name: str | None = None) -
         lambda data: llmzip.decompress(data, model=model),
         lambda: f"llmzip {llmzip.__version__}",
     )
+
+
+def _causal_peer() -> Peer:
+    """The transformer by itself: its tokens in one block, and no other method where that would be smaller."""
+    import llmzip
+    from llmzip.blocks import tokens
+    from llmzip.blocks.adaptive import AdaptiveModels
+    from llmzip.blocks.lanes import cut_into_lanes
+    from llmzip.format.member import LEAST_TABLE_BITS
+    from llmzip.network.model import load_model
+    from llmzip.progress import SILENT
+    from llmzip.settings import Settings
+
+    settings = Settings(level=2)
+
+    def models() -> AdaptiveModels:
+        return AdaptiveModels(LEAST_TABLE_BITS, load_model(str(CAUSAL_TRANSFORMER)), settings.thread_count)
+
+    def compress(data: bytes) -> bytes:
+        lane_bytes = cut_into_lanes(data, settings.lanes_for(len(data)))
+        length = len(data).to_bytes(_LENGTH_BYTES, "little")
+        return length + tokens.encode(models(), data, lane_bytes, None, False, SILENT)
+
+    def decompress(data: bytes) -> bytes:
+        length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+        return tokens.decode(models(), data[_LENGTH_BYTES:], settings.lanes_for(length), length, SILENT)
+
+    return Peer(CAUSAL, compress, decompress, lambda: f"llmzip {llmzip.__version__}")
 
 
 def _gzip() -> Peer:
@@ -217,7 +248,7 @@ def peer_named(name: str) -> Peer:
     if ours:
         return llmzip_peer(int(ours[1]), ours[2], name)
     if name == CAUSAL:
-        return llmzip_peer(2, str(CAUSAL_TRANSFORMER), CAUSAL)
+        return _causal_peer()
     known = _library_names() + _program_names()
     found = [each for each in known if name in (each, each.split()[0]) or name.lower() == each.split()[0].lower()]
     if not found:

@@ -1,8 +1,8 @@
 """Where the time of mixed mode goes: ``python -m llmzip.benchmarks.time_shares FILE``.
 
 Codes FILE's start as a whole both ways, then its parts alone: the network without mixing, mixing with the network's
-answers at hand, and cutting text into tokens. With one thread the parts should add up to the whole; with more, they
-overlap.
+answers at hand, and cutting text into tokens. The parts are more than the whole: the network alone also hands out every
+distribution, all of its frequencies, and with several threads parts overlap.
 """
 
 from __future__ import annotations

@@ -12,6 +12,10 @@ python3 -m venv .venv-test
 rm -rf build/types && mkdir -p build/types
 cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchmarks" build/types/llmzip
 (cd build/types && ../../.venv-test/bin/mypy --config-file ../../pyproject.toml -p llmzip)
+# A story in the documents rotates logs; without logrotate that part of it is skipped.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v logrotate >/dev/null; then
+    { apt-get -qq update && apt-get -qq install -y --no-install-recommends logrotate; } >/dev/null 2>&1 || echo "not to be had here: logrotate"
+fi
 # Two workers on two cores: more threads of torch in each would wait for each other.
 OMP_NUM_THREADS=1 .venv-test/bin/pytest -q -n 2
 .venv-test/bin/pytest -q --slow tests/face/test_distribution.py -k sdist

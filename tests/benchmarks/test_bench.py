@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from llmzip.benchmarks import bench, bench_page
 from llmzip.benchmarks.measured import Failed, measure
 from llmzip.benchmarks.peers import (
+    CAUSAL,
     CAUSAL_TRANSFORMER,
     NoSuchPeer,
     Peer,
@@ -108,6 +110,13 @@ def test_the_causal_transformer_is_one() -> None:
     config = load_model(str(CAUSAL_TRANSFORMER)).config
     assert set(config.decoder.layers) == {"a"}
     assert config.vocabulary == load_model().config.vocabulary
+
+
+def test_the_causal_transformer_codes_by_itself(text: bytes) -> None:
+    peer = peer_named(CAUSAL)
+    for plain in (text, b"x", random.Random(1).randbytes(300)):
+        assert peer.decompress(peer.compress(plain)) == plain
+    assert len(peer.compress(random.Random(1).randbytes(300))) > 300  # where llmzip would store them
 
 
 def row(peer: str, size: int, **other: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmzip.blocks import context
+from llmzip.blocks import context, transformed
 from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.choice import BlockEncoder
 from llmzip.blocks.lanes import HAS_SIDE, PROFILE_MASK
@@ -20,8 +20,9 @@ from llmzip.network.model import Model
 from llmzip.progress import SILENT
 from llmzip.settings import Settings
 from llmzip.streams import compress, decompress
-from llmzip.text import LINE_BREAKS
+from llmzip.text import LINE_BREAKS, line_breaks
 from tests.conftest import TINY_PATH
+from tests.text.test_line_breaks import prose
 
 TABLE_BITS = 14
 HEX_DIGITS = 3
@@ -46,6 +47,20 @@ def pixels(rows: int) -> bytes:
         row[random.integers(0, 60, 3)] = random.choice(np.frombuffer(b"ABCDEF", np.uint8), 3)
         lines.append(row.tobytes() + b"\n")
     return b"".join(lines)
+
+
+def test_line_ends_follow_the_first_block(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(line_breaks, "_keeps_crlf", lambda *_: asked.append(True) or False)
+    encoder = new_encoder(tiny)
+    for plain in (prose(40, 60), prose(30, 70)):
+        asked.clear()
+        coded = encoder.encode(plain.replace("\n", "\r\n").encode())
+        assert transformed.number_of(coded) == LINE_BREAKS
+    assert not asked
+    encoder.start_afresh()
+    encoder.encode(prose(40, 60).replace("\n", "\r\n").encode())
+    assert asked
 
 
 def test_what_mixed_mode_has_no_profile_for_is_records(tiny: Model) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip.text import line_breaks
-from llmzip.text.line_breaks import break_lines, join_lines, put_back, take_out
+from llmzip.text.line_breaks import break_lines, has_crlf, join_lines, put_back, take_out
 
 PROSE = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness. "
@@ -33,6 +33,17 @@ def back(plain: bytes, prefers_crlf: bool = False) -> tuple[bytes, bytes]:
     assert taken is not None
     description, streams = taken
     return streams[0], put_back(description, streams, len(plain))
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_line_ends_of_text_before_settle_those_that_are_left(keeps: bool) -> None:
+    def never(_: object) -> float:
+        raise AssertionError("the network is asked")
+
+    taken = take_out(prose(20, 60).replace("\n", "\r\n").encode(), never, keeps)
+    assert taken is not None
+    description, (stream,) = taken
+    assert has_crlf(description) == keeps == (b"\r\n" in stream)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
