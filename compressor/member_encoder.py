@@ -28,6 +28,8 @@ from llmzip.network.model import load_model
 from llmzip.progress import SILENT, Progress
 from llmzip.settings import BLOCK_BYTES, FAST_WHOLE_BYTES, LONG_BYTES, RECORD_KINDS, Settings, table_bits_for
 
+_NO_NETWORK_SHARE = 1.001
+"""So many times the bytes, and one byte, are not too much for a member that is read without the network, at once."""
 _MUCH_REPEATED = 1 / 16
 """Of a first block, what LZMA leaves at most where a long text begins without a short one."""
 _MOST_UNLISTED_BLOCKS = 8
@@ -226,7 +228,7 @@ class MemberEncoder:
         may_do_without_network = encoder.may_do_without_network
         del encoder
         others = self._without_model(plain) if self._start is not None and may_do_without_network else []
-        return min([member, *others], key=len)
+        return next((other for other in others if len(other) - 1 <= _NO_NETWORK_SHARE * len(member)), member)
 
     def _begin(self, repetitive: bool = False, ends_at: int | None = None) -> _BlockWriter:
         """Settle what the header says and how long blocks are to be, of a member of several."""
