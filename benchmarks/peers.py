@@ -22,8 +22,6 @@ Command = Callable[[Path, Path], list[str]]
 CAUSAL_TRANSFORMER = Path(__file__).parent / "data" / "causal.llmzmodel"
 """A small one, by the same trainer on the same text (docs/scaling.md); in the repository, not in the package."""
 CAUSAL = "causal transformer"
-
-
 _LENGTH_BYTES = 8
 
 

@@ -56,9 +56,7 @@ class MemberEncoder:
         self._group_is_full = False
         self._group_encoder: BlockEncoder | None = None
         self._marker = RecordMarker(RECORD_KINDS.get(settings.records), settings.key) if settings.records else None
-        self._cuts_freely = settings.block_bytes is None and not settings.independent
-        self._cuts_freely &= settings.most_group_bytes is None and settings.records is None
-        self._start = bytearray() if self._cuts_freely else None
+        self._start = bytearray() if settings.cuts_freely else None
         """All that was fed, as long as one block of LZMA may be smaller than all blocks."""
         self._held = bytearray()
         """What is ready meanwhile."""
@@ -74,7 +72,7 @@ class MemberEncoder:
             self._marker.feed(plain)
         if self._start is not None:
             self._start += plain
-        if self._blocks is None and (self._may_be_alone() or self._may_be_short()):
+        if self._blocks is None and (self._may_be_short() or self._may_be_alone()):
             return b""
         self._code_ready()
         if self._start is not None and len(self._start) <= BLOCK_BYTES:
@@ -203,7 +201,7 @@ class MemberEncoder:
     def _bytes_to_cut(self) -> int:
         """How much must be waiting for a block to be cut off: a rest that is shorter than the last block joins it."""
         joined = 2 * self._block_bytes
-        return joined if self._cuts_freely and joined <= self._most_block_bytes else self._block_bytes
+        return joined if self._settings.cuts_freely and joined <= self._most_block_bytes else self._block_bytes
 
     def _cut(self) -> int:
         """Where the next block ends, at a record's beginning if there is one."""

@@ -152,8 +152,12 @@ class Settings:
     @property
     def opening_bytes(self) -> int:
         """Plain bytes of a short block that a text of more than ``LONG_BYTES`` begins with; 0 for none."""
-        may_open = self.block_bytes is None and self.most_group_bytes is None and not self.independent
-        return self._level.opening_bytes if may_open else 0
+        return self._level.opening_bytes if self.cuts_freely else 0
+
+    @property
+    def cuts_freely(self) -> bool:
+        """Whether neither lengths of blocks nor groups, independent blocks or records say where blocks end."""
+        return self.block_bytes is None and self.most_group_bytes is None and not self.independent
 
     def most_block_bytes(self, repetitive: bool) -> int:
         """Plain bytes of a block at most, to which they double."""

@@ -73,12 +73,12 @@ def take_out(
         keeps_crlf: whether line ends that are left are CR LF, as in text before; None asks the network.
     """
     for number, transform in TRANSFORMS.items():
-        if transform is line_breaks and before[-1:] == (number,):
-            continue  # they leave none, and asking the network again takes time
-        if transform is line_breaks:
+        if transform is not line_breaks:
+            taken = transform.take_out(plain, sample_bits)
+        elif before[-1:] != (number,):  # else none are left, and asking the network again takes time
             taken = line_breaks.take_out(plain, sample_bits, keeps_crlf)
         else:
-            taken = transform.take_out(plain, sample_bits)
+            taken = None
         if taken:
             return Taken(number, *taken)
     return None
