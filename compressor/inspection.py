@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
 from llmzip.blocks import limits, transformed
 from llmzip.errors import TruncatedError
-from llmzip.format.member import MemberReader, Method, read_header
+from llmzip.format.member import Coded, Header, MemberReader, Method, read_header
 from llmzip.format.reader import Reader
 from llmzip.format.record_kinds import RecordKind
 from llmzip.format.sections import (
@@ -39,62 +40,86 @@ def describe(source: BinaryIO, progress: Progress = SILENT) -> dict[str, Any]:
         DamagedError: the file's structure is damaged.
     """
     reader = Reader(source)
-    members = blocks = groups = plain_bytes = memory = 0
-    records: int | None = 0
-    kinds: set[str] = set()
-    keys: set[str] = set()
-    methods: Counter[str] = Counter()
-    transforms: Counter[int] = Counter()
-    lanes: set[int] = set()
-    models: set[str] = set()
-    independent = False
+    found = _Found()
     header = read_header(reader)
     while header is not None:
-        members += 1
-        independent |= header.independent
-        memory = max(memory, limits.memory_needed(header, None))
-        if header.fingerprint is not None:
-            models.add(header.fingerprint.hex())
+        found.add_header(header)
         member = MemberReader(reader, header)
-        blocks_before = blocks
+        blocks_before = found.blocks
         while (block := member.next_block()) is not None:
-            blocks += 1
+            found.add_block(block.coded)
             progress.advance(block.coded.plain_length)
-            for coded in transformed.all_coded(block.coded):
-                if coded.method is Method.TRANSFORMED:
-                    transforms[transformed.number_of(coded)] += 1
-                else:
-                    methods[coded.method.name.lower()] += 1
-                if coded.method.has_lanes:
-                    lanes.add(1 << coded.parameter)
-        stored = bytearray()
-        member.read_end(verified=False, sections=stored)
-        plain_bytes += member.plain_bytes
-        if blocks > blocks_before:
-            index = _index(bytes(stored), blocks - blocks_before, member.plain_bytes)
-            groups += blocks - blocks_before if header.independent else index.groups
-            records = None if records is None or index.records is None else records + index.records
-            kinds |= index.kinds
-            keys |= index.keys
+        sections = bytearray()
+        member.read_end(verified=False, sections=sections)
+        found.plain_bytes += member.plain_bytes
+        if blocks := found.blocks - blocks_before:
+            found.add_index(_index(bytes(sections), blocks, member.plain_bytes), blocks if header.independent else None)
         header = read_header(reader, first=False)
-    if not members:
+    if not found.members:
         raise TruncatedError("empty input is not an llmzip file")
-    return {
-        "members": members,
-        "blocks": blocks,
-        "plain_bytes": plain_bytes,
-        "stored_bytes": reader.position,
-        "methods": dict(methods),
-        "transforms": dict(transforms),
-        "lanes": sorted(lanes),
-        "independent_blocks": independent,
-        "groups": groups,
-        "records": records if kinds else None,
-        "record_kinds": sorted(kinds),
-        "keys": sorted(keys),
-        "models": sorted(models),
-        "memory_bytes": memory,
-    }
+    return found.described(reader.position)
+
+
+@dataclass
+class _Found:
+    """What the members of a file hold, added up; names as in :func:`describe`."""
+
+    members: int = 0
+    blocks: int = 0
+    plain_bytes: int = 0
+    methods: Counter[str] = field(default_factory=Counter)
+    transforms: Counter[int] = field(default_factory=Counter)
+    lanes: set[int] = field(default_factory=set)
+    independent_blocks: bool = False
+    groups: int = 0
+    records: int | None = 0
+    record_kinds: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+    memory_bytes: int = 0
+
+    def add_header(self, header: Header) -> None:
+        self.members += 1
+        self.independent_blocks |= header.independent
+        self.memory_bytes = max(self.memory_bytes, limits.memory_needed(header, None))
+        if header.fingerprint is not None:
+            self.models.add(header.fingerprint.hex())
+
+    def add_block(self, block: Coded) -> None:
+        """A block, and the streams in it if it is transformed."""
+        self.blocks += 1
+        for coded in transformed.all_coded(block):
+            if coded.method is Method.TRANSFORMED:
+                self.transforms[transformed.number_of(coded)] += 1
+            else:
+                self.methods[coded.method.name.lower()] += 1
+            if coded.method.has_lanes:
+                self.lanes.add(1 << coded.parameter)
+
+    def add_index(self, index: _Index, independent_blocks: int | None) -> None:
+        """The index of a member that is not empty, where blocks are independent with how many there are."""
+        self.groups += index.groups if independent_blocks is None else independent_blocks
+        self.records = None if self.records is None or index.records is None else self.records + index.records
+        self.record_kinds |= index.kinds
+        self.keys |= index.keys
+
+    def described(self, stored_bytes: int) -> dict[str, Any]:
+        return {
+            "members": self.members,
+            "blocks": self.blocks,
+            "plain_bytes": self.plain_bytes,
+            "stored_bytes": stored_bytes,
+            "methods": dict(self.methods),
+            "transforms": dict(self.transforms),
+            "lanes": sorted(self.lanes),
+            "independent_blocks": self.independent_blocks,
+            "groups": self.groups,
+            "records": self.records if self.record_kinds else None,
+            "record_kinds": sorted(self.record_kinds),
+            "keys": sorted(self.keys),
+            "models": sorted(self.models),
+            "memory_bytes": self.memory_bytes,
+        }
 
 
 class _Index(NamedTuple):

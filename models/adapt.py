@@ -162,6 +162,8 @@ def main(
 
     The file goes to --model wherever that stands. It names the model that it was made from, and needs it.
     """
+    if not output.absolute().parent.is_dir():  # before minutes of work
+        raise click.ClickException(f"{output}: there is no such folder")
     torch.set_num_threads(threads or available_cores())
     try:
         texts, passed_over = read_texts(source)

@@ -134,7 +134,7 @@ def gradient_times_input(
 
 
 def encoder_estimate(name: str, model: Model, tokens: NDArray[np.integer]) -> NDArray[np.float64]:
-    """One of :data:`llmzip.cli.commands.ENCODER_ESTIMATORS` for ``tokens`` ``[T]``.
+    """One of :data:`llmzip.cli.options.ENCODER_ESTIMATORS` for ``tokens`` ``[T]``.
 
     ``shift`` is in bits, the others are 0 .. 1.
     """

@@ -187,6 +187,123 @@ def last_evaluation(run: Path) -> dict[str, Any]:
     return next(row for row in reversed(rows) if "bits_per_byte" in row)
 
 
+class _Batches:
+    """A worker's share of each step's sequences, on its device."""
+
+    def __init__(
+        self, domains: list[Domain], options: TrainingOptions, worker: Worker, estimates: dict[str, np.ndarray] | None
+    ) -> None:
+        self._sampler = BatchSampler(domains, options.length, options.seed)
+        self._options, self._worker, self._estimates = options, worker, estimates
+        self._resident = None
+        if worker.device.type == "cuda":
+            self._resident = DeviceTokens(self._sampler.domains, options.length, worker.device)
+
+    def at(self, step: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Tokens int64 ``[share, length + 1]``, and entropies float32 ``[share, length]`` where estimates are given."""
+        rank, share = self._worker.rank, self._options.sequences // self._worker.world
+        places = self._sampler.places(step, self._options.sequences)[rank * share : (rank + 1) * share]
+        tokens = torch.from_numpy(tokens_at(places)) if self._resident is None else self._resident.at(places)
+        known: tuple[Tensor, ...] = ()
+        if self._estimates is not None:
+            known = (torch.from_numpy(estimates_at(places, self._estimates)).to(self._worker.device),)
+        return tokens.to(self._worker.device), known
+
+
+class _Checkpoint:
+    """What a run goes on from: weights, the optimisers' state, steps done and minutes taken."""
+
+    def __init__(self, path: Path, model: EncoderAugmentedDecoder, optimizers: list[torch.optim.Optimizer]) -> None:
+        self._path, self._model, self._optimizers = path, model, optimizers
+
+    def load(self, device: torch.device) -> tuple[int, float]:
+        """Steps and minutes of the run so far, 0 where there is no checkpoint."""
+        if not self._path.exists():
+            return 0, 0.0
+        saved = torch.load(self._path, map_location=device, weights_only=True)
+        self._model.load_state_dict(saved["model"])
+        for optimizer, state in zip(self._optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        return saved["step"], saved.get("minutes", 0.0)
+
+    def save(self, step: int, minutes: float) -> None:
+        state: dict[str, Any] = {
+            "model": self._model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "step": step,
+            "minutes": minutes,
+            "config": self._model.config.to_json(),
+        }
+        part = self._path.with_suffix(".tmp")
+        torch.save(state, part)
+        part.replace(self._path)
+
+
+class _Tally:
+    """Loss and speed since the last row of the log.
+
+    Bits and bytes are summed on the device, and read from it only for a row: reading keeps a GPU waiting.
+    """
+
+    def __init__(self, bytes_per_token: Tensor, world: int, operations_per_token: float, peak: float) -> None:
+        self._bytes_per_token, self._world = bytes_per_token, world
+        self._operations_per_token, self._peak = operations_per_token, peak
+        self._sums = torch.zeros(2, dtype=torch.float64, device=bytes_per_token.device)
+        self._tokens, self._since = 0, time.monotonic()
+
+    def add(self, losses: Tensor, targets: Tensor) -> None:
+        self._sums += torch.stack([losses.detach().sum() / LN2, self._bytes_per_token[targets].sum()])
+        self._tokens += losses.numel() * self._world
+
+    def row(self, step: int) -> dict[str, Any]:
+        """Figures since the last row; then begin anew.
+
+        Raises:
+            LlmzError: the loss is not finite.
+        """
+        bits, size = self._sums.tolist()
+        if not math.isfinite(bits):
+            raise LlmzError(f"step {step}: the loss is no number any more; try a lower rate")
+        now = time.monotonic()
+        speed = self._tokens / (now - self._since)
+        self._sums.zero_()
+        self._tokens, self._since = 0, now
+        return {
+            "train_bits_per_byte": round(bits / size, 4),
+            "tokens_per_second": round(speed),
+            "share_of_peak": round(speed * self._operations_per_token / self._peak, 3),
+        }
+
+    def leave_out_time(self) -> None:
+        """Time until now, of an evaluation, does not count."""
+        self._since = time.monotonic()
+
+
+class _Pace:
+    """Keeps the processor at most ``STEPS_IN_FLIGHT`` steps ahead of a GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._in_flight: deque[torch.cuda.Event] = deque()
+
+    def step_begun(self) -> None:
+        if not self._cuda:
+            return
+        self._in_flight.append(torch.cuda.Event())
+        self._in_flight[-1].record()
+        if len(self._in_flight) > STEPS_IN_FLIGHT:
+            self._in_flight.popleft().synchronize()
+
+
+def _update(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Step all weights along their gradients, at ``factor`` of the rates, and drop the gradients."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
 def train(
     config: ModelConfig,
     options: TrainingOptions,
@@ -209,13 +326,13 @@ def train(
             them.
 
     Raises:
+        LlmzError: the loss is not finite.
         ValueError: the batch does not divide among the workers, or the objective's estimates are missing.
     """
     if needs_estimates(options.objective) and estimates is None:
         raise ValueError(f"objective {options.objective!r} needs entropy estimates")
     worker = Worker.join()
     device, world = worker.device, worker.world
-    cuda = device.type == "cuda"
     if options.sequences % world:
         raise ValueError(f"{options.sequences} sequences do not divide among {world} workers")
     run.mkdir(parents=True, exist_ok=True)
@@ -225,38 +342,18 @@ def train(
         model.load_state_dict(initial_weights)
     model.objective = options.objective
     optimizers = make_optimizers(model, options)
-    step, minutes_before = 0, 0.0
-    checkpoint = run / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        step, minutes_before = saved["step"], saved.get("minutes", 0.0)
+    checkpoint = _Checkpoint(run / "checkpoint.pt", model, optimizers)
+    first_step, minutes_before = checkpoint.load(device)
     peak = world * peak_operations(device)
     if options.compile:
         model.compile_for(options.length)
     unused = options.side_share == 0  # nothing then reaches the encoder
     stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
-    sampler = BatchSampler(training, options.length, options.seed)
-    resident = DeviceTokens(sampler.domains, options.length, device) if cuda else None
+    batches = _Batches(training, options, worker, estimates)
     bytes_per_token = torch.from_numpy(token_lengths.astype(np.float32)).to(device)
-    share = options.sequences // world
-    with_side = round(share * options.side_share)
-
-    def minutes() -> float:
-        return minutes_before + (time.monotonic() - started) / 60
-
-    def save() -> None:
-        state: dict[str, Any] = {
-            "model": model.state_dict(),
-            "optimizers": [o.state_dict() for o in optimizers],
-            "step": step,
-            "minutes": minutes(),
-        }
-        state["config"] = config.to_json()
-        torch.save(state, checkpoint.with_suffix(".tmp"))
-        checkpoint.with_suffix(".tmp").replace(checkpoint)
+    with_side = round(options.sequences // world * options.side_share)
+    total = options.steps if options.minutes is None else None
+    bar = tqdm(total=total, initial=first_step, unit="step", disable=None if progress and worker.first else True)
 
     def report(row: dict[str, Any]) -> None:
         with (run / "log.jsonl").open("a") as log:
@@ -264,29 +361,24 @@ def train(
         if progress:
             bar.write(json.dumps({k: v for k, v in row.items() if k != "domains"}))
 
-    total = options.steps if options.minutes is None else None
-    bar = tqdm(total=total, initial=step, unit="step", disable=None if progress and worker.first else True)
+    def minutes() -> float:
+        return minutes_before + (time.monotonic() - started) / 60
+
+    step = first_step
     if worker.first:
         report({"step": step, "workers": world, "device": device.type, "peak_teraflops": round(peak / 1e12, 3)})
-    started = last_saved = last_report = time.monotonic()
-    recent = torch.zeros(2, dtype=torch.float64, device=device)  # bits and bytes: read from a GPU only for a report
-    recent_tokens = 0
-    begun = step
+    started = last_saved = time.monotonic()
+    tally, pace = _Tally(bytes_per_token, world, operations_per_token(config), peak), _Pace(device)
     saved_step = evaluated_step = step or -1
-    in_flight: deque[torch.cuda.Event] = deque()
     while True:
         if world == 1:
             elapsed = minutes()
-        elif step % AGREE_EVERY == 0 or step == begun:
+        elif step % AGREE_EVERY == 0 or step == first_step:
             elapsed = worker.from_first(minutes())
         if (step >= options.steps) if options.minutes is None else (elapsed >= options.minutes):
             break
         torch.manual_seed(hash((options.seed, step, worker.rank)))
-        places = sampler.places(step, options.sequences)[worker.rank * share : (worker.rank + 1) * share]
-        batch = torch.from_numpy(tokens_at(places)).to(device) if resident is None else resident.at(places)
-        known: tuple[Tensor, ...] = ()
-        if estimates is not None:
-            known = (torch.from_numpy(estimates_at(places, estimates)).to(device),)
+        batch, known = batches.at(step)
         with autocast(device):
             losses, side_bits = stepped(batch[:, :-1], batch[:, 1:], with_side, *known)
         loss = losses.mean()
@@ -294,46 +386,29 @@ def train(
             loss = loss + options.rate_weight * LN2 * side_bits.sum() / losses.numel()
         loss.backward()
         factor = learning_rate_factor(step, options, elapsed)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["base_lr"] * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        _update(optimizers, factor)
         step += 1
         bar.update()
-        recent += torch.stack([losses.detach().sum() / LN2, bytes_per_token[batch[:, 1:]].sum()])
-        if cuda:
-            in_flight.append(torch.cuda.Event())
-            in_flight[-1].record()
-            if len(in_flight) > STEPS_IN_FLIGHT:
-                in_flight.popleft().synchronize()
-        recent_tokens += losses.numel() * world
+        tally.add(losses, batch[:, 1:])
+        pace.step_begun()
+        if not worker.first:
+            continue
         now = time.monotonic()
-        if worker.first and step % REPORT_EVERY == 0:
-            bits, size = recent.tolist()
-            if not math.isfinite(bits):
-                raise LlmzError(f"step {step}: the loss is no number any more; try a lower rate")
-            speed = recent_tokens / (now - last_report)
+        if step % REPORT_EVERY == 0:
             row = {"step": step, "minutes": round(minutes(), 2), "factor": round(factor, 4)}
-            row |= {"train_bits_per_byte": round(bits / size, 4)}
-            share_of_peak = speed * operations_per_token(config) / peak
-            row |= {"tokens_per_second": round(speed), "share_of_peak": round(share_of_peak, 3)}
-            recent.zero_()
-            recent_tokens = 0
-            last_report = now
-            report(row)
+            report(row | tally.row(step))
         saves = now - last_saved > 60 * options.checkpoint_minutes
-        if worker.first and (saves if options.minutes is not None else step % options.evaluate_every == 0):
+        if saves if options.minutes is not None else step % options.evaluate_every == 0:
             report({"step": step} | evaluate(model, validation, bytes_per_token))
             evaluated_step = step
-            last_report = time.monotonic()
-        if worker.first and saves:
-            save()
+            tally.leave_out_time()
+        if saves:
+            checkpoint.save(step, minutes())
             saved_step, last_saved = step, now
     if worker.first and evaluated_step != step:
         report({"step": step} | evaluate(model, validation, bytes_per_token))
     if worker.first and saved_step != step:
-        save()
+        checkpoint.save(step, minutes())
     bar.close()
     worker.leave()
     return model

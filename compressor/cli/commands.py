@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
 import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -30,75 +29,29 @@ from llmzip.cli.jobs import (
     sentence,
     shown,
 )
-from llmzip.cli.safe_files import STANDARD_STREAM, Refusal, Skipped, Source, Target, open_source, open_target
+from llmzip.cli.options import (
+    ENCODER_ESTIMATORS,
+    FileName,
+    Span,
+    compression_settings,
+    files_argument,
+    level_options,
+    output_options,
+    read_settings,
+    reading_options,
+    reporting_options,
+    restoring_options,
+    setting,
+    thread_count,
+)
+from llmzip.cli.safe_files import STANDARD_STREAM, Skipped, Source, Target, open_source, open_target
 from llmzip.cli.signals import raise_interrupts
 from llmzip.progress import Progress
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from llmzip.settings import ReadSettings, Settings
 
 SUFFIX = ".llmz"
 MAGIC = b"LLMZ"
 GZIP_STYLE = "gzip-style"
-SHARE_ESTIMATORS = ("occlusion", "occlusion-cosine", "gradient")
-"""Entropy estimates as shares of the greatest, 0 to 1; all others are in bits."""
-ENCODER_ESTIMATORS = ("shift", *SHARE_ESTIMATORS)
-"""Entropy estimates that ask the encoder-augmented model: :mod:`llmzip.models.estimators`."""
-RECORD_KINDS = ("jsonl", "lines", "csv", "mbox", "warc", "paragraphs", "nul")
 Options = dict[str, Any]
-Command = Callable[..., Any]
-
-
-class FileName(click.ParamType):
-    """A path as it was typed, so that ``./-`` is not ``-``; whether it is there shows when it is opened."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return os.fspath(value)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="file")]
-
-
-class Size(click.ParamType):
-    """Bytes: a number, with ``K``, ``M`` or ``G`` (powers of 1,024) as in ``512M`` or ``1.5GiB``."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMG]?)(?:I?B)?", value.strip(), re.IGNORECASE)
-        if not match:
-            self.fail(f"{value!r} is not a size such as 512M", param, ctx)
-        size = int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
-        if size < 1:
-            self.fail("it must be at least 1 byte", param, ctx)
-        return size
-
-
-class Span(click.ParamType):
-    """``A-B``, ``A-`` or ``A``: the first and the last of what is wanted; None for the last there is."""
-
-    name = "A-B"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int | None]:  # fmt: skip
-        match = re.fullmatch(r"(\d{1,18})(-(\d{1,18})?)?", value) if isinstance(value, str) else None
-        if not match:
-            self.fail(f"{value!r} is not a range such as 10-20", param, ctx)
-        first = int(match[1])
-        last = first if match[2] is None else int(match[3]) if match[3] else None
-        if last is not None and last < first:
-            self.fail(f"{value!r} ends before it begins", param, ctx)
-        return first, last
 
 
 class LikeGzip(click.Group):
@@ -160,83 +113,6 @@ def main() -> None:
     Without a command, FILEs are compressed to FILE.llmz, and kept; with -d they are restored. Without FILE, or where
     it is -, standard input goes to standard output.
     """
-
-
-def options(*decorators: Command) -> Command:
-    """One decorator of several, in the order in which help shows them."""
-
-    def apply(command: Command) -> Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return apply
-
-
-files_argument = click.argument("files", nargs=-1, type=FileName(), metavar="[FILE]...")
-reporting_options = options(
-    click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
-    click.option("-v", "--verbose", is_flag=True, help="Print sizes, ratio and rate of each file."),
-    click.option("--json", "as_json", is_flag=True, help="Report as a JSON array."),
-)
-reading_options = options(
-    click.option("-r", "--recursive", is_flag=True, help="Process the files in folders and their subfolders."),
-    click.option("-T", "--threads", type=click.IntRange(0), help="Cores to use; 0 for all (default: at most 4)."),
-    click.option("--model", type=FileName(), help="A model file, tried before the shipped one."),
-    click.option("-M", "--memory-limit", type=Size(), help="Most memory to use, such as 512M."),
-)
-output_options = options(
-    click.option("-o", "--output", type=FileName(), help="Write to this file."),
-    click.option("-c", "--stdout", "--to-stdout", "to_stdout", is_flag=True, help="Write to standard output."),
-    click.option("-f", "--force", is_flag=True, help="Overwrite files; allow compressed data from and to terminals."),
-    click.option("--rm/--keep", " /-k", "remove", default=False, help="Remove or keep (default) the input when done."),
-)
-restoring_options = options(
-    click.option("--output-limit", type=Size(), help="Stop after this many plain bytes of a file.")
-)
-
-
-def setting(*names: str, to: str, value: object, note: str | None = None) -> Command:
-    """A flag that sets the parameter ``to``; of several, the last one given counts."""
-
-    def callback(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
-        if given:
-            ctx.params[to] = value
-
-    name = f"{to}_{value}"
-    return click.option(
-        name, *names, is_flag=True, expose_value=False, callback=callback, help=note, hidden=note is None
-    )
-
-
-def set_level(ctx: click.Context, _param: click.Parameter, value: int | None) -> None:
-    if value is not None:
-        ctx.params["level"] = value
-
-
-level_setting = options(
-    setting("-1", "--fast", to="level", value=1, note="Fastest."),
-    *(setting(f"-{level}", to="level", value=level) for level in range(2, 9)),
-    setting("-9", "--best", to="level", value=9, note="Smallest."),
-    click.option(
-        "--level", type=click.IntRange(1, 9), expose_value=False, callback=set_level, help="As -1 to -9 (default: 6)."
-    ),
-)
-record_options = options(
-    click.option("--records", "find_records", is_flag=True, help="Add an index of records; their kind is detected."),
-    click.option("--record-kind", type=click.Choice(RECORD_KINDS), help="Add an index of records of this kind."),
-    click.option("--key", metavar="NAME", help="Add an index of the records' field of this name, too."),
-)
-level_options = options(
-    level_setting,
-    click.option("--lanes", type=int, help="Lanes of a block: a power of two (default: by size)."),
-    click.option(
-        "--independent", is_flag=True, help="Blocks that do not depend on each other: for many cores; costs size."
-    ),
-    click.option("--block-size", type=Size(), help="Plain bytes of a block (default: growing to 4M)."),
-    click.option("--group-size", type=Size(), help="Most plain bytes to restore when seeking; costs size."),
-    record_options,
-)
 
 
 @main.command(GZIP_STYLE, cls=GzipStyle, hidden=True)
@@ -375,44 +251,10 @@ def entropy(
     if len(on_stdout) + as_json > 1:
         raise click.UsageError("only one of --json, --csv - and --html - can have standard output")
 
-    def report(name: str) -> None:
-        from llmzip.cli.entropy_page import Shading, entropy_page
-        from llmzip.estimates import token_entropies
-        from llmzip.network.model import load_model
+    from llmzip.cli.entropy_reports import Wanted, report
 
-        with open_source(name) as source:
-            text = source.read_all()
-            with bar(source, quiet=quiet, total=len(text)) as progress:
-                estimates = token_entropies(text, load_model(model), progress, regress=estimator == "regression")
-            further = estimates.regression
-            if estimator in ENCODER_ESTIMATORS:
-                further = _encoder_estimates(estimator, model, text)
-            summary = {"file": name} | estimates.summary()
-            if further is not None:
-                summary[f"{estimator}_per_token"] = round(float(further.sum()) / max(1, further.size), 4)
-            if csv_name:
-                columns = {"offset": estimates.offsets, "length": estimates.lengths}
-                bits = {"surprisal": estimates.surprisal, "entropy": estimates.entropy}
-                if further is not None:
-                    bits[str(estimator)] = further
-                rows = zip(*columns.values(), *([f"{b:.4f}" for b in column] for column in bits.values()), strict=True)
-                lines = [",".join((*columns, *bits)), *(",".join(map(str, row)) for row in rows), ""]
-                _write_report(csv_name, "\n".join(lines), source)
-            if html_name:
-                shading = further is not None and Shading(str(estimator), further, estimator in SHARE_ESTIMATORS)
-                title = os.path.basename(shown(name))
-                _write_report(html_name, entropy_page(title, text, estimates, shading or None), source)
-        by_line = estimates.by_line(text)
-        if as_json:
-            say(json.dumps(summary | {"bits_by_line": [round(float(bits), 3) for bits in by_line]}, indent=2))
-        if as_json or on_stdout:
-            return
-        summary["file"] = shown(name)
-        say(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in summary.items()))
-        for number in sorted(by_line.argsort()[::-1][:5]):
-            say(f"line {number + 1}: {by_line[number]:.1f} bits")
-
-    return each((file,), report)
+    wanted = Wanted(as_json, csv_name, html_name, estimator, model, quiet)
+    return each((file,), lambda name: report(name, wanted))
 
 
 def passes_arguments_on(function: Callable[[tuple[str, ...]], int | None]) -> click.Command:
@@ -470,23 +312,6 @@ def corpus(arguments: tuple[str, ...]) -> int:
     return int(pass_on(arguments, "corpus", corpus_main, standalone_mode=False) or 0)
 
 
-def compression_settings(
-    level: int, find_records: bool, record_kind: str | None, key: str | None, **others: Any
-) -> Settings:  # fmt: skip
-    """What options say.
-
-    Raises:
-        click.UsageError: they do not fit together.
-    """
-    from llmzip.settings import AUTO, Settings
-
-    records = record_kind or (AUTO if find_records or key is not None else None)
-    try:
-        return Settings(level, records=records, key=key, **others)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
 def _compress(
     files: tuple[str, ...], recursive: bool, threads: int | None, model: str | None, memory_limit: int | None,
     lanes: int | None, independent: bool, block_size: int | None, group_size: int | None, find_records: bool,
@@ -496,7 +321,7 @@ def _compress(
     from llmzip.streams import compress_stream
 
     settings = compression_settings(
-        level or DEFAULT_LEVEL, find_records, record_kind, key, lanes=lanes, threads=_thread_count(threads),
+        level or DEFAULT_LEVEL, find_records, record_kind, key, lanes=lanes, threads=thread_count(threads),
         independent=independent, block_bytes=block_size, model=model, memory_limit=memory_limit, group_bytes=group_size,
     )  # fmt: skip
 
@@ -521,7 +346,7 @@ def _restore(
     """Options that compress have no meaning here, as with gzip."""
     from llmzip.streams import decompress_stream
 
-    settings = _read_settings(model, threads, memory_limit, output_limit)
+    settings = read_settings(model, threads, memory_limit, output_limit)
 
     def work(source: Source, target: Target, progress: Progress) -> None:
         if force and target.name == STANDARD_STREAM and not source.starts_with(MAGIC):
@@ -548,7 +373,7 @@ def _extract(
 ) -> int:  # fmt: skip
     from llmzip.access import parts
 
-    settings = _read_settings(model, threads, memory_limit, output_limit)
+    settings = read_settings(model, threads, memory_limit, output_limit)
 
     def extract(name: str) -> None:
         with open_source(name) as source, open_target(STANDARD_STREAM, source, force) as target:
@@ -573,7 +398,7 @@ def _test(
 ) -> int:  # fmt: skip
     from llmzip.streams import iterate_plain
 
-    settings = _read_settings(model, threads, memory_limit, output_limit)
+    settings = read_settings(model, threads, memory_limit, output_limit)
 
     def check(name: str) -> Row:
         started, size = time.perf_counter(), 0
@@ -632,34 +457,3 @@ def _parts_line(row: Row) -> str:
 def _table_line(plain: int, stored: int, name: str) -> str:
     ratio = f"{plain / stored:7.2f} {8 * stored / plain:9.3f}" if plain else f"{'-':>7} {'-':>9}"
     return f"{stored:15,} {plain:15,} {ratio}  {name}"
-
-
-def _read_settings(
-    model: str | None, threads: int | None, memory_limit: int | None, output_limit: int | None
-) -> ReadSettings:
-    from llmzip.settings import ReadSettings
-
-    return ReadSettings(model, _thread_count(threads), memory_limit, output_limit)
-
-
-def _thread_count(threads: int | None) -> int | None:
-    from llmzip.core import available_cores
-
-    return available_cores() if threads == 0 else threads
-
-
-def _encoder_estimates(estimator: str, model: str | None, text: bytes) -> NDArray[np.float64]:
-    from llmzip.network.model import load_model
-
-    loaded = load_model(model)
-    try:
-        from llmzip.models.estimators import encoder_estimate
-    except ImportError as error:
-        raise Refusal(f"--estimator {estimator} needs {error.name}: pip install 'llmzip[train]'") from None
-    return encoder_estimate(estimator, loaded, loaded.tokenizer.encode(text))
-
-
-def _write_report(name: str, text: str, source: Source) -> None:
-    """Write a report about ``source``; one that is there already is replaced."""
-    with open_target(name, source, force=True, like_source=False) as target:
-        target.write(text.encode())

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from llmzip.cli.commands import Size, compression_settings, level_setting, options, record_options
 from llmzip.cli.jobs import ERROR, OK, complain, figures, say, sentence, shown
+from llmzip.cli.options import Size, compression_settings, level_setting, options, record_options
 from llmzip.cli.signals import interruptibly
 from llmzip.corpus import (
     IncompleteError,

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import llmzip as package
-from llmzip.cli import commands, jobs
+from llmzip.cli import commands, jobs, options
 from llmzip.cli.jobs import Conversion, bar
 from llmzip.cli.safe_files import Source, Target, open_source
 from llmzip.progress import Progress
@@ -344,13 +344,13 @@ def test_output_limit(plain: Path) -> None:
     ("text", "size"), [("1", 1), ("2k", 2048), ("1.5GiB", 3 << 29), ("512M", 512 << 20), ("7 MB", 7 << 20)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert commands.Size().convert(text, None, None) == size
+    assert options.Size().convert(text, None, None) == size
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1T", "M", "1 2", "nan", "1e9"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        commands.Size().convert(text, None, None)
+        options.Size().convert(text, None, None)
 
 
 # Reports

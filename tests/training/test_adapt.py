@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import signal
 import subprocess
 import sys
@@ -60,22 +61,36 @@ def test_from_a_folder_to_smaller_archives(days: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["days", "own.llmzmodel"]
 
 
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from click.testing import CliRunner
+from llmzip.cli.commands import main
+for arguments in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(main, ["adapt", *arguments])
+    print(json.dumps([done.exit_code, done.stderr]))
+"""
+
+
 def test_what_is_wrong_is_told_in_one_line(days: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     damaged = tmp_path / "damaged.gz"
     damaged.write_bytes(gzip.compress(day(1))[:-20])
     out = str(tmp_path / "out.llmzmodel")
-    for arguments in (
+    wrong = [
         [str(tmp_path / "empty"), "-o", out],
         [str(damaged), "-o", out],
-        [str(days), "-o", str(tmp_path / "none" / "out"), "--model", TINY_PATH, "--primer", "1", "-q"],
+        [str(days), "-o", str(tmp_path / "none" / "out"), "-q"],
         [str(days), "-o", out, "--model", str(damaged), "-q"],
         [str(days)],
-    ):
-        done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300)
-        assert done.returncode == 1, done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-        assert done.stderr.startswith("llmzip: ")
+    ]
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(wrong)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == len(wrong)
+    for code, message in told:
+        assert code == 1, message
+        assert len(message.strip().splitlines()) == 1, message
+        assert message.startswith("llmzip: ")
     assert not Path(out).exists()
 
 
