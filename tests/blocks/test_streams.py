@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmzip import member_encoder
+from llmzip import settings as settings_module
 from llmzip.blocks import limits, mixed
 from llmzip.blocks.adaptive import AdaptiveModels
 from llmzip.blocks.lanes import cut_into_lanes
@@ -53,25 +54,39 @@ def test_small_files_are_one_block() -> None:
     assert block_lengths(compress(prose(FAST.whole_bytes), FAST)) == [FAST.whole_bytes]
 
 
-def test_long_ones_begin_with_a_block_that_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(member_encoder, "LONG_BYTES", 60 << 10)
-    plain = prose(61 << 10)
-    packed = compress(plain, Settings(level=6, model=TINY_PATH))
-    assert block_lengths(packed) == [4 << 10, 24 << 10, 33 << 10]
+@pytest.fixture
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Levels 1 and 6 with blocks that are coded sooner: the rules do not depend on their lengths."""
+    fast, default = (settings_module._LEVELS[level] for level in (1, 6))
+    monkeypatch.setitem(settings_module._LEVELS, 1, fast._replace(first_block_bytes=16 << 10))
+    monkeypatch.setitem(settings_module._LEVELS, 6, default._replace(first_block_bytes=8 << 10, opening_bytes=1 << 10))
+    monkeypatch.setattr(member_encoder, "LONG_BYTES", 20 << 10)
+    monkeypatch.setattr(member_encoder, "FAST_WHOLE_BYTES", 8 << 10)
+
+
+def test_long_ones_begin_with_a_block_that_is_read_at_once(short_blocks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One block of level 1 would be smaller than what the tiny model makes of such a text.
+    monkeypatch.setattr(MemberEncoder, "_smallest", lambda self, start, member, by_lzma: member)
+    plain, default = prose((20 << 10) + 1), Settings(level=6, model=TINY_PATH)
+    packed = compress(plain, default)
+    assert block_lengths(packed) == [1 << 10, 8 << 10, (11 << 10) + 1]
     assert decompress(packed, READ) == plain
-    assert block_lengths(compress(plain[: 60 << 10], Settings(level=6, model=TINY_PATH)))[0] > 4 << 10
+    assert block_lengths(compress(plain[:-1], default)) == [8 << 10, 12 << 10]
     assert Settings(level=6, block_bytes=1 << 16).opening_bytes == 0
     assert Settings(level=6, independent=True).opening_bytes == 0
     assert Settings(level=6, group_bytes=1 << 20).opening_bytes == 0
 
 
-def test_longer_ones_begin_with_small_blocks() -> None:
+def test_longer_ones_begin_with_small_blocks(short_blocks: None) -> None:
     first = FAST.first_block_bytes(repetitive=False)
     assert block_lengths(compress(prose(7 * first), FAST)) == [first, 2 * first, 4 * first]
+
+
+def test_first_blocks_are_short() -> None:
     assert all(Settings(level=level).whole_bytes <= 128 << 10 for level in (2, 3, 6, 9))
 
 
-def test_a_rest_joins_the_last_block() -> None:
+def test_a_rest_joins_the_last_block(short_blocks: None) -> None:
     first = FAST.first_block_bytes(repetitive=False)
     assert block_lengths(compress(prose(4 * first), FAST)) == [first, 3 * first]
     assert block_lengths(compress(prose(5 * first - 1), FAST)) == [first, 4 * first - 1]
@@ -80,14 +95,18 @@ def test_a_rest_joins_the_last_block() -> None:
     assert block_lengths(compress(prose(3 * first + 1), asked_for)) == [first, first, first, 1]
 
 
-def test_blocks_grow_to_a_bound_and_larger_where_a_text_repeats_itself() -> None:
+def test_blocks_grow_to_a_bound_and_larger_where_a_text_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, repetitive = BLOCK_BYTES // 4, REPETITIVE_BLOCK_BYTES // 4  # to be coded sooner
+    for module in (settings_module, member_encoder):
+        monkeypatch.setattr(module, "BLOCK_BYTES", usual)
+    monkeypatch.setattr(settings_module, "REPETITIVE_BLOCK_BYTES", repetitive)
     line = b"2026-11-24 10:00:01 INFO worker-7 finished job 4711 in 12 ms\n" * 200
-    lines = b"".join(line + b"%d\n" % i for i in range(30_000_000 // len(line)))
+    lines = b"".join(line + b"%d\n" % i for i in range(8 * usual // len(line)))
     lengths = block_lengths(compress(lines, FAST))
-    assert lengths[0] == BLOCK_BYTES
-    assert max(lengths) == REPETITIVE_BLOCK_BYTES
-    noise = np.random.default_rng(0).bytes(6_000_000)
-    assert max(block_lengths(compress(noise, FAST))) <= BLOCK_BYTES
+    assert lengths[0] == usual
+    assert max(lengths) == repetitive
+    noise = np.random.default_rng(0).bytes(3 * usual // 2)
+    assert max(block_lengths(compress(noise, FAST))) <= usual
 
 
 def test_a_block_size_that_was_asked_for_is_kept() -> None:
@@ -157,7 +176,7 @@ def test_flushing_a_block_makes_readable_what_was_written() -> None:
 
 
 def test_streams_of_files() -> None:
-    data = prose(400_000)
+    data = prose(150_000)
     packed, restored = io.BytesIO(), io.BytesIO()
     compress_stream(io.BytesIO(data), packed, FAST)
     assert packed.getvalue() == compress(data, FAST)

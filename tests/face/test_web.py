@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import queue
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import constriction
 import numpy as np
 import pytest
 
 import llmzip
+from tests.browser import CHROMIUM, Site, served
 
 WEB = Path(__file__).parents[2] / "packaging" / "web"
 ALICE = b"Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do.\n"
@@ -51,52 +47,23 @@ frame.onload = async () => {
 </script>"""
 
 
-class _Site(SimpleHTTPRequestHandler):
-    """Serves the page and takes what it made."""
-
-    def __init__(self, *args: Any, results: queue.Queue[bytes], **options: Any) -> None:
-        self.results = results
-        super().__init__(*args, **options)
-
-    def do_POST(self) -> None:
-        self.results.put(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, queue.Queue[bytes]]]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folders = [os.environ.get(name) for name in ("LLMZIP_PYODIDE", "LLMZIP_PYODIDE_WHEELS")]
-    if None in folders or not shutil.which("emcc") or not shutil.which("chromium"):
+    if None in folders or not shutil.which("emcc") or not CHROMIUM:
         pytest.skip("needs Emscripten, Chromium, LLMZIP_PYODIDE and LLMZIP_PYODIDE_WHEELS")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, str(WEB / "build.py"), str(folder), "--pyodide", folders[0], "--wheels", folders[1]]
     subprocess.run([str(part) for part in command], check=True)
     (folder / "drive.html").write_text(DRIVE, encoding="utf-8")
-    results: queue.Queue[bytes] = queue.Queue()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(folder), results=results))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, server.server_port, results
-    server.shutdown()
-    server.server_close()
+    with served(folder) as site:
+        yield site
 
 
-def _made_by_page(
-    site: tuple[Path, int, queue.Queue[bytes]], profile: Path, name: str, given: bytes, level: int
-) -> bytes:
+def _made_by_page(site: Site, profile: Path, name: str, given: bytes, level: int) -> bytes:
     """What the page offers for a file, or the error that it shows."""
-    folder, port, results = site
-    (folder / name).write_bytes(given)
-    address = f"http://127.0.0.1:{port}/drive.html?file={name}&level={level}"
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-    with subprocess.Popen(["chromium", *options, address], stderr=subprocess.DEVNULL) as browser:
-        try:
-            return results.get(timeout=300)
-        finally:
-            browser.terminate()
+    (site.folder / name).write_bytes(given)
+    return site.reported_by(f"drive.html?file={name}&level={level}", profile)
 
 
 @pytest.mark.slow
@@ -109,7 +76,7 @@ def _made_by_page(
     ],
 )
 def test_the_page_makes_and_restores_the_bytes_of_the_command_line(
-    site: tuple[Path, int, queue.Queue[bytes]], tmp_path: Path, level: int, plain: bytes
+    site: Site, tmp_path: Path, level: int, plain: bytes
 ) -> None:
     archive = llmzip.compress(plain, level=level)
     assert _made_by_page(site, tmp_path / "in", "text", plain, level) == archive
@@ -117,9 +84,7 @@ def test_the_page_makes_and_restores_the_bytes_of_the_command_line(
 
 
 @pytest.mark.slow
-def test_the_page_says_what_is_wrong_with_an_archive(
-    site: tuple[Path, int, queue.Queue[bytes]], tmp_path: Path
-) -> None:
+def test_the_page_says_what_is_wrong_with_an_archive(site: Site, tmp_path: Path) -> None:
     damaged = bytearray(llmzip.compress(ALICE, level=1))
     damaged[-9] ^= 1
     assert _made_by_page(site, tmp_path, "damaged.llmz", bytes(damaged), 1).startswith(b"DamagedError: ")

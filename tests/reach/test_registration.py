@@ -16,6 +16,7 @@ import pytest
 
 import llmzip
 from llmzip.filesystem import NeverFlushedFile
+from llmzip.tar_archives import make_tar
 
 LIBRARIES = "fsspec, shutil, smart_open"
 CHECK = """
@@ -126,7 +127,11 @@ def test_archive_of_shutil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (folder / "b.sh").write_text("two\n")
     (folder / "b.sh").chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    name = shutil.make_archive("out/archive", "llmztar", root_dir="folder", logger=None)
+    shutil.register_archive_format("fast-llmztar", make_tar, [("level", 1)])
+    try:
+        name = shutil.make_archive("out/archive", "fast-llmztar", root_dir="folder", logger=None)
+    finally:
+        shutil.unregister_archive_format("fast-llmztar")
     assert name == str(tmp_path / "out" / "archive.tar.llmz")
     with llmzip.open(name) as file, tarfile.open(fileobj=file) as tar:
         assert "./below/a.txt" in tar.getnames()
