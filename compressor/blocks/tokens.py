@@ -18,15 +18,12 @@ from llmzip.blocks.side_information import range_coder_words
 from llmzip.errors import DamagedError
 from llmzip.format.member import Method
 from llmzip.format.reader import Reader
+from llmzip.network.beginning import TAIL_BYTES, beginning_of_lanes
 from llmzip.network.model import Model, Predictor, code_lengths
 from llmzip.progress import Progress
 
 _CALL_ROWS = 512
 """Rows of one network call while compressing, or while reading what came before."""
-_TAIL_BYTES = 2048
-"""Of the last block's end, which the network reads before the first token of every lane."""
-
-
 _MOST_BITS_PER_BIT, _MARGIN_BITS = 1.25, 128
 """Damaged data may go on for ever: reading stops where tokens have taken so many bits more than there are. What was
 coded keeps within a few hundredths, for which the range coder's rounding of probabilities is to blame."""
@@ -59,7 +56,7 @@ def encode(
             encoder.encode(tokens, family, _probabilities(cumulative[active, step]))
             bits += float(code_lengths(cumulative[active, step], tokens).sum())
             progress.advance(int(tokenizer.token_lengths[tokens].sum(dtype=np.int64)))
-    models.keep_text(text[-_TAIL_BYTES:])
+    models.keep_text(text[-TAIL_BYTES:])
     coded = encoder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
     # Runs of NUL, the first token, leave many zeros: as many stay as a reader asks for.
     words = math.ceil((bits + 1 - _MARGIN_BITS) / (32 * _MOST_BITS_PER_BIT))
@@ -103,7 +100,7 @@ def decode(models: AdaptiveModels, payload: bytes, lanes: int, plain_length: int
     if [len(text) for text in texts] != head.lane_bytes:
         raise DamagedError("coded data is damaged")
     plain = b"".join(texts)
-    models.keep_text(plain[-_TAIL_BYTES:])
+    models.keep_text(plain[-TAIL_BYTES:])
     return plain
 
 
@@ -121,19 +118,14 @@ def _start(
 ) -> tuple[Predictor, NDArray[np.int32]]:  # fmt: skip
     """A predictor whose lanes have read the text before but for its last token, and what each lane reads first."""
     predictor = model.predictor(lanes, call_steps, side, threads)
-    tail = model.tokenizer.encode(before)[1:]  # the first may be the end of one
-    if not tail.size:
-        first = np.full(lanes, model.line_token, np.int32)
-        if not after_line:
-            first[0] = model.start_token
-        return predictor, first
-    if tail.size > 1:
-        read = np.array_split(tail[:-1], -(-tail.size // _CALL_ROWS))
+    shared, first = beginning_of_lanes(model, before, lanes, after_line)
+    if shared.size:
+        read = np.array_split(shared, -(-shared.size // _CALL_ROWS))
         reading = model.predictor(1, read[0].size, side, threads)
         for part in read:
             reading.states(part[None])
         predictor.start_from(reading)
-    return predictor, np.full(lanes, tail[-1], np.int32)
+    return predictor, first
 
 
 def _probabilities(cumulative: NDArray[np.int32]) -> NDArray[np.float32]:

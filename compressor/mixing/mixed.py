@@ -22,13 +22,12 @@ from llmzip.mixing.logistic import (
     untrained_match_maps,
 )
 from llmzip.mixing.profiles import MIXED_PROFILES
+from llmzip.network.beginning import TAIL_BYTES, beginning_of_lanes
 from llmzip.progress import Progress
 
 if TYPE_CHECKING:
     from llmzip.network.model import Model
 
-_TAIL_BYTES = 2048
-"""Of the text before a block, which the network reads before every lane's first token."""
 _CALL_TOKENS = 4096
 """Between two reports of progress."""
 _BYTES_PER_TOKEN = 2.8
@@ -151,7 +150,7 @@ class MixedCoder:
         self._model = model
         self._threads = threads
         self.table_bits = table_bits
-        self._tail = model.primer.text[-_TAIL_BYTES:] if model.primer else b""
+        self._tail = model.primer.text[-TAIL_BYTES:] if model.primer else b""
         if learned is not None or rates is not None:
             self._core = new_core(model, table_bits, primed_states(model) if learned is None else learned, rates)
         elif model.primer is None or table_bits > LARGEST_KEPT_TABLE:
@@ -181,7 +180,7 @@ class MixedCoder:
         if not self._run(len(text), lane_bytes, side, after_line, progress, np.concatenate(lanes), counts):
             return None
         coded: bytes | None = _native.mixed_finish(self._core)
-        self._tail = text[-_TAIL_BYTES:]
+        self._tail = text[-TAIL_BYTES:]
         return coded
 
     def decode(
@@ -203,7 +202,7 @@ class MixedCoder:
         plain: bytes | None = _native.mixed_finish(self._core)
         if plain is None:
             raise DamagedError("coded data is damaged")
-        self._tail = plain[-_TAIL_BYTES:]
+        self._tail = plain[-TAIL_BYTES:]
         return plain
 
     def _run(
@@ -212,18 +211,12 @@ class MixedCoder:
     ) -> bool:  # fmt: skip
         """Code a block that was begun; whether it went well."""
         model = self._model
-        read = model.tokenizer.encode(self._tail)[1:]
-        if read.size:
-            first = np.full(len(lane_bytes), read[-1], np.int32)
-        else:
-            first = np.full(len(lane_bytes), model.line_token, np.int32)
-            if not after_line:
-                first[0] = model.start_token
+        shared, first = beginning_of_lanes(model, self._tail, len(lane_bytes), after_line)
         # More of them than cores would wait for each other: lanes are decoded in turn.
         cores = available_cores()
         threads = _native.threads_new(min(self._threads or cores, cores))
         drive = _native.drive_new(
-            model.decoder, threads, self._core, first, model.side_vector(side), read[:-1], tokens, counts
+            model.decoder, threads, self._core, first, model.side_vector(side), shared, tokens, counts
         )
         estimate = size / _BYTES_PER_TOKEN
         left = size
