@@ -17,33 +17,29 @@ python3 -m venv .venv-test
 .venv-test/bin/ruff check .
 .venv-test/bin/ruff format --check .
 
-types() {
+types_and_sanitizers() {
     # mypy reads the folders as the package llmzip, so that types are known from one folder to the other.
     rm -rf build/types && mkdir -p build/types
     cp -rs "$PWD/compressor" build/types/llmzip && cp -rs "$PWD/models" "$PWD/benchmarks" build/types/llmzip
     (cd build/types && ../../.venv-test/bin/mypy --config-file ../../pyproject.toml -p llmzip)
-}
-
-compilers_and_machines() {
-    sh tests/portable/run.sh
     sh tests/sanitizers/run.sh
 }
 
-packages() {
-    types
+packages_and_machines() {
     .venv-test/bin/pytest -q --slow tests/face/test_distribution.py -k sdist
     sh tests/wheel.sh oldest
+    sh tests/portable/run.sh
 }
 
 # Two workers on two cores: more threads of torch in each would wait for each other.
 OMP_NUM_THREADS=1 .venv-test/bin/pytest -q -n 2
-
-# Each of these keeps one core busy.
 mkdir -p build
-compilers_and_machines >build/compilers_and_machines.log 2>&1 & in_c=$!
-packages & packaged=$! # as a job of its own, as a command before || would go on after a failure
+
+# Each of these keeps one core busy. They are jobs, as a command before || goes on after a failure.
+types_and_sanitizers >build/sanitizers.log 2>&1 & sanitized=$!
+packages_and_machines & packaged=$!
 status=0
 wait "$packaged" || status=$?
-wait "$in_c" || status=$?
-cat build/compilers_and_machines.log
+wait "$sanitized" || status=$?
+cat build/sanitizers.log
 exit "$status"
