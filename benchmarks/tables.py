@@ -337,6 +337,7 @@ TABLES: dict[str, tuple[str, Callable[..., str]]] = {
     "slices": ("slices", _rows),
     "time-shares": ("time_shares", _rows),
     "transforms": ("transforms", _rows),
+    "transforms-by-domain": ("transforms_by_domain", _rows),
     "access": ("access", _rows),
     "validation": ("validation", _rows),
     "scaling": ("scaling", _scaling),
