@@ -115,7 +115,7 @@ def _row(name: str, level: int, group: int | None, archive: bytes, largest: int,
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--level", type=int, multiple=True, default=(1, 6), help="Only this part.")
 @click.option("--tries", default=TRIES, show_default=True, help="Random places of each archive.")
-@click.option("--target", type=click.Path(path_type=Path), default=results.RESULTS / "access.json", show_default=True)
+@results.json_option("access")
 def main(file: Path, level: tuple[int, ...], tries: int, target: Path) -> None:
     """Measure sizes, and processor seconds to a random byte or record, with groups of several sizes."""
     click.echo(machine_line())

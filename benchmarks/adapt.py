@@ -43,21 +43,24 @@ def measure(texts: list[bytes], model: str | None = None, known: frozenset[bytes
         known: archives that are known to restore, and need not do so again.
 
     Returns:
-        also ``archives``, which go into no result file.
+        ``bytes``, ``seconds_in``, ``seconds_out`` (None where some need not be restored), and ``archives``, which go
+        into no result file.
     """
-    archives, seconds_in, seconds_out = [], 0.0, 0.0
+    archives: list[bytes] = []
+    seconds_in, seconds_out, all_restored = 0.0, 0.0, True
     for text in texts:
         started = time.process_time()
         archives.append(llmzip.compress(text, model=model))
         seconds_in += time.process_time() - started
         if archives[-1] in known:
+            all_restored = False
             continue
         started = time.process_time()
         if llmzip.decompress(archives[-1], model=model) != text:
             raise LlmzError("a text did not come back")
         seconds_out += time.process_time() - started
     size = sum(map(len, archives))
-    seconds = {"seconds_in": round(seconds_in, 2), "seconds_out": round(seconds_out, 2)}
+    seconds = {"seconds_in": round(seconds_in, 2), "seconds_out": round(seconds_out, 2) if all_restored else None}
     return {"bytes": size, **seconds, "archives": frozenset(archives)}
 
 
@@ -110,14 +113,14 @@ def measure_domain(
 @click.option("--only", help="These domains, with commas between them.")
 @click.option("--megabytes", default="all", show_default=True, help="Of text to adapt to, with commas: 0.5,all.")
 @click.option("--steps", default=DEFAULT_STEPS, show_default=True, help="Of training the network.")
-@click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), default=results.RESULTS / "adapt.json")
-def main(folder: Path, only: str | None, megabytes: str, steps: int, path: Path) -> None:
+@results.json_option("adapt")
+def main(folder: Path, only: str | None, megabytes: str, steps: int, target: Path) -> None:
     """Measure every domain of FOLDER; rows of domains that are not measured now stay in the result file."""
     names = only.split(",") if only else sorted(each.name for each in folder.iterdir() if each.name != OTHER)
     others, _ = read_texts(folder / OTHER)
     result = results.new_result([])
     result |= {"rank": DEFAULT_RANK, "primer_bytes": DEFAULT_PRIMER_BYTES, "rows": []}
-    if (earlier := results.load(path.stem, path.parent)) is not None:
+    if (earlier := results.load(target.stem, target.parent)) is not None:
         result["rows"] = [row for row in earlier["rows"] if row["domain"] not in names]
     before_others = measure(others)
     for name in names:
@@ -125,7 +128,7 @@ def main(folder: Path, only: str | None, megabytes: str, steps: int, path: Path)
         for size in megabytes.split(","):
             row = measure_domain(folder / name, others, None if size == "all" else float(size), steps, before)
             result["rows"].append(row | {"machine": result["machine"]})
-            results.save(result, path)
+            results.save(result, target)
             shares = {
                 part: 1 - row[part]["adapted"]["bytes"] / row[part]["shipped"]["bytes"] for part in ("held", OTHER)
             }

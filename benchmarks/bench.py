@@ -10,13 +10,11 @@ import click
 
 from llmzip.benchmarks import results
 from llmzip.benchmarks.machine import machine_line
-from llmzip.benchmarks.measured import Failed, measure
-from llmzip.benchmarks.peers import CAUSAL, CAUSAL_TRANSFORMER, NoSuchPeer, Peer, peer_named, rivals
+from llmzip.benchmarks.measured import Failed, measure, speed, times_as_fast
+from llmzip.benchmarks.peers import CAUSAL, CAUSAL_TRANSFORMER, YARDSTICK, NoSuchPeer, Peer, peer_named, rivals
 
 ENWIK8_BYTES = 100_000_000
 ENWIK8_SHA1 = "57b8363b814821dc9d47aa4d41f58733519076b2"
-YARDSTICK = "paq8px -8"
-"""Speeds are also given as multiples of this one's in the same run."""
 
 
 def check_enwik8(path: Path) -> None:
@@ -56,11 +54,6 @@ def chosen_peers(levels: str, named: str | None, model: str | None) -> list[Peer
     return peers
 
 
-def speed(size: int, seconds: float) -> float:
-    """KB/s; what took no time that a clock shows counts as a microsecond."""
-    return size / 1000 / max(seconds, 1e-6)
-
-
 def measure_file(name: str, plain: bytes, peers: list[Peer]) -> dict[str, Any]:
     """One file under every peer, as it stands in a result file."""
     rows: list[dict[str, Any]] = []
@@ -91,7 +84,7 @@ def print_table(measured: dict[str, Any]) -> None:
             f"{speed(size, row['seconds_out']):>10,.1f}{row['mib_in']:>8,}{row['mib_out']:>8,}"
         )
         if yardstick:
-            times = [yardstick[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-6) for way in ("in", "out")]
+            times = [times_as_fast(row, yardstick, way) for way in ("in", "out")]
             line += f"{times[0]:>14,.1f}{times[1]:>10,.1f}"
         click.echo(line)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from llmzip.benchmarks.measured import speed, times_as_fast
+from llmzip.benchmarks.peers import YARDSTICK
 from llmzip.benchmarks.plots import STYLE, Point, size_against_speed
 
 WIDE, NARROW = (900, 480), (350, 460)
@@ -90,8 +92,7 @@ def points(summed: dict[str, Any], way: str) -> list[Point]:
     size = summed["bytes"]
     return [
         Point(
-            row["peer"], size / 1000 / max(row[f"seconds_{way}"], 1e-6), 8 * row["bytes"] / max(1, size),
-            is_ours(row["peer"]),
+            row["peer"], speed(size, row[f"seconds_{way}"]), 8 * row["bytes"] / max(1, size), is_ours(row["peer"])
         )
         for row in summed["rows"]
     ]  # fmt: skip
@@ -101,7 +102,7 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 10 else f"{value:,.2f}"
 
 
-def _table(measured: dict[str, Any], yardstick: str = "paq8px -8") -> str:
+def _table(measured: dict[str, Any], yardstick: str = YARDSTICK) -> str:
     size = measured["bytes"]
     good = [row for row in measured["rows"] if row.get("restored")]
     bad = [row for row in measured["rows"] if not row.get("restored")]
@@ -118,12 +119,11 @@ def _table(measured: dict[str, Any], yardstick: str = "paq8px -8") -> str:
             f"<td>{8 * row['bytes'] / max(1, size):.3f}</td>",
         ]
         for way in ("in", "out"):
-            cells.append(f"<td>{_figure(size / 1000 / max(row[f'seconds_{way}'], 1e-6))}</td>")
+            cells.append(f"<td>{_figure(speed(size, row[f'seconds_{way}']))}</td>")
         cells += [f"<td>{row[f'mib_{way}']:,}</td>" for way in ("in", "out")]
         if reference:
             for way in ("in", "out"):
-                times = reference[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-6)
-                cells.append(f"<td>{_figure(times)}</td>")
+                cells.append(f"<td>{_figure(times_as_fast(row, reference, way))}</td>")
         kind = ' class="ours"' if is_ours(row["peer"]) else ""
         lines.append(f"<tr{kind}>{''.join(cells)}</tr>")
     for row in bad:

@@ -28,6 +28,7 @@ from llmzip.models.train import (
     make_optimizers,
     operations_per_token,
     unigram_log_frequencies,
+    update_weights,
 )
 from llmzip.network.model import load_model
 
@@ -62,11 +63,7 @@ def train_student(
                     taught = teacher.logits(teacher.hidden_states(inputs)).flatten(0, 1)
             logits = student.logits(student.hidden_states(inputs)).flatten(0, 1)
         distilled_loss(logits, targets, taught, share).backward()
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["base_lr"] * learning_rate_factor(step, options)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        update_weights(optimizers, learning_rate_factor(step, options))
     return student
 
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from llmzip.benchmarks.machine import machine_line
-from llmzip.benchmarks.peers import llmzip_peer, program_peers
+from llmzip.benchmarks.peers import YARDSTICK, llmzip_peer, program_peers
 from llmzip.models import estimators
 from llmzip.models.data import Domain
 from llmzip.models.domains import domain_files, read_domain
@@ -178,7 +178,7 @@ def smallest_embedding(data: bytes, steps: int) -> tuple[int | None, list[float]
 
 def reached_by_compressors(data: bytes) -> dict[str, float]:
     """Bits per byte of llmzip and, where it is on the PATH, of paq8px -8."""
-    rivals = [peer for peer in program_peers() if peer.name == "paq8px -8"]
+    rivals = [peer for peer in program_peers() if peer.name == YARDSTICK]
     peers = [llmzip_peer(DEFAULT_LEVEL, name="llmzip"), *rivals]
     return {peer.name: 8 * len(peer.compress(data)) / len(data) for peer in peers}
 

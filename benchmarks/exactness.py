@@ -21,7 +21,7 @@ from llmzip.network.model import code_lengths, load_model
 @click.option("--model", type=click.Path(exists=True, dir_okay=False), help="A model file in place of the shipped one.")
 @click.option(
     "--float-weights", type=click.Path(exists=True, dir_okay=False),
-    help="Checkpoint with the unrounded weights; without it, the float model has the shipped int8 weights.",
+    help="Checkpoint with the unrounded weights; without it, the float model has the shipped, rounded weights.",
 )  # fmt: skip
 @torch.no_grad()
 def main(valid: Path, windows: int, model: str | None, float_weights: str | None) -> None:

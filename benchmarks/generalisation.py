@@ -25,7 +25,7 @@ from llmzip.models.domains import domain_files
 from llmzip.models.estimators import corpus_estimates
 from llmzip.models.network import EncoderAugmentedDecoder
 from llmzip.models.objectives import OBJECTIVES
-from llmzip.models.train import LN2, TrainingOptions, train
+from llmzip.models.train import LN2, LOG_NAME, TrainingOptions, train
 from llmzip.models.train_tokenizer import STUDY_VOCABULARY, study_tokenizer
 from llmzip.network.architecture import ModelConfig, StackConfig
 
@@ -70,7 +70,7 @@ def estimates_by_halves(
 
 
 def evaluations(run: Path) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (run / LOG_NAME).read_text().splitlines()]
     return [{"step": row["step"]} | row["domains"] for row in rows if "domains" in row]
 
 
@@ -156,7 +156,7 @@ def main(corpus: Path, out: Path, domain: str, tokens: int, steps: int, seeds: i
         options = replace(
             OPTIONS, steps=estimator_steps, cooldown_steps=estimator_steps, side_share=0.5, evaluate_every=10**9
         )  # fmt: skip
-        run = out / f"augmented-{text.name}"
+        run = out / f"augmented-{text.name}-{tokens}-{estimator_steps}"
         network = train(CONFIG, options, run, [text], validation, tokenizer.token_lengths, progress=False)
         return network.eval().requires_grad_(False)
 
@@ -176,7 +176,7 @@ def main(corpus: Path, out: Path, domain: str, tokens: int, steps: int, seeds: i
     trials.append((f"{SAME_TEXT_OBJECTIVE}, same text", SAME_TEXT_OBJECTIVE, same_text))
     for title, objective, known in trials:
         for seed in range(1, seeds + 1):
-            run = out / f"{title.replace(', ', '-').replace(' ', '-')}-{seed}"
+            run = out / f"{title.replace(', ', '-').replace(' ', '-')}-{tokens}-{steps}-{seed}"
             options = replace(
                 OPTIONS, steps=steps, evaluate_every=max(1, steps // 10), objective=objective, seed=seed
             )  # fmt: skip

@@ -17,11 +17,9 @@ import click
 from llmzip.benchmarks import results
 from llmzip.benchmarks.kinds_files import FILES, CannotFetch, bytes_of
 from llmzip.benchmarks.machine import machine_line
-from llmzip.benchmarks.peers import NoSuchPeer, Peer, llmzip_peer, peer_named
+from llmzip.benchmarks.peers import YARDSTICK, NoSuchPeer, Peer, llmzip_peer, peer_named
 
 RIVALS = "xz -9e,brotli -11,zstd -22,PPMd -o16,bzip3,paq8px -8"
-STRONGEST = "paq8px -8"
-"""The one rival that is allowed to be smaller, in a few kinds."""
 
 Row = dict[str, Any]
 _ORDER = {entry.kind: number for number, entry in enumerate(FILES)}
@@ -101,8 +99,8 @@ def losses(rows: list[Row], fast: str, default: str) -> dict[str, list[str]]:
     """Kinds, with sizes, where a rule does not hold: by the rule's words."""
     found: dict[str, list[str]] = {
         f"{default} larger than {fast}": [],
-        f"{default} larger than a rival but {STRONGEST}": [],
-        f"{default} larger than {STRONGEST}": [],
+        f"{default} larger than a rival but {YARDSTICK}": [],
+        f"{default} larger than {YARDSTICK}": [],
         f"{fast} larger than xz -9e": [],
     }
     behind_fast, behind_any, behind_strongest, fast_behind = found.values()
@@ -111,14 +109,14 @@ def losses(rows: list[Row], fast: str, default: str) -> dict[str, list[str]]:
         mine = sizes.get(default)
         if mine is None:
             continue
-        others = {name: size for name, size in sizes.items() if name not in (fast, default, STRONGEST)}
+        others = {name: size for name, size in sizes.items() if name not in (fast, default, YARDSTICK)}
         best = min(others, key=lambda name: others[name], default=None)
         if best and others[best] < mine:
             behind_any.append(f"{row['kind']} ({mine:,}; {best} {others[best]:,})")
         if fast in sizes and sizes[fast] < mine:
             behind_fast.append(f"{row['kind']} ({mine:,}; {sizes[fast]:,})")
-        if STRONGEST in sizes and sizes[STRONGEST] < mine:
-            behind_strongest.append(f"{row['kind']} ({mine:,}; {sizes[STRONGEST]:,})")
+        if YARDSTICK in sizes and sizes[YARDSTICK] < mine:
+            behind_strongest.append(f"{row['kind']} ({mine:,}; {sizes[YARDSTICK]:,})")
         if fast in sizes and "xz -9e" in sizes and sizes["xz -9e"] < sizes[fast]:
             fast_behind.append(f"{row['kind']} ({sizes[fast]:,}; {sizes['xz -9e']:,})")
     return found

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,13 +112,10 @@ def base64_lines(data: bytes) -> bytes:
 
 def disassembled(data: bytes) -> bytes:
     """``objdump -d`` of a program; needs binutils."""
-    program = Path(subprocess.run(["mktemp"], check=True, capture_output=True, text=True).stdout.strip())
-    try:
-        program.write_bytes(data)
-        listing = subprocess.run(["objdump", "-d", "-w", str(program)], check=True, capture_output=True).stdout
-    finally:
-        program.unlink()
-    return listing.replace(str(program).encode(), b"program")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "program").write_bytes(data)
+        command = ["objdump", "-d", "-w", "program"]
+        return subprocess.run(command, check=True, capture_output=True, cwd=folder).stdout
 
 
 def charted(data: bytes) -> bytes:

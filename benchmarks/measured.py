@@ -20,6 +20,18 @@ from typing import Any
 from llmzip.benchmarks.peers import Peer, peer_named
 
 WAYS = ("compress", "decompress")
+_LEAST_SECONDS = 1e-6
+"""What took no time that a clock shows counts as so much."""
+
+
+def speed(plain_bytes: int, seconds: float) -> float:
+    """KB/s."""
+    return plain_bytes / 1000 / max(seconds, _LEAST_SECONDS)
+
+
+def times_as_fast(row: dict[str, Any], other: dict[str, Any], way: str) -> float:
+    """How many times as fast as another compressor the one of a result's row is; ``way`` is "in" or "out"."""
+    return float(other[f"seconds_{way}"] / max(row[f"seconds_{way}"], _LEAST_SECONDS))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.benchmarks import results
-from llmzip.models.domains import DOMAIN_WEIGHTS, domain_files, read_domain
+from llmzip.models.domains import domain_files, domain_weights, read_domain
 
 SHINGLE_LETTERS = 40
 _FILTER_BITS = 28
@@ -132,7 +132,8 @@ def main(corpus: Path, files: tuple[Path, ...], longest: int, as_it_stands: bool
         return
     index = ShingleIndex([letters(path.read_bytes()) for path in files])
     click.echo(f"{index.hashes.size} shingles of {len(files)} files")
-    total = sum(DOMAIN_WEIGHTS.values())
+    weights = domain_weights(corpus / "train")
+    total = sum(weights.values())
     too_long = 0
     for part in ("train", "valid"):
         for name, path in domain_files(corpus / part).items():
@@ -140,7 +141,7 @@ def main(corpus: Path, files: tuple[Path, ...], longest: int, as_it_stands: bool
             shared = index.shared_with(text)
             too_long += sum(len(passage) > longest for passage in shared)
             shingles = sum(len(passage) - SHINGLE_LETTERS + 1 for passage in shared)
-            share = 100 * DOMAIN_WEIGHTS.get(name, 1.0) / total
+            share = 100 * weights.get(name, 0.0) / total
             click.echo(
                 f"{part} {name:12} {len(text) / 1e6:7.1f} MB {share:5.1f} % of training, "
                 f"shared: {shingles} shingles in {len(shared)} passages"

@@ -79,7 +79,10 @@ def main(corpus: Path, out: Path, minutes: float, only: tuple[str, ...], threads
         study = Study(corpus, out)
         trainings = sum({PARTS[name].group: PARTS[name].trainings for name in chosen}.values())
         if trainings:
-            study.operations = study.operations_per_second() * 60 * minutes / trainings
+            # Models of one group are compared: those of a run that goes on get what those before it got.
+            measured = study.operations_per_second() * 60 * minutes / trainings
+            study.operations = result.setdefault("operations", measured)
+            results.save(result, path)
         click.echo(f"{study.operations:.3g} operations for each of {trainings} models")
     for name in chosen:
         started = study.seconds()

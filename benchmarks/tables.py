@@ -15,10 +15,10 @@ from typing import Any
 import click
 
 from llmzip.benchmarks import results
-from llmzip.benchmarks.bench import YARDSTICK, speed
 from llmzip.benchmarks.bench_page import is_ours, points, totals
 from llmzip.benchmarks.kinds import losses
-from llmzip.benchmarks.peers import CAUSAL
+from llmzip.benchmarks.measured import speed, times_as_fast
+from llmzip.benchmarks.peers import CAUSAL, YARDSTICK
 from llmzip.benchmarks.plots import curves, size_against_speed
 from llmzip.benchmarks.results import Result
 
@@ -98,7 +98,7 @@ def _speeds(result: Result, file: str = "") -> str:
         cells += [_figure(speed(size, row[f"seconds_{way}"])) for way in ("in", "out")]
         cells += [_count(row[f"mib_{way}"]) for way in ("in", "out")]
         if yardstick:
-            cells += [_figure(yardstick[f"seconds_{way}"] / max(row[f"seconds_{way}"], 1e-6)) for way in ("in", "out")]
+            cells += [_figure(times_as_fast(row, yardstick, way)) for way in ("in", "out")]
         rows.append(cells)
     return markdown(head, rows) + measured_on(result)
 

@@ -25,7 +25,8 @@ HASHED = ("bigram_embedding", "trigram_embedding")
 
 
 def huffman_coded_bytes(weight: Tensor, bits: int) -> int:
-    """Size of a matrix rounded to ``bits`` with a scale for each row, coded as in a model file."""
+    """Size of a matrix rounded to ``bits`` with a scale for each row, Huffman-coded. A model file has two of a hashed
+    embedding's four-bit values in a byte, which takes hardly more."""
     largest = largest_weight(bits)
     scale = weight.abs().amax(1, keepdim=True).clamp_min(1e-12) / largest
     coder = zlib.compressobj(9, strategy=zlib.Z_HUFFMAN_ONLY)

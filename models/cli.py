@@ -27,8 +27,18 @@ SHIPPED = "shipped"
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--steps", default=3000, show_default=True, help="Optimiser steps in all, those already done included.")
 @click.option("--cooldown-steps", default=750, show_default=True, help="Last steps, with a falling learning rate.")
-@click.option("--minutes", type=float, help="Train for so long in place of --steps; the rate falls to zero at the end.")
-@click.option("--cooldown-share", default=0.4, show_default=True, help="Of the minutes, with a falling learning rate.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Train for so long in place of --steps; the rate falls to zero at the end.",
+)
+@click.option(
+    "--cooldown-share",
+    default=0.4,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Of the minutes, with a falling learning rate.",
+)
 @click.option("--sequences", type=int, help="Sequences per step, over all workers (default: 16; on GPUs 32 for each).")
 @click.option("--length", type=int, help="Tokens per sequence (default: 512; on GPUs 2,048).")
 @click.option("--rate", type=float, help="Factor on all learning rates (default: 1, or 0.7 from trained weights).")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xxhash
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -36,7 +37,8 @@ class Domain:
 
 
 def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -> list[Domain]:
-    """Tokenise every domain of ``folder``; token streams are kept in ``cache`` when given.
+    """Tokenise every domain of ``folder``; token streams are kept in ``cache`` when given, each under a name that says
+    of which vocabulary and which version of the file it is.
 
     Raises:
         FileNotFoundError: the folder holds no text.
@@ -46,7 +48,7 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
     separator = int(tokenizer.encode(b"\0")[0])
 
     def load(name: str, path: Path) -> Domain:
-        cached = cache / f"{folder.name}-{name}.npz" if cache else None
+        cached = cache / f"{folder.name}-{name}-{_version(path, tokenizer)}.npz" if cache else None
         if cached and cached.exists():
             with np.load(cached) as saved:
                 tokens, text_bytes = saved["tokens"], int(saved["text_bytes"])
@@ -63,6 +65,13 @@ def load_corpus(folder: Path, tokenizer: Tokenizer, cache: Path | None = None) -
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decompression and tokenising run outside the interpreter's lock
         return list(pool.map(load, *zip(*domain_files(folder).items(), strict=True)))
+
+
+def _version(path: Path, tokenizer: Tokenizer) -> str:
+    """Of the tokens of a file: other text or another vocabulary makes it another one."""
+    status = path.stat()
+    source = repr((status.st_size, status.st_mtime_ns)).encode()
+    return xxhash.xxh3_64_hexdigest(tokenizer.token_bytes.tobytes() + source)
 
 
 class BatchSampler:

@@ -107,12 +107,24 @@ def read_domain(path: Path) -> bytes:
     data = path.read_bytes()
     if path.suffix != ".zst":
         return data
+    return _read_zstd(data, path)
+
+
+def _read_zstd(data: bytes, path: Path) -> bytes:
+    """All frames of a file: appending to one, and ``pzstd``, make several."""
     import zstandard
 
-    try:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    except zstandard.ZstdError as error:
-        raise LlmzError(f"{path}: damaged: {error}") from error
+    frames = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            frames.append(frame.decompress(data))
+        except zstandard.ZstdError as error:
+            raise LlmzError(f"{path}: damaged: {error}") from error
+        if not frame.eof:
+            raise LlmzError(f"{path}: damaged: it ends too early")
+        data = frame.unused_data
+    return b"".join(frames)
 
 
 def _read_bzip3(path: Path) -> bytes:

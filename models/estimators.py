@@ -160,7 +160,7 @@ def corpus_estimates(
     estimates = {}
     for domain in tqdm(domains, desc="entropy estimates", unit="domain", disable=None):
         kept = cache / f"estimates-{name}-{domain.name}.npy"
-        if not kept.exists():
+        if not kept.exists() or np.load(kept, mmap_mode="r").size != domain.tokens.size:
             bits = surprisal(model, domain.tokens, start_token, length, aided=True)
             with kept.with_suffix(".tmp").open("wb") as out:
                 np.save(out, (bits * LN2).astype(np.float16))

@@ -143,7 +143,7 @@ def export_model(model: EncoderAugmentedDecoder, vocabulary: bytes) -> bytes:
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--vocabulary-of", type=click.Path(exists=True, dir_okay=False), help="Model file with the vocabulary.")
 def main(checkpoints: tuple[str, ...], out: Path, vocabulary_of: str | None) -> None:
-    """Write the int8 model file of a training checkpoint, or of the mean of several CHECKPOINTS' weights, to OUT."""
+    """Write the model file of a training checkpoint, or of the mean of several CHECKPOINTS' weights, to OUT."""
     saved = [torch.load(path, map_location="cpu", weights_only=True) for path in checkpoints]
     model = EncoderAugmentedDecoder(ModelConfig.from_json(saved[-1]["config"]))
     weights = [one["model"] for one in saved]

@@ -1,8 +1,8 @@
 """The encoder-augmented decoder in torch, with the run time's quantisation in the forward pass.
 
-Every matrix is seen through its int8 rounding (one scale per output channel) and every input of a matrix product
-through its own, with straight-through gradients; the integer network of ``llmzip.core`` computes the same values up
-to rounding. RMSNorm has no gain: the matrix behind it learns one.
+Every matrix is seen through its rounding, to six bits as a rule (one scale per output channel), and every input of a
+matrix product through its own, with straight-through gradients; the integer network of ``llmzip.core`` computes the
+same values up to rounding. RMSNorm has no gain: the matrix after it learns one.
 """
 
 from __future__ import annotations

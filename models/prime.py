@@ -87,13 +87,12 @@ def _frequencies(model: Model, pieces: list[bytes]) -> list[tuple[NDArray[np.int
 def prime_profile(
     model: Model, profile: Profile, pieces: list[bytes], learned: tuple[LearnedState, ...], progress: bool = True,
     tell: Callable[[int], None] = lambda done: None,
-) -> LearnedState:  # fmt: skip
-    """Return mixers and maps trained on ``pieces``, each coded as a file of its own, from those in ``learned``.
+) -> None:  # fmt: skip
+    """Train a profile's mixers and maps, those in ``learned``, on ``pieces``, each coded as a file of its own.
 
     Args:
         tell: is told of each group of pieces that is done, how many they are.
     """
-    states = list(learned)
     plain = coded = 0
     one = np.zeros(1, np.int32)
     for first in range(0, len(pieces), GROUP):
@@ -101,18 +100,17 @@ def prime_profile(
         for piece, (tokens, slices) in zip(group, _frequencies(model, group), strict=True):
             known_bytes = len(piece) + (len(model.primer.text) if model.primer else 0)
             table_bits = min(max((28 * known_bytes).bit_length(), 16), 22)
-            models = new_core(model, table_bits, states, PRIMING_RATES)
+            models = new_core(model, table_bits, learned, PRIMING_RATES)
             _native.mixed_begin_encoding(models, np.array([len(piece)], np.uint64), profile, 2 * len(piece) + 100)
             for token, row in zip(tokens, (row for rows in slices for row in rows), strict=True):
                 one[0] = token
                 _native.mixed_step(models, one, row)
             coded += len(_native.mixed_finish(models))
             plain += len(piece)
-            _native.mixed_learned(models, profile, *states[profile])
+            _native.mixed_learned(models, profile, *learned[profile])
         tell(len(group))
         if progress:
             print(f"{profile.name}: {plain} bytes, {8 * coded / plain:.4f} bits per byte so far", flush=True)
-    return states[profile]
 
 
 def with_primed_mixing(model: Model, learned: tuple[LearnedState, ...]) -> bytes:
@@ -135,14 +133,14 @@ def main(model: str, corpus: Path, out: Path, megabytes: float, only: int | None
     """Prime MODEL's mixers on CORPUS and write it to OUT."""
     loaded = load_model(model)
     size = int(megabytes * 1e6)
-    learned = list(new_learned_states() if only is None else primed_states(loaded, without=only))
+    learned = tuple(new_learned_states() if only is None else primed_states(loaded, without=only))
     for profile in (Profile.PROSE, Profile.RECORDS) if only is None else (Profile(only),):
         if profile == Profile.PROSE:
             pieces = sample_pieces(corpus, size, DOMAIN_WEIGHTS, others=1.0)
         else:
             pieces = sample_pieces(corpus, size, RECORD_DOMAINS, makers=NUMBERS)
-        learned[profile] = prime_profile(loaded, profile, pieces, tuple(learned))
-    out.write_bytes(with_primed_mixing(loaded, tuple(learned)))
+        prime_profile(loaded, profile, pieces, learned)
+    out.write_bytes(with_primed_mixing(loaded, learned))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ HIDDEN = 32
 STEPS = 1500
 BATCH = 512
 PIECE_BYTES = 20_000
+HELD_OUT_PART = 8
+"""One piece of text in so many is kept back from fitting, to tell how good it is."""
 SAMPLED_BYTES_PER_TOKEN = 12
 """Text by token to learn from: sequences are drawn from some four times as much."""
 
@@ -72,15 +74,21 @@ def main(model: str, corpus: Path, out: Path, sequences: int) -> None:
     """Fit MODEL's second-order model on CORPUS and write both to OUT."""
     loaded = load_model(model)
     window = loaded.config.encoder.window
-    text = b"\0".join(random_pieces(corpus, SAMPLED_BYTES_PER_TOKEN * sequences * window, PIECE_BYTES))
-    sampled = Domain.of_tokens("sample", loaded.tokenizer.encode(text), len(text))
-    states, bits = training_rows(restore_network(loaded), [sampled], loaded.start_token, window, sequences)
-    held = len(bits) // 8
-    fitted = fit(states[held:], bits[held:])
-    estimates = fitted(states[:held])
-    error = float(np.mean((estimates - bits[:held]) ** 2) / bits[:held].var())
-    correlation = float(np.corrcoef(estimates, bits[:held])[0, 1])
-    click.echo(f"{held} held-out tokens: correlation {correlation:.3f}, squared error {error:.3f} of the variance")
+    pieces = random_pieces(corpus, SAMPLED_BYTES_PER_TOKEN * sequences * window, PIECE_BYTES)
+    held = max(1, len(pieces) // HELD_OUT_PART)
+    network = restore_network(loaded)
+
+    def rows_of(part: list[bytes], wanted: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        text = b"\0".join(part)
+        sampled = Domain.of_tokens("sample", loaded.tokenizer.encode(text), len(text))
+        return training_rows(network, [sampled], loaded.start_token, window, wanted)
+
+    fitted = fit(*rows_of(pieces[held:], sequences - sequences // HELD_OUT_PART))
+    states, bits = rows_of(pieces[:held], max(1, sequences // HELD_OUT_PART))
+    estimates = fitted(states)
+    error = float(np.mean((estimates - bits) ** 2) / bits.var())
+    correlation = float(np.corrcoef(estimates, bits)[0, 1])
+    click.echo(f"{len(bits)} held-out tokens: correlation {correlation:.3f}, squared error {error:.3f} of the variance")
     out.write_bytes(loaded.whole_file.with_extras("regression", fitted._asdict()))
 
 

@@ -13,6 +13,8 @@ import json
 import math
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from llmzip.models.objectives import CROSS_ENTROPY, needs_estimates
 from llmzip.network.architecture import SIDE_STEPS_PER_UNIT, ModelConfig
 
 LN2 = math.log(2)
+LOG_NAME = "log.jsonl"
 STEPS_IN_FLIGHT = 3
 """Steps that a GPU may be behind: the clock must not run ahead of it."""
 REPORT_EVERY = 50
@@ -183,8 +186,19 @@ def evaluate(
 
 def last_evaluation(run: Path) -> dict[str, Any]:
     """What :func:`evaluate` said last in a run's log."""
-    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (run / LOG_NAME).read_text().splitlines()]
     return next(row for row in reversed(rows) if "bits_per_byte" in row)
+
+
+def _cut_log(log: Path, step: int) -> int:
+    """Drop rows of steps that a run which goes on from ``step`` will take once more; the step of the last evaluation
+    that is left, -1 if there is none."""
+    if not log.exists():
+        return -1
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    kept = [row for row in rows if row["step"] <= step and step]
+    log.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    return max((row["step"] for row in kept if "bits_per_byte" in row), default=-1)
 
 
 class _Batches:
@@ -274,9 +288,12 @@ class _Tally:
             "share_of_peak": round(speed * self._operations_per_token / self._peak, 3),
         }
 
-    def leave_out_time(self) -> None:
-        """Time until now, of an evaluation, does not count."""
-        self._since = time.monotonic()
+    @contextmanager
+    def leaving_out(self) -> Iterator[None]:
+        """The time of what is done meanwhile does not count."""
+        began = time.monotonic()
+        yield
+        self._since += time.monotonic() - began
 
 
 class _Pace:
@@ -295,7 +312,7 @@ class _Pace:
             self._in_flight.popleft().synchronize()
 
 
-def _update(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+def update_weights(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
     """Step all weights along their gradients, at ``factor`` of the rates, and drop the gradients."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -347,29 +364,32 @@ def train(
     peak = world * peak_operations(device)
     if options.compile:
         model.compile_for(options.length)
-    unused = options.side_share == 0  # nothing then reaches the encoder
+    with_side = round(options.sequences // world * options.side_share)
+    unused = with_side == 0  # nothing then reaches the encoder
     stepped: Any = DistributedDataParallel(model, find_unused_parameters=unused) if world > 1 else model
     batches = _Batches(training, options, worker, estimates)
     bytes_per_token = torch.from_numpy(token_lengths.astype(np.float32)).to(device)
-    with_side = round(options.sequences // world * options.side_share)
     total = options.steps if options.minutes is None else None
     bar = tqdm(total=total, initial=first_step, unit="step", disable=None if progress and worker.first else True)
 
+    log = run / LOG_NAME
+
     def report(row: dict[str, Any]) -> None:
-        with (run / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
+        with log.open("a") as file:
+            file.write(json.dumps(row) + "\n")
         if progress:
             bar.write(json.dumps({k: v for k, v in row.items() if k != "domains"}))
 
     def minutes() -> float:
         return minutes_before + (time.monotonic() - started) / 60
 
-    step = first_step
+    step, evaluated_step = first_step, -1
     if worker.first:
+        evaluated_step = _cut_log(log, first_step)
         report({"step": step, "workers": world, "device": device.type, "peak_teraflops": round(peak / 1e12, 3)})
     started = last_saved = time.monotonic()
     tally, pace = _Tally(bytes_per_token, world, operations_per_token(config), peak), _Pace(device)
-    saved_step = evaluated_step = step or -1
+    saved_step = step or -1
     while True:
         if world == 1:
             elapsed = minutes()
@@ -386,7 +406,7 @@ def train(
             loss = loss + options.rate_weight * LN2 * side_bits.sum() / losses.numel()
         loss.backward()
         factor = learning_rate_factor(step, options, elapsed)
-        _update(optimizers, factor)
+        update_weights(optimizers, factor)
         step += 1
         bar.update()
         tally.add(losses, batch[:, 1:])
@@ -398,13 +418,13 @@ def train(
             row = {"step": step, "minutes": round(minutes(), 2), "factor": round(factor, 4)}
             report(row | tally.row(step))
         saves = now - last_saved > 60 * options.checkpoint_minutes
-        if saves if options.minutes is not None else step % options.evaluate_every == 0:
-            report({"step": step} | evaluate(model, validation, bytes_per_token))
-            evaluated_step = step
-            tally.leave_out_time()
-        if saves:
-            checkpoint.save(step, minutes())
-            saved_step, last_saved = step, now
+        with tally.leaving_out():
+            if saves if options.minutes is not None else step % options.evaluate_every == 0:
+                report({"step": step} | evaluate(model, validation, bytes_per_token))
+                evaluated_step = step
+            if saves:
+                checkpoint.save(step, minutes())
+                saved_step, last_saved = step, now
     if worker.first and evaluated_step != step:
         report({"step": step} | evaluate(model, validation, bytes_per_token))
     if worker.first and saved_step != step:

@@ -223,7 +223,7 @@ static void free_mixed(PyObject *capsule)
 llmz_mixed *llmz_mixed_reserve(PyObject *capsule)
 {
     mixed *m = mixed_in(capsule);
-    return m && reserve(&m->block) ? m->models : NULL;
+    return m && is_at_work(&m->block) && reserve(&m->block) ? m->models : NULL;
 }
 
 void llmz_mixed_release(PyObject *capsule)

@@ -252,3 +252,18 @@ def test_a_block_must_have_begun() -> None:
             function(models)
     with pytest.raises(ValueError, match="no block"):
         _native.mixed_step(models, np.zeros(1, np.int32), MODEL.frequencies(0)[None])
+
+
+def test_a_drive_stops_when_its_block_is_finished(tiny: Model) -> None:
+    coder = MixedCoder(tiny, 12)
+    _native.mixed_begin_encoding(coder._core, np.array([3], np.uint64), 0, 100)
+    tokens, none = tiny.tokenizer.encode(b"abc"), np.zeros(0, np.int32)
+    first, counts = np.array([tiny.start_token], np.int32), np.array([tokens.size], np.uint64)
+    drive = _native.drive_new(
+        tiny.decoder, _native.threads_new(1), coder._core, first, tiny.side_vector(None), none, tokens, counts
+    )
+    while _native.drive_run(drive, 1) == 0:
+        pass
+    assert _native.mixed_finish(coder._core) is not None
+    with pytest.raises(ValueError, match="no block"):
+        _native.drive_run(drive, 1)

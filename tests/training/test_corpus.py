@@ -33,6 +33,17 @@ def test_compressed_domains_are_read_as_plain_ones(folder: Path) -> None:
     assert all(read_domain(path) == TEXT for path in files.values())
 
 
+def test_all_frames_of_a_zstd_file_are_read(folder: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    path, frame = folder / "logs.txt.zst", zstandard.ZstdCompressor().compress(TEXT)
+    path.write_bytes(frame + frame)
+    assert read_domain(path) == TEXT + TEXT
+    for cut in (len(frame) - 3, 2 * len(frame) - 3):
+        path.write_bytes((frame + frame)[:cut])
+        with pytest.raises(LlmzError, match="ends too early"):
+            read_domain(path)
+
+
 def test_without_the_program_bzip3_its_name_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "logs.txt.bz3"
     path.write_bytes(b"BZ3v1")

@@ -309,6 +309,42 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny: Model, domains: list[Domain]
     assert curves[0] == curves[1]
 
 
+def test_a_run_that_broke_off_logs_every_step_once(
+    tiny: Model, domains: list[Domain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken off after an evaluation that no checkpoint came after, and once more before the last evaluation."""
+    options = replace(OPTIONS, evaluate_every=4)
+    evaluate, calls = training.evaluate, itertools.count()
+
+    def breaking(*arguments: Any) -> dict[str, Any]:
+        if next(calls) in (1, 3):
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(training, "evaluate", breaking)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, domains, tmp_path, options)
+    run(tiny, domains, tmp_path, options)
+    evaluated = [row["step"] for row in logged(tmp_path) if "bits_per_byte" in row]
+    assert evaluated == [4, 8, 12]
+    assert training.last_evaluation(tmp_path)["step"] == 12
+
+
+def test_evaluations_do_not_count_in_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: now[0])
+    tally = training._Tally(torch.ones(4), world=1, operations_per_token=2.0, peak=1000.0)
+    for seconds in (3, 5):
+        now[0] += seconds
+        tally.add(torch.ones(10), torch.zeros(10, dtype=torch.long))
+        with tally.leaving_out():
+            now[0] += 100
+    row = tally.row(2)
+    assert row["tokens_per_second"] == round(20 / 8)
+    assert row["share_of_peak"] == round(20 / 8 * 2 / 1000, 3)
+
+
 def test_training_lowers_the_loss(tiny: Model, domains: list[Domain], tmp_path: Path) -> None:
     options = replace(OPTIONS, steps=100, cooldown_steps=20, evaluate_every=5)
     run(tiny, domains, tmp_path, options)
@@ -422,19 +458,19 @@ model = load_model(sys.argv[1])
 domains = load_corpus(Path(sys.argv[2]), model.tokenizer)
 options = TrainingOptions(
     int(sys.argv[4]), 2, sequences=4, length=32, compile=False, evaluate_every=1000, checkpoint_minutes=0,
-    side_share=0.0,
+    side_share=float(sys.argv[5]),
 )
 Path(sys.argv[3] + "." + os.environ["RANK"]).write_text(str(os.getpid()))
 train(model.config, options, Path(sys.argv[3]), domains, domains, model.tokenizer.token_lengths, progress=False)
 """
 
 
-def distributed(corpus: Path, folder: Path, workers: int, steps: int) -> list[str]:
+def distributed(corpus: Path, folder: Path, workers: int, steps: int, side_share: float = 0.0) -> list[str]:
     """The command that trains in ``folder`` with so many workers, each leaving its process id beside it."""
     script = folder.parent / "worker.py"
     script.write_text(WORKER)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
-    return [*command, str(script), TINY_PATH, str(corpus), str(folder), str(steps)]
+    return [*command, str(script), TINY_PATH, str(corpus), str(folder), str(steps), str(side_share)]
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
@@ -448,6 +484,11 @@ def test_two_processes_train_like_one(corpus: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
         subprocess.run(distributed(corpus, tmp_path / str(workers), workers, 4), check=True, timeout=300)
     assert_same_weights(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.slow
+def test_workers_with_too_few_sequences_for_side_information_train_without_it(corpus: Path, tmp_path: Path) -> None:
+    subprocess.run(distributed(corpus, tmp_path / "run", 2, 4, side_share=0.1), check=True, timeout=300)
 
 
 @pytest.mark.slow
