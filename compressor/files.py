@@ -9,6 +9,7 @@ import io
 import operator
 import os
 import threading
+from collections.abc import Callable
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
 from llmzip import streams
@@ -23,6 +24,7 @@ from llmzip.transfer import WholeWriter
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 LEVEL_NAMES = ("level", "preset", "compresslevel")
 _AnySettings = TypeVar("_AnySettings", Settings, ReadSettings)
+_Read = TypeVar("_Read")
 
 
 class Flush(enum.Enum):
@@ -246,6 +248,8 @@ class LlmzFile(io.BufferedIOBase):
             self._compressor = Compressor(level, progress=progress, **settings)
         self._lock = threading.RLock()
         self._written = 0
+        self._lost: OSError | None = None
+        """Why compressed bytes are missing in the file."""
         if path is not None:
             self._owned = cast(BinaryIO, builtins.open(path, self.mode))
         self._raw = self._owned or cast(BinaryIO, file)
@@ -288,25 +292,37 @@ class LlmzFile(io.BufferedIOBase):
         self._check_open()
         return self._raw.fileno()
 
+    def _read_with(self, read: Callable[[io.BufferedReader], _Read]) -> _Read:
+        """What ``read`` gives. Where it fails, the place stays, and reading once more loses nothing."""
+        reader = self._reading()
+        with self._lock:
+            place = reader.tell()
+            try:
+                return read(reader)
+            except BaseException:
+                if reader.seekable():
+                    reader.seek(place)
+                raise
+
     def read(self, size: int | None = -1) -> bytes:
-        return self._reading().read(size)
+        return self._read_with(lambda reader: reader.read(size))
 
     def read1(self, size: int = -1) -> bytes:
         """Up to ``size`` bytes that are there without more than one block being decoded; at least one."""
-        return self._reading().read1(size if size >= 0 else io.DEFAULT_BUFFER_SIZE)
+        return self._read_with(lambda reader: reader.read1(size if size >= 0 else io.DEFAULT_BUFFER_SIZE))
 
     def readinto(self, buffer: Any) -> int:
-        return self._reading().readinto(buffer)
+        return self._read_with(lambda reader: reader.readinto(buffer))
 
     def readinto1(self, buffer: Any) -> int:
-        return self._reading().readinto1(buffer)
+        return self._read_with(lambda reader: reader.readinto1(buffer))
 
     def peek(self, size: int = 0) -> bytes:
         """Some bytes that the next read gives, at least one unless at the end."""
-        return self._reading().peek(size)
+        return self._read_with(lambda reader: reader.peek(size))
 
     def readline(self, size: int | None = -1) -> bytes:
-        return self._reading().readline(-1 if size is None else size)
+        return self._read_with(lambda reader: reader.readline(-1 if size is None else size))
 
     def tell(self) -> int:
         """Plain bytes before the present place."""
@@ -321,16 +337,30 @@ class LlmzFile(io.BufferedIOBase):
         """Take bytes-like ``data``; whole blocks are written."""
         view = _bytes_of(data)
         with self._lock:
-            self._target.write(self._writing().compress(view))
+            self._put(self._writing().compress(view))
             self._written += view.nbytes
         return view.nbytes
+
+    def _put(self, coded: bytes) -> None:
+        """Write compressed bytes. After a failure, as some bytes are missing, no others may follow.
+
+        Raises:
+            OSError: this or an earlier write failed.
+        """
+        if self._lost is not None:
+            raise self._lost
+        try:
+            self._target.write(coded)
+        except BaseException as error:
+            self._lost = error if isinstance(error, OSError) else OSError("an earlier write was interrupted")
+            raise
 
     def flush(self) -> None:
         """Make what was written so far readable by others: ends a block, which costs some size."""
         with self._lock:
             self._check_open()
             if self._compressor:
-                self._target.write(self._compressor.flush(Flush.BLOCK))
+                self._put(self._compressor.flush(Flush.BLOCK))
                 self._target.flush()
 
     def close(self) -> None:
@@ -344,7 +374,7 @@ class LlmzFile(io.BufferedIOBase):
                 if self._reader:
                     self._reader.close()
                 if compressor:
-                    self._target.write(compressor.finish())
+                    self._put(compressor.finish())
                     self._target.flush()
             finally:
                 try:

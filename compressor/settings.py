@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 from llmzip.core import available_cores
 from llmzip.format.member import MAX_BLOCK_BYTES, MAX_LANES, Method
@@ -111,6 +111,11 @@ class Settings:
     wide: bool = False
 
     def __post_init__(self) -> None:
+        _check_integers(self.level, self.lanes, self.threads, self.block_bytes, self.memory_limit, self.group_bytes)
+        if self.key is not None and not isinstance(self.key, str):
+            raise TypeError(f"key must be a str, not {type(self.key).__name__}")
+        if self.key is not None and not _is_unicode(self.key):
+            raise ValueError(f"key must be Unicode text, not {self.key!r}")
         if not 1 <= self.level <= 9:
             raise ValueError(f"level must be 1 to 9, not {self.level}")
         if self.lanes is not None and (self.lanes.bit_count() != 1 or not 1 <= self.lanes <= MAX_LANES):
@@ -208,6 +213,7 @@ class ReadSettings:
     max_output: int | None = None
 
     def __post_init__(self) -> None:
+        _check_integers(self.threads, self.memory_limit, self.max_output)
         _check_limits(self.threads, self.memory_limit)
         if self.max_output is not None and self.max_output < 0:
             raise ValueError(f"output limit must not be negative, not {self.max_output}")
@@ -228,6 +234,20 @@ def table_bits_for(plain_length: int | None, primer_length: int = 0) -> int:
         return _MOST_TABLE_BITS
     wanted = ((plain_length + primer_length) * _BUCKETS_PER_BYTE).bit_length()
     return min(max(wanted, _LEAST_TABLE_BITS), _MOST_TABLE_BITS)
+
+
+def _check_integers(*values: object) -> None:
+    for value in values:
+        if value is not None and not isinstance(value, SupportsIndex):
+            raise TypeError(f"an integer is wanted, not {value!r}")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates, as those of a command line that is no UTF-8
+        return False
+    return True
 
 
 def _check_limits(threads: int | None, memory_limit: int | None) -> None:

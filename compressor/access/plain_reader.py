@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Generator
 from typing import Any, BinaryIO, cast
@@ -150,7 +151,7 @@ class PlainReader(io.RawIOBase):
         return self._map
 
     def _next_block(self) -> bool:
-        """Take the next block; tell whether there was one. What went wrong once does so again."""
+        """Take the next block; tell whether there was one. What is wrong with the file once is so again."""
         if self._error:
             raise self._error
         following = self._block_offset + len(self._block)
@@ -160,21 +161,21 @@ class PlainReader(io.RawIOBase):
                 self._size = following
                 return False
             self._block, self._block_offset = memoryview(block), following
-        except Exception as error:
+        except LlmzError as error:
             self._error = error
             raise
-        except BaseException:  # such as KeyboardInterrupt, which is no fault of the file
+        except BaseException:  # such as KeyboardInterrupt or a network's time-out, which is no fault of the file
             self._start_again()
             raise
         return True
 
     def _start_again(self) -> None:
-        """Make reading possible after it was interrupted, which ended the blocks that were to come."""
+        """Make reading possible after what may not come again, but ended the blocks that were to come."""
+        self._error = OSError("reading was interrupted, and the compressed file cannot seek back")
         if self.seekable():
-            self._source.seek(self._start)
-            self._begin(self._decode(), 0)
-        else:
-            self._error = OSError("reading was interrupted, and the compressed file cannot seek back")
+            with contextlib.suppress(OSError):
+                self._source.seek(self._start)
+                self._begin(self._decode(), 0)
 
 
 def _none() -> Generator[bytes]:

@@ -128,3 +128,52 @@ def test_reading_all_in_vain_does_not_move_the_place() -> None:
         with pytest.raises(llmzip.DamagedError):
             file.read()
         assert file.read(100) == NOISE[:100]
+
+
+class Flaky(io.BytesIO):
+    """Fails to read once, as a network file may."""
+
+    fails = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.fails:
+            self.fails = False
+            raise TimeoutError("try again")
+        return super().read(size)
+
+
+def test_what_fails_once_is_read_the_next_time() -> None:
+    lines = b"".join(b"line %d of many\n" % number for number in range(2000))
+    archive = llmzip.compress(lines, 1, group_bytes=4096, block_bytes=1024, records="lines")
+    source = Flaky(archive)
+    with llmzip.open(source) as file:
+        assert file.read(10) == lines[:10]
+        source.fails = True
+        with pytest.raises(TimeoutError):
+            file.read()
+        assert file.tell() == 10
+        assert file.read() == lines[10:]
+        file.seek(0)
+        source.fails = True
+        with pytest.raises(TimeoutError):
+            file.read(20_000)
+        assert file.readline() == b"line 0 of many\n"
+    source = Flaky(archive)
+    with llmzip.records(source) as records:
+        source.fails = True
+        with pytest.raises(TimeoutError):
+            records[1500]
+        assert records[1500] == b"line 1500 of many\n"
+
+
+def test_a_failed_read_of_damage_loses_nothing_before_it() -> None:
+    plain = bytes(random.Random(5).randbytes(20_000))
+    damaged = bytearray(llmzip.compress(plain, 1, block_bytes=4000))
+    damaged[-2000] ^= 1
+    with llmzip.open(io.BytesIO(damaged)) as file:
+        read = b""
+        with pytest.raises(llmzip.DamagedError):
+            while part := file.read(700):
+                read += part
+        assert plain.startswith(read)
+        assert file.tell() == len(read) > 10_000

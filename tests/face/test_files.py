@@ -530,3 +530,43 @@ assert set(llmzip.__all__) <= set(dir(llmzip))
 assert not hasattr(llmzip, "bogus")
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+class FullOnce(io.BytesIO):
+    """A disk that is full for one write."""
+
+    is_full = False
+
+    def write(self, data: Any) -> int:
+        if self.is_full:
+            self.is_full = False
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+def test_after_a_failed_write_nothing_else_passes_for_written() -> None:
+    target = FullOnce()
+    file = llmzip.open(target, "wb", 1)
+    file.write(b"first\n")
+    file.flush()
+    target.is_full = True
+    file.write(b"second\n")
+    with pytest.raises(OSError, match="No space"):
+        file.flush()
+    written = target.getvalue()
+    for action in (file.flush, file.close):
+        with pytest.raises(OSError, match="No space"):
+            action()
+    assert file.closed
+    assert target.getvalue() == written
+
+
+@pytest.mark.parametrize(
+    "settings", [{"block_bytes": 1e4}, {"threads": 2.0}, {"lanes": 4.0}, {"group_bytes": "9"}, {"memory_limit": 1e9}]
+)
+def test_settings_of_the_wrong_type_leave_a_file_as_it_is(settings: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "old.llmz"
+    path.write_bytes(b"as it was")
+    with pytest.raises(TypeError, match="wrong type"):
+        llmzip.open(path, "wb", 1, **settings)
+    assert path.read_bytes() == b"as it was"
