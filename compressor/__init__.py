@@ -16,11 +16,14 @@ if TYPE_CHECKING:
         LlmzError,
         MemoryLimitError,
         ModelMissingError,
+        NoKeyError,
         OutputLimitError,
         TruncatedError,
     )
     from llmzip.estimates import TokenEntropies, entropy
     from llmzip.files import Compressor, Decompressor, Flush, LlmzFile, compress, decompress, open
+    from llmzip.inspection import describe
+    from llmzip.settings import ReadSettings, Settings
 
 _HOME = {
     "Compressor": "files",
@@ -31,12 +34,16 @@ _HOME = {
     "LlmzFile": "files",
     "MemoryLimitError": "errors",
     "ModelMissingError": "errors",
+    "NoKeyError": "errors",
     "OutputLimitError": "errors",
+    "ReadSettings": "settings",
     "Records": "access.records",
+    "Settings": "settings",
     "TokenEntropies": "estimates",
     "TruncatedError": "errors",
     "compress": "files",
     "decompress": "files",
+    "describe": "inspection",
     "entropy": "estimates",
     "open": "files",
     "records": "access.records",
@@ -50,12 +57,16 @@ __all__ = [
     "LlmzFile",
     "MemoryLimitError",
     "ModelMissingError",
+    "NoKeyError",
     "OutputLimitError",
+    "ReadSettings",
     "Records",
+    "Settings",
     "TokenEntropies",
     "TruncatedError",
     "compress",
     "decompress",
+    "describe",
     "entropy",
     "open",
     "records",

@@ -9,6 +9,10 @@ class LlmzError(ValueError):
     """Compressed data or a model file cannot be used; the base of the errors below."""
 
 
+class NoKeyError(LlmzError):
+    """Records have no key of the name that an index was asked for."""
+
+
 class DamagedError(LlmzError):
     """The data is damaged, cut off, or was never llmzip's."""
 

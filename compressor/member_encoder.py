@@ -66,6 +66,7 @@ class MemberEncoder:
 
         Raises:
             MemoryLimitError: what would be made could not be read within the limit.
+            NoKeyError: an index of keys was asked for, and records have none of this name.
         """
         self._waiting += plain
         if self._marker is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import string
@@ -13,6 +12,11 @@ from llmzip.format.record_kinds import DELIMITERS, KINDS_WITH_HEADERS, RecordKin
 Extract = Callable[[bytes], "bytes | None"]
 """Gives a record's key; None where it has none."""
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_CELLS = {
+    delimiter: re.compile(rf'(?:"((?:[^"]++|"")*+)"?)?([^{re.escape(delimiter)}]*)')
+    for delimiter in map(bytes.decode, DELIMITERS)
+}
+"""A cell by delimiter: its quoted part, and what comes after that or is not quoted."""
 _FOLD = re.compile(rb"\r?\n(?=[ \t])\s+")
 
 
@@ -59,11 +63,18 @@ def _member(record: bytes, name: str) -> bytes | None:
 
 
 def _row(record: bytes, delimiter: str) -> list[str]:
+    """Cells of a row, as the module ``csv`` has them, but of any length, and with CR inside them."""
     text = record.decode(errors="replace").removeprefix("\ufeff")
-    try:
-        return [cell.strip(string.whitespace) for cell in next(csv.reader([text], delimiter=delimiter), [])]
-    except csv.Error:
+    if not text.strip("\r\n"):
         return []
+    cells, end = [], -1
+    while end < len(text):
+        found = _CELLS[delimiter].match(text, end + 1)
+        assert found is not None  # every text begins with a cell, which may be empty
+        quoted, rest = found[1] or "", found[2]
+        cells.append((quoted.replace('""', '"') + rest).strip(string.whitespace))
+        end = found.end()
+    return cells
 
 
 def _field(record: bytes, delimiter: str, place: int) -> bytes | None:

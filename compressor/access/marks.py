@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from array import array
 from bisect import bisect_left, bisect_right
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.access.keys import Extract, extractor
+from llmzip.errors import NoKeyError
 from llmzip.format.record_kinds import RecordKind, Splitter, guess_kind, splitter_for
 from llmzip.format.sections import KEYS, RECORDS, hash_key, pack_keys, pack_records
 
@@ -42,7 +42,11 @@ class RecordMarker:
         self._keys: _Keys | None = None
 
     def feed(self, plain: bytes) -> None:
-        """Take more text."""
+        """Take more text.
+
+        Raises:
+            NoKeyError: its records have no keys of this name.
+        """
         if self._splitter is None:
             self._unsplit += plain
             if self._kind is None and len(self._unsplit) < _GUESS_BYTES:
@@ -150,5 +154,7 @@ class _Keys:
         return self._extract(record) if self._extract else None
 
     def _begin(self, kind: RecordKind, head: bytes) -> None:
-        with contextlib.suppress(ValueError):  # without keys, there is no index of them
+        try:
             self._extract = extractor(kind, self._name, head)
+        except ValueError as error:
+            raise NoKeyError(str(error)) from None

@@ -70,6 +70,8 @@ def with_key(source: BinaryIO, settings: ReadSettings, key: str) -> Iterator[byt
     """
     found = _records_of(source, settings)
     name, _, value = key.partition("=")
+    if found.key is not None and key.startswith(f"{found.key}="):  # it may contain an equals sign itself
+        name, value = found.key, key.removeprefix(f"{found.key}=")
     for number in found.find(value, name):
         yield found[number]
 

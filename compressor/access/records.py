@@ -157,13 +157,14 @@ class Records(Sequence[bytes]):
         Raises:
             LlmzError: the file is damaged, or its records have no keys of this name.
         """
-        wanted = key.encode().strip()
+        wanted = key.encode(errors="surrogatepass").strip()
         for member in self._members:
             field = name if name is not None else member.keys.field if member.keys else None
             if field is None:
                 raise LlmzError("there is no index of keys: say which key is meant")
+            head = self._head_of(member)
             try:
-                extract = extractor(member.kind, field, self._head_of(member))
+                extract = extractor(member.kind, field, head)
             except ValueError as error:
                 raise LlmzError(str(error)) from None
             marks: Sequence[int] = range(member.marks.places.size)

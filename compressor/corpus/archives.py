@@ -9,7 +9,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import BinaryIO
 
 import fsspec
@@ -18,8 +18,8 @@ import llmzip
 from llmzip.corpus.manifest import Archive, Part
 from llmzip.corpus.places import Place
 from llmzip.corpus.planning import RECORD_BYTES, Range, Task
-from llmzip.errors import DamagedError, LlmzError
-from llmzip.settings import ReadSettings
+from llmzip.errors import DamagedError, LlmzError, NoKeyError
+from llmzip.settings import ReadSettings, Settings
 from llmzip.streams import compress, iterate_plain
 
 RECEIPTS = "receipts"
@@ -77,12 +77,20 @@ def make_archive(task: Task, place: Place, version: str) -> Done:
         plain.append(data)
         parts.append(Part(piece.document.name, start, len(data), hashlib.sha256(data).hexdigest()))
     coding = time.process_time()
-    stored = compress(b"".join(plain), task.settings)
+    stored = _compressed(b"".join(plain), task.settings)
     coding_seconds = time.process_time() - coding
     archive = Archive(task.path, len(stored), hashlib.sha256(stored).hexdigest(), task.origin, tuple(parts))
     place.write(task.path, stored)
     write_receipt(archive, place)
     return Done(archive, time.perf_counter() - wall, time.process_time() - cpu, coding_seconds)
+
+
+def _compressed(plain: bytes, settings: Settings) -> bytes:
+    """Of a corpus, not every document need have the keys that an index was asked for."""
+    try:
+        return compress(plain, settings)
+    except NoKeyError:
+        return compress(plain, replace(settings, key=None))
 
 
 def receipt_name(origin: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import mailbox
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import llmzip
 from llmzip.access.keys import extractor, same_field
@@ -313,3 +316,39 @@ def test_ten_thousand_json_lines() -> None:
         generator = random.Random(3)
         for number in generator.choices(range(10_000), k=20):
             assert records[number] == lines[number]
+
+
+@given(st.lists(st.text(st.sampled_from('ab",; \t\n'), max_size=8), min_size=1, max_size=5), st.sampled_from(",;\t|"))
+def test_cells_are_those_of_the_module_csv(cells: list[str], delimiter: str) -> None:
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter).writerow(cells)
+    names = [f"c{number}" for number in range(len(cells))]
+    head = delimiter.join(names).encode() + b"\n"
+    for name, cell in zip(names, cells, strict=True):
+        if len(cells) > 1:  # a head of one column has no delimiter, and a row of one empty cell is no row
+            assert extractor(RecordKind.CSV, name, head)(written.getvalue().encode()) == cell.strip(" \t\n").encode()
+
+
+def test_long_rows_and_stray_carriage_returns_have_keys() -> None:
+    rows = [b"id,text\n", b"1,%s\n" % (b"x" * 200_000), b"2,a\rb\n", b'3,"%s"\n' % (b'""y,\n' * 50_000), b"4,ok\n"]
+    with llmzip.records(io.BytesIO(llmzip.compress(b"".join(rows), 1, records="csv", key="id"))) as records:
+        for number in range(4):
+            assert list(records.find(str(number + 1))) == [number]
+
+
+def test_a_key_that_there_cannot_be_is_an_error_at_once() -> None:
+    with pytest.raises(llmzip.NoKeyError, match="no column 'idd'; there are 'id', 'text'"):
+        llmzip.compress(b"id,text\n1,a\n", 1, records="csv", key="idd")
+    with pytest.raises(llmzip.NoKeyError, match="have no keys"):
+        llmzip.compress(b"just\nlines\n", 1, records="auto", key="id")
+    for key, error in ((b"id", TypeError), ("\udcff", ValueError)):
+        with pytest.raises(error, match="key"):
+            llmzip.compress(b"{}\n", 1, records="jsonl", key=key)
+
+
+def test_looking_for_a_key_meets_damage_as_damage() -> None:
+    lines = b"".join(b"%d,%s\n" % (number, random.Random(number).randbytes(40).hex().encode()) for number in range(300))
+    damaged = bytearray(llmzip.compress(b"id,noise\n" + lines, 1, records="csv", key="id", block_bytes=2000))
+    damaged[300] ^= 1
+    with llmzip.records(io.BytesIO(damaged)) as records, pytest.raises(DamagedError):
+        list(records.find("1"))
