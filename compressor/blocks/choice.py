@@ -120,7 +120,8 @@ class BlockEncoder:
 
     def _encode(self, plain: bytes, progress: Progress, before: tuple[int, ...], least_gain: int = 0) -> Coded:
         unchanged = Coded(Method.STORED, 0, len(plain), stored.encode(plain))
-        if not plain:
+        if len(plain) <= least_gain:  # nothing can save so much
+            progress.advance(len(plain))
             return unchanged
         told, uses_before = _Told(progress, len(plain)), self._models.uses
         by_lzma = lzma_block.Attempt(plain, ahead=self._model is None and self._threads > 1)

@@ -181,6 +181,8 @@ def cat(
         raise click.UsageError("--key takes NAME=VALUE")
     if not any(parts):
         return _restore(to_stdout=True, **given)
+    if given["force"]:
+        raise click.UsageError("-f copies input that is not compressed, and only whole")
     return _extract(plain_range, lines, record_range, key, **given)
 
 
@@ -320,6 +322,8 @@ def _compress(
     from llmzip.settings import DEFAULT_LEVEL
     from llmzip.streams import compress_stream
 
+    if output_limit is not None:
+        raise click.UsageError("--output-limit is for restoring")
     settings = compression_settings(
         level or DEFAULT_LEVEL, find_records, record_kind, key, lanes=lanes, threads=thread_count(threads),
         independent=independent, block_bytes=block_size, model=model, memory_limit=memory_limit, group_bytes=group_size,

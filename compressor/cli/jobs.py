@@ -180,6 +180,8 @@ class Conversion:
     as_json: bool = False
 
     def of_all(self, names: list[str | OSError]) -> int:
+        if self.output == "":
+            raise click.UsageError("-o names no file")
         if self.output not in (None, STANDARD_STREAM):
             if len(names) > 1:
                 raise click.UsageError("-o takes one input file")

@@ -17,6 +17,7 @@ SHARE_ESTIMATORS = ("occlusion", "occlusion-cosine", "gradient")
 """Entropy estimates as shares of the greatest, 0 to 1; all others are in bits."""
 ENCODER_ESTIMATORS = ("shift", *SHARE_ESTIMATORS)
 """Entropy estimates that ask the encoder-augmented model: :mod:`llmzip.models.estimators`."""
+MOST_BYTES = 1 << 63
 Command = Callable[..., Any]
 
 
@@ -45,10 +46,10 @@ class Size(click.ParamType):
         match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMG]?)(?:I?B)?", value.strip(), re.IGNORECASE)
         if not match:
             self.fail(f"{value!r} is not a size such as 512M", param, ctx)
-        size = int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
-        if size < 1:
-            self.fail("it must be at least 1 byte", param, ctx)
-        return size
+        size = float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " ")
+        if not 1 <= size < MOST_BYTES:
+            self.fail(f"{value!r} is not between 1 byte and 8 EiB", param, ctx)
+        return int(size)
 
 
 class Span(click.ParamType):

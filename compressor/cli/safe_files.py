@@ -153,7 +153,10 @@ def open_target(name: str, source: Source, force: bool, like_source: bool = True
         return
     final = os.path.realpath(name) if os.path.islink(name) else name
     like_source &= source.is_file
-    temporary, stream = _new_temporary(os.path.dirname(final), 0o600 if like_source else 0o666)
+    try:
+        temporary, stream = _new_temporary(os.path.dirname(final), 0o600 if like_source else 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from error
     try:
         with stream:
             target = Target(final, stream)

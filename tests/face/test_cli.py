@@ -574,3 +574,37 @@ def test_the_page_for_gzip_users_lists_every_option() -> None:
         if isinstance(parameter, click.Option) and not parameter.hidden:
             for name in (*parameter.opts, *parameter.secondary_opts):
                 assert f"`{name}" in options, name
+
+
+def test_an_output_that_cannot_be_made_is_named(plain: Path) -> None:
+    assert "nowhere/x: No such file" in one_line(llmzip("-1", plain, "-o", "nowhere/x"))
+    assert "nowhere/x: No such file" in one_line(llmzip("entropy", plain, "--csv", "nowhere/x"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-1", "--output-limit", "10", "FILE"],
+        ["-1", "-o", "", "FILE"],
+        ["cat", "-f", "--range", "0-3", "FILE"],
+        ["-1", "--block-size", "9" * 400, "FILE"],
+        ["-1", "--record-kind", "jsonl", "--key", "\udcff", "FILE"],
+        ["-1", "--key", "id", "FILE"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:20].encode("ascii", "replace").decode(),
+)
+def test_what_has_no_meaning_is_refused(plain: Path, arguments: list[str]) -> None:
+    before = sorted(plain.parent.iterdir())
+    done = llmzip(*(plain if argument == "FILE" else argument for argument in arguments))
+    one_line(done)
+    assert done.returncode == 1
+    assert sorted(plain.parent.iterdir()) == before
+
+
+def test_a_key_may_contain_an_equals_sign(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"a=b": 1}\n{"a=b": 2}\n{"a": "b=2"}\n')
+    llmzip("-1", "--key", "a=b", str(path))
+    assert llmzip("cat", "--key", "a=b=2", f"{path}.llmz").stdout == b'{"a=b": 2}\n'
+    assert llmzip("cat", "--key", "a=c", f"{path}.llmz").stdout == b""
+    llmzip("cat", "--key", "a=\udcff", f"{path}.llmz")

@@ -13,6 +13,7 @@ from llmzip.core import _native
 from llmzip.errors import LlmzError
 from llmzip.mixing.mixed import LearnedState, MixedCoder, new_learned_state, new_learned_states
 from llmzip.mixing.profiles import MIXED_PROFILES
+from llmzip.network.model import Model
 from llmzip.progress import SILENT
 from tests.mixing.models import BigramCoder, BigramModel
 
