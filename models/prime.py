@@ -130,7 +130,10 @@ def with_primed_mixing(model: Model, learned: tuple[LearnedState, ...]) -> bytes
 @click.option("--megabytes", default=2.0, show_default=True, help="Text to learn from, for each profile.")
 @click.option("--only", type=int, help="Prime this profile alone; the others stay as they are in MODEL.")
 def main(model: str, corpus: Path, out: Path, megabytes: float, only: int | None) -> None:
-    """Prime MODEL's mixers on CORPUS and write it to OUT."""
+    """Prime MODEL's mixers on CORPUS and write it to OUT.
+
+    The mixers for prose read domains by llmzip's own weights, whatever the corpus's file of weights says.
+    """
     loaded = load_model(model)
     size = int(megabytes * 1e6)
     learned = tuple(new_learned_states() if only is None else primed_states(loaded, without=only))
