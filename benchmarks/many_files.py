@@ -73,9 +73,7 @@ def zstd_with_dictionary(pieces: list[bytes]) -> tuple[int, int]:
             dictionary = zstandard.train_dictionary(size, [*pieces], level=19)
         except zstandard.ZstdError:
             continue
-        compressor = zstandard.ZstdCompressor(
-            level=19, dict_data=dictionary, write_content_size=False, write_dict_id=False
-        )
+        compressor = zstandard.ZstdCompressor(level=19, dict_data=dictionary, write_content_size=False)
         length = len(dictionary.as_bytes())
         best = min(best, (length + sum(len(compressor.compress(piece)) for piece in pieces), length))
     return best
