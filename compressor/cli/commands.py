@@ -45,7 +45,7 @@ from llmzip.cli.options import (
     thread_count,
 )
 from llmzip.cli.safe_files import STANDARD_STREAM, Skipped, Source, Target, open_source, open_target
-from llmzip.cli.signals import raise_interrupts
+from llmzip.cli.signals import end_by_broken_pipe, raise_interrupts
 from llmzip.progress import Progress
 
 SUFFIX = ".llmz"
@@ -85,11 +85,16 @@ class LikeGzip(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, tell of wrong use in one line, and exit."""
+        output = sys.stdout
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
         except click.ClickException as error:
             complain(" ".join(error.format_message().split()) + " (llmzip --help tells more)")
             code = ERROR
+        except SystemExit:
+            if sys.stdout is not output:  # click puts another in its place where it met a broken pipe
+                end_by_broken_pipe()
+            raise
         except OSError as error:
             if error.filename is None:
                 drop_output()

@@ -49,10 +49,16 @@ def interruptibly(work: Callable[[], _Result]) -> _Result:
         for number, handler in previous.items():
             signal.signal(number, handler)
     if failure:
-        if isinstance(failure[0], BrokenPipeError) and hasattr(signal, "SIGPIPE"):
-            _end(signal.SIGPIPE, None)
+        if isinstance(failure[0], BrokenPipeError):
+            end_by_broken_pipe()
         raise failure[0]
     return outcome[0]
+
+
+def end_by_broken_pipe() -> None:
+    """End quietly as SIGPIPE does, where there is such a signal."""
+    if hasattr(signal, "SIGPIPE"):
+        _end(signal.SIGPIPE, None)
 
 
 def raise_interrupts() -> None:

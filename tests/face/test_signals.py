@@ -180,6 +180,16 @@ def test_a_closed_pipe_ends_the_run_quietly(tmp_path: Path) -> None:
         assert process.wait() == -signal.SIGPIPE
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["compress", "--help"], ["--version"]], ids=" ".join)
+def test_help_for_a_closed_pipe_ends_quietly(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(*arguments, stdout=writing)
+    os.close(writing)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == -signal.SIGPIPE
+
+
 def test_closed_standard_streams(tmp_path: Path) -> None:
     archive = packed(tmp_path / "plain")
     command = " ".join(COMMAND)
