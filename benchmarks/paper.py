@@ -77,14 +77,16 @@ def main(corpus: Path, out: Path, minutes: float, only: tuple[str, ...], threads
     click.echo(machine_line())
     if chosen:
         study = Study(corpus, out)
-        trainings = sum({PARTS[name].group: PARTS[name].trainings for name in chosen}.values())
-        if trainings:
-            # Models of one group are compared: those of a run that goes on get what those before it got.
-            measured = study.operations_per_second() * 60 * minutes / trainings
-            study.operations = result.setdefault("operations", measured)
+        trainings = {PARTS[name].group: PARTS[name].trainings for name in chosen}
+        # Models of one group are compared: those of a run that goes on get what those before it got.
+        budgets = result.setdefault("budgets", {})
+        if new := [group for group, count in trainings.items() if count and group not in budgets]:
+            operations = study.operations_per_second() * 60 * minutes / sum(trainings.values())
+            budgets |= dict.fromkeys(new, operations)
             results.save(result, path)
-        click.echo(f"{study.operations:.3g} operations for each of {trainings} models")
     for name in chosen:
+        study.operations = budgets.get(PARTS[name].group, 0.0)
+        click.echo(f"{name}: {study.operations:.3g} operations for each model")
         started = study.seconds()
         table = PARTS[name].measure(study)
         result["parts"][name] = {

@@ -7,6 +7,7 @@ import re
 import string
 from collections.abc import Callable
 
+from llmzip.errors import NoKeyError
 from llmzip.format.record_kinds import DELIMITERS, KINDS_WITH_HEADERS, RecordKind
 
 Extract = Callable[[bytes], "bytes | None"]
@@ -27,7 +28,7 @@ def extractor(kind: RecordKind, name: str, head: bytes) -> Extract:
         head: what comes before the first record.
 
     Raises:
-        ValueError: records of this kind have no keys, or not this one.
+        NoKeyError: records of this kind have no keys, or not this one.
     """
     if kind is RecordKind.JSONL:
         return lambda record: _member(record, name)
@@ -35,13 +36,13 @@ def extractor(kind: RecordKind, name: str, head: bytes) -> Extract:
         delimiter = max(DELIMITERS, key=head.count).decode()
         columns = _row(head, delimiter)
         if name not in columns:
-            raise ValueError(f"there is no column {name!r}; there are {', '.join(map(repr, columns))}")
+            raise NoKeyError(f"there is no column {name!r}; there are {', '.join(map(repr, columns))}")
         place = columns.index(name)
         return lambda record: _field(record, delimiter, place)
     if kind in KINDS_WITH_HEADERS:
         line = re.compile(rb"^%s:(.*(?:\r?\n[ \t].*)*)" % re.escape(name.encode()), re.IGNORECASE | re.MULTILINE)
         return lambda record: _header_field(record, line)
-    raise ValueError(f"records of the kind {kind.name.lower()} have no keys")
+    raise NoKeyError(f"records of the kind {kind.name.lower()} have no keys")
 
 
 def same_field(kind: RecordKind, name: str, other: str) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmzip.access.keys import Extract, extractor
-from llmzip.errors import NoKeyError
 from llmzip.format.record_kinds import RecordKind, Splitter, guess_kind, splitter_for
 from llmzip.format.sections import KEYS, RECORDS, hash_key, pack_keys, pack_records
 
@@ -154,7 +153,4 @@ class _Keys:
         return self._extract(record) if self._extract else None
 
     def _begin(self, kind: RecordKind, head: bytes) -> None:
-        try:
-            self._extract = extractor(kind, self._name, head)
-        except ValueError as error:
-            raise NoKeyError(str(error)) from None
+        self._extract = extractor(kind, self._name, head)

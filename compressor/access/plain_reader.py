@@ -65,15 +65,10 @@ class PlainReader(io.RawIOBase):
         return len(part)
 
     def readall(self) -> bytes:
-        start, parts = self._position, []
-        try:
-            while part := self._ready():
-                parts.append(part)
-                self._position += len(part)
-        except BaseException:
-            if self.seekable():
-                self._position = start  # a buffer above takes it that nothing was read
-            raise
+        parts = []
+        while part := self._ready():
+            parts.append(part)
+            self._position += len(part)
         return b"".join(parts)
 
     def close(self) -> None:

@@ -155,18 +155,15 @@ class Records(Sequence[bytes]):
             name: of the key; None for that of which there is an index. Without an index of it, all records are read.
 
         Raises:
-            LlmzError: the file is damaged, or its records have no keys of this name.
+            LlmzError: the file is damaged, or there is no index, and no name.
+            NoKeyError: its records have no keys of this name.
         """
         wanted = key.encode(errors="surrogatepass").strip()
         for member in self._members:
             field = name if name is not None else member.keys.field if member.keys else None
             if field is None:
                 raise LlmzError("there is no index of keys: say which key is meant")
-            head = self._head_of(member)
-            try:
-                extract = extractor(member.kind, field, head)
-            except ValueError as error:
-                raise LlmzError(str(error)) from None
+            extract = extractor(member.kind, field, self._head_of(member))
             marks: Sequence[int] = range(member.marks.places.size)
             if member.keys is not None and same_field(member.kind, member.keys.field, field):
                 marks = member.keys.marks_of(wanted)

@@ -10,7 +10,7 @@ PYTHON=${PYTHON:-.venv-test/bin/python}
 long=${1:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 address="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 vectors=$folder/vectors
 "$PYTHON" -m tests.portable.vectors "$vectors"
@@ -43,7 +43,7 @@ echo "archives, gcc"
 CC=gcc CFLAGS="$address" "$PYTHON" setup.py -q build --build-base "$folder/base" --build-lib "$folder/lib"
 export PYTHONPATH="$folder/lib:$PWD" PYTHONDONTWRITEBYTECODE=1
 sanitized() { # without leaks: Python itself keeps memory to the end
-    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" "$PYTHON" "$@"
+    ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" "$PYTHON" "$@"
 }
 sanitized -c 'import llmzip, sys; assert llmzip.__file__.startswith(sys.argv[1]), llmzip.__file__' "$folder/lib"
 if [ -z "$long" ]; then
