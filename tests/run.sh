@@ -7,13 +7,18 @@ have() { command -v "$1" >/dev/null; }
 
 # What a part of the tests wants, and without which that part is skipped: a story in the documents rotates logs, the pages of
 # benchmarks are opened in a browser.
-if [ "$(id -u)" = 0 ] && have apt-get && ! { have logrotate && have chromium; }; then
-    { apt-get -qq update && apt-get -qq install -y --no-install-recommends logrotate chromium; } >/dev/null 2>&1 ||
-        echo "not to be had here: logrotate or chromium"
-fi
+apt_packages() {
+    if [ "$(id -u)" = 0 ] && have apt-get && ! { have logrotate && have chromium; }; then
+        { apt-get -qq update && apt-get -qq install -y --no-install-recommends logrotate chromium; } >/dev/null 2>&1 ||
+            echo "not to be had here: logrotate or chromium"
+    fi
+}
+apt_packages & fetched=$!
 python3 -m venv .venv-test
 .venv-test/bin/pip install --quiet --upgrade pip
-.venv-test/bin/pip install --quiet -e '.[train,bench,test,docs]'
+# Most of what is installed is never imported: what is, Python compiles then.
+.venv-test/bin/pip install --quiet --no-compile -e '.[train,bench,test,docs]'
+wait "$fetched"
 .venv-test/bin/ruff check .
 .venv-test/bin/ruff format --check .
 

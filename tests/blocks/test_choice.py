@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from llmzip.blocks.lanes import HAS_SIDE, PROFILE_MASK
 from llmzip.errors import DamagedError
 from llmzip.format.member import Coded, Method, read_header
 from llmzip.format.reader import Reader
+from llmzip.inspection import describe
 from llmzip.mixing.profiles import Profile
 from llmzip.network.model import Model
 from llmzip.progress import SILENT
@@ -75,12 +77,13 @@ def table(rows: int) -> bytes:
     return b"".join(b"%04d,%d.%02d,%s\n" % (i, 40 + i % 7, random.integers(100), b"ab" * (i % 3)) for i in range(rows))
 
 
-@pytest.mark.parametrize("rows", [200, 5000])
-def test_the_wide_profile_codes_a_file_of_one_block_and_of_several(rows: int) -> None:
+@pytest.mark.parametrize(("rows", "blocks"), [(200, 1), pytest.param(8000, 2, marks=pytest.mark.slow)])
+def test_the_wide_profile_codes_a_file_of_one_block_and_of_several(rows: int, blocks: int) -> None:
     text = table(rows)
     packed = compress(text, Settings(model=str(TINY_PATH)))
     header = read_header(Reader(packed))
     assert header is not None and header.wide and header.fingerprint is None
+    assert describe(io.BytesIO(packed))["methods"] == {"context": blocks}
     assert decompress(packed) == text
 
 

@@ -23,11 +23,11 @@ check() { # name, compiler, flags, what runs the program, linker flags, threads
     rm -r "$folder/$1"
 }
 
-check gcc-O0 gcc -O0 ""
+check gcc-O0 gcc -O0 "" "" 5
 check gcc-O3 gcc -O3 ""
 if [ -n "$(find_clang)" ]; then
-    check clang-O0 "$(find_clang)" -O0 ""
-    check clang-O3 "$(find_clang)" -O3 ""
+    check clang-O0 "$(find_clang)" -O0 "" "" 2
+    check clang-O3 "$(find_clang)" -O3 "" "" "1 5"
 else
     echo "clang is not here"
 fi

@@ -27,7 +27,7 @@ for compiler in $compilers; do
     in_c "$compiler" address "$address" "kernels threads restore replay_models replay_text"
     "$folder/address/kernels"
     [ -z "$long" ] || "$folder/address/threads"
-    for threads in 1 5; do
+    for threads in ${long:+1} 5; do
         "$folder/address/restore" "$vectors" $threads
     done
     "$folder/address/replay_models" tests/fuzz/seeds/models/*
