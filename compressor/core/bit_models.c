@@ -106,18 +106,37 @@ uint32_t llmz_claim_slot(uint16_t *counters, uint32_t bucket_mask, uint64_t hash
     return chosen;
 }
 
-void *llmz_aligned_zeros(size_t bytes, void **allocation)
+enum { LINE = 64 };
+
+/* The first multiple of the alignment, in pages of that size if they are large. */
+static void *aligned(void *allocation, size_t bytes, size_t alignment)
 {
-    /* Large pages are dear to get, and a short text reads little of each. */
-    enum { LINE = 64, LARGE_TABLE = 1 << 25 };
-    size_t alignment = bytes >= LARGE_TABLE ? LLMZ_LARGE_PAGE : LINE;
-    *allocation = calloc(bytes + alignment, 1);
-    if (!*allocation)
+    if (!allocation)
         return NULL;
-    void *start = (void *)(((uintptr_t)*allocation + alignment - 1) & ~(uintptr_t)(alignment - 1));
+    void *start = (void *)(((uintptr_t)allocation + alignment - 1) & ~(uintptr_t)(alignment - 1));
     if (alignment == LLMZ_LARGE_PAGE) /* look-ups at random places of many small pages would each miss the processor's list of them */
         llmz_wish_for_large_pages(start, bytes);
     return start;
+}
+
+void *llmz_aligned_zeros(size_t bytes, void **allocation)
+{
+    /* Large pages are dear to get, and a short text reads little of each. */
+    enum { LARGE_TABLE = 1 << 25 };
+    size_t alignment = bytes >= LARGE_TABLE ? LLMZ_LARGE_PAGE : LINE;
+    *allocation = calloc(bytes + alignment, 1);
+    return aligned(*allocation, bytes, alignment);
+}
+
+void *llmz_aligned_copy(const void *from, size_t bytes, void **allocation)
+{
+    /* All of each page is written, so that one fault for many bytes is better than many. */
+    size_t alignment = bytes >= LLMZ_LARGE_PAGE ? LLMZ_LARGE_PAGE : LINE;
+    *allocation = malloc(bytes + alignment);
+    void *copy = aligned(*allocation, bytes, alignment);
+    if (copy)
+        memcpy(copy, from, bytes);
+    return copy;
 }
 
 uint16_t *llmz_new_stage(size_t rows, void **allocation)

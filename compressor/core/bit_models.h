@@ -139,6 +139,8 @@ static inline uint32_t llmz_find_slot(uint16_t *counters, uint32_t bucket_mask, 
 
 /* Zeros that start at a multiple of 64 bytes; *allocation is what must be freed. NULL where memory lacks. */
 void *llmz_aligned_zeros(size_t bytes, void **allocation);
+/* A copy that starts there. */
+void *llmz_aligned_copy(const void *from, size_t bytes, void **allocation);
 
 /* A stage: rows of adaptive maps over stretched probabilities, which change nothing yet; NULL where memory lacks. */
 uint16_t *llmz_new_stage(size_t rows, void **allocation);

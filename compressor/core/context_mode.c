@@ -186,9 +186,7 @@ llmz_context *llmz_context_copy(const llmz_context *c)
         *copy->special = *c->special;
     for (int i = 0; i < TABLES; i++) {
         table *t = &copy->tables[i];
-        t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
-        if (t->data)
-            memcpy(t->data, c->tables[i].data, t->bytes);
+        t->data = llmz_aligned_copy(c->tables[i].data, t->bytes, &t->allocation);
         complete = complete && t->data;
     }
     if (!complete) {

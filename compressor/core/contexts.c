@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+/* Vectors made of the hundreds of hashes below gain nothing, and looking for them takes gcc a minute on some machines. */
+#pragma GCC optimize("no-tree-slp-vectorize")
+#endif
+
 bool llmz_extend_history(llmz_history *history, uint32_t block_bytes, uint32_t *moved)
 {
     uint32_t kept = history->size < LLMZ_HISTORY_BYTES ? history->size : LLMZ_HISTORY_BYTES;

@@ -311,9 +311,7 @@ llmz_mixed *llmz_mixed_copy(const llmz_mixed *m)
         table *t = &copy->tables[i];
         if (!m->tables[i].data)
             continue;
-        t->data = llmz_aligned_zeros(t->bytes, &t->allocation);
-        if (t->data)
-            memcpy(t->data, m->tables[i].data, t->bytes);
+        t->data = llmz_aligned_copy(m->tables[i].data, t->bytes, &t->allocation);
         complete = complete && t->data;
     }
     if (!complete) {

@@ -130,7 +130,7 @@ def test_names_as_long_as_a_file_system_allows(tmp_path: Path) -> None:
     assert plain.exists()
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_kills_at_random_moments(tmp_path: Path, kills: int) -> None:
     texts = {f"{number}.txt": b"%d " % number + TEXT * (1 + number) for number in range(6)}
     archives = {f"{name}.llmz": package.compress(text, 1) for name, text in texts.items()}
