@@ -17,6 +17,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 _AT_A_TIME = 16
 """Files that are read at once."""
+_UNFINISHED = ".llmzip-"
+"""What the name of a local file begins with until all of it is written."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,13 @@ class Place:
         for name in names:  # one by one: lists of paths are taken for patterns
             self.files.rm_file(self.path(name))
 
+    def remove_unfinished(self, folder: str) -> None:
+        """Remove what writers that were killed have left in a folder, when nobody writes there any more. Only local
+        files are there before all of them is."""
+        if not self.is_local:
+            return
+        self.remove([name for name in self.names_below(folder) if posixpath.basename(name).startswith(_UNFINISHED)])
+
     def remove_folder(self, name: str) -> None:
         """Remove a folder with all files in it, if it is there."""
         self.remove(self.names_below(name))
@@ -134,7 +143,7 @@ class Place:
 
 
 def _writing_local(path: str) -> Iterator[BinaryIO]:
-    temporary = posixpath.join(posixpath.dirname(path), f".llmzip-{secrets.token_hex(6)}")
+    temporary = posixpath.join(posixpath.dirname(path), f"{_UNFINISHED}{secrets.token_hex(6)}")
     try:
         with open(temporary, "xb") as file:
             yield file

@@ -64,9 +64,11 @@ class Earlier:
         place.remove(list(self.useless))
 
     def clear(self, place: Place, tasks: Sequence[Task]) -> None:
-        """Remove what nobody needs when the manifest has all that ``tasks`` made: receipts, and the archives of
-        documents that are gone."""
+        """Remove what nobody needs when the manifest has all that ``tasks`` made: receipts, the archives of documents
+        that are gone, and what workers that were killed had begun to write."""
         place.remove_folder(RECEIPTS)
+        for folder in FOLDERS:
+            place.remove_unfinished(folder)
         _remove_archives(place, {archive.path for archive in self.listed}, tasks)
 
 

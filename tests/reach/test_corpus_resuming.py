@@ -116,6 +116,13 @@ def test_manifest_of_unfinished_run(folder: Folder, tmp_path: Path) -> None:
     folder.assert_whole(4)
 
 
+def test_what_a_killed_worker_was_writing_is_removed(folder: Folder) -> None:
+    folder.compress_all_but("c.txt")
+    write(folder.corpus / "files" / "in", {".llmzip-0123456789ab": b"half of an archive"})
+    assert folder.compress().kept == 2
+    folder.assert_whole(3)
+
+
 def test_sources_of_unfinished_run_vanish(folder: Folder) -> None:
     folder.compress_all_but("c.txt")
     assert len(contents(folder.corpus / "files")) == 2
