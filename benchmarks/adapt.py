@@ -115,13 +115,13 @@ def measure_domain(
 @click.option("--steps", default=DEFAULT_STEPS, show_default=True, help="Of training the network.")
 @results.json_option("adapt")
 def main(folder: Path, only: str | None, megabytes: str, steps: int, target: Path) -> None:
-    """Measure every domain of FOLDER; rows of domains that are not measured now stay in the result file."""
+    """Measure every domain of FOLDER; rows of other domains, or with other steps, stay in the result file."""
     names = only.split(",") if only else sorted(each.name for each in folder.iterdir() if each.name != OTHER)
     others, _ = read_texts(folder / OTHER)
     result = results.new_result([])
     result |= {"rank": DEFAULT_RANK, "primer_bytes": DEFAULT_PRIMER_BYTES, "rows": []}
     if (earlier := results.load(target.stem, target.parent)) is not None:
-        result["rows"] = [row for row in earlier["rows"] if row["domain"] not in names]
+        result["rows"] = [row for row in earlier["rows"] if row["domain"] not in names or row["steps"] != steps]
     before_others = measure(others)
     for name in names:
         before = {"held": measure(read_texts(folder / name / "held")[0]), OTHER: before_others}

@@ -302,13 +302,14 @@ def _paper(result: Result, part: str) -> str:
 def _adapted(result: Result) -> str:
     """What adapting gives on held-back text and on text of other kinds, against the text adapted to."""
     rows = []
-    for row in sorted(result["rows"], key=lambda row: (row["domain"], row["bytes"])):
-        cells = [row["domain"], f"{row['bytes'] / 1e6:.3g}", _count(row["seconds"]), _count(row["file_bytes"])]
+    for row in sorted(result["rows"], key=lambda row: (row["domain"], row["steps"], row["bytes"])):
+        cells = [row["domain"], f"{row['bytes'] / 1e6:.3g}", _count(row["steps"])]
+        cells += [_count(row["seconds"]), _count(row["file_bytes"])]
         for part in ("held", "other"):
             shipped, adapted = (row[part][model]["bytes"] for model in ("shipped", "adapted"))
             cells += [_count(shipped), _count(adapted), f"{100 * (adapted / shipped - 1):+.1f} %"]
         rows.append(cells)
-    head = ["domain", "MB adapted to", "core seconds", "bytes of the file"]
+    head = ["domain", "MB adapted to", "steps", "core seconds", "bytes of the file"]
     head += ["held back", "adapted", "", "other kinds", "adapted", ""]
     domains: dict[str, list[str]] = {}
     for row in result["rows"]:

@@ -18,7 +18,7 @@ from llmzip.mixing.logistic import stored_arrays
 from llmzip.mixing.mixed import LearnedState, primed_states
 from llmzip.mixing.profiles import MIXED_PROFILES, Profile, choose_profile
 from llmzip.models.adapt_network import NetworkChange, adapt_network
-from llmzip.models.adapt_text import choose_primer, read_texts
+from llmzip.models.adapt_text import choose_primer, hold_back, read_texts
 from llmzip.models.prime import PIECE_BYTES, prime_profile
 from llmzip.network.adapted_file import MAX_PRIMER_BYTES, Primer, pack_adapted
 from llmzip.network.model import Model, fingerprint_of, load_model
@@ -53,20 +53,28 @@ def adapt(
     if base.base is not None:
         raise LlmzError("an adapted model cannot be adapted again: start from its base")
     primer = _make_primer(texts, primer_bytes)
-    change = None
+    change, unseen = None, texts
     if steps:
-        tokens = np.concatenate([base.tokenizer.encode(text + b"\n") for text in texts])
-        with _bar("network", steps, progress) as bar:
-            change = adapt_network(base, tokens, base.tokenizer.encode(general_text()), rank, steps, bar.update)
+        trained, apart = hold_back(texts, MIXING_BYTES)
+        tokens, tokens_apart = (_tokens(base, of) for of in (trained, apart))
+        if min(tokens.size, tokens_apart.size) > 1:
+            with _bar("network", steps, progress) as bar:
+                change = adapt_network(base, tokens, tokens_apart, rank, steps, bar.update)
+        if change is not None:  # how good it is on what it has seen is no lesson for mixers
+            unseen = apart
     differences: dict[str, tuple[NDArray, int]] = {}
     if change is not None:
         differences = {name: (array, 0) for name, array in change.differences.items()}
     low_rank = {} if change is None else change.low_rank
     unmixed = Model(pack_adapted(base.fingerprint, differences, low_rank, primer), base)
-    pieces = _mixing_pieces(texts)
+    pieces = _mixing_pieces(unseen)
     with _bar("mixers", len(pieces), progress) as bar:
         differences |= _mixing_differences(unmixed, pieces, bar)
     return pack_adapted(base.fingerprint, differences, low_rank, primer), change
+
+
+def _tokens(base: Model, texts: list[bytes]) -> NDArray[np.int32]:
+    return np.concatenate([base.tokenizer.encode(text + b"\n") for text in texts])
 
 
 def _make_primer(texts: list[bytes], size: int) -> Primer | None:

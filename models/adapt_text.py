@@ -56,6 +56,23 @@ def _read(path: Path) -> bytes:
     return read_domain(path) if path.suffix in _UNPACKED else path.read_bytes()
 
 
+def hold_back(texts: list[bytes], most_bytes: int) -> tuple[list[bytes], list[bytes]]:
+    """Texts to train a network on, and text apart from them: about ``most_bytes``, an eighth of all at most.
+
+    Those apart are whole texts where none of them has to be long, since who has read the beginning of a text knows the
+    names in the rest of it; else the end of the last text.
+    """
+    wanted = min(most_bytes, sum(map(len, texts)) // 8)
+    apart: set[int] = set()
+    for number in np.random.default_rng(1).permutation(len(texts)):
+        if sum(len(texts[each]) for each in apart) < wanted and len(texts[number]) <= wanted:
+            apart.add(int(number))
+    if apart:
+        return [text for i, text in enumerate(texts) if i not in apart], [texts[i] for i in sorted(apart)]
+    end = texts[-1].rfind(b"\n", 0, -wanted) + 1 or len(texts[-1]) - wanted
+    return [*texts[:-1], texts[-1][:end]], [texts[-1][end:]]
+
+
 def choose_primer(texts: list[bytes], size: int) -> bytes:
     """Passages of whole lines, about ``size`` bytes in all, in the order of the texts.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.network.model import Model
+from llmzip.network.adapted_file import AdaptedFile
+from llmzip.network.model import Model, network_code_lengths
 
 SAMPLE_BYTES = 16 << 10
 """Of a text's start, that are looked at."""
@@ -13,16 +14,31 @@ _RUN_BYTES = 8
 _LEAST_SHARE = 0.3
 """Of a text's runs of 8 bytes that the primer has: from this on, text is of the kind (docs/experiments.md)."""
 _LEAST_RUNS = 64
+_TRIED_ROWS, _TRIED_TOKENS = 2, 512
+_MOST_OF_BASE = 1.0
+"""Of the bits that the base's network needs, for a network that was changed: text of the kind needs 0.91 at most, text
+that only resembles it 1.02 at least (docs/experiments.md)."""
 
 
 def suited_model(model: Model, start: bytes) -> Model:
-    """The model, or its base where ``start``, the first bytes of a text, has little in common with its primer."""
-    if model.base is None or model.primer is None:
+    """The model, or its base where ``start``, the first bytes of a text, has little in common with its primer, or where
+    the network was changed and codes them no better."""
+    if model.base is None:
         return model
-    own = _runs(start[:SAMPLE_BYTES])
-    if own.size < _LEAST_RUNS:
-        return model
-    return model if np.isin(own, _runs(model.primer.text)).mean() >= _LEAST_SHARE else model.base
+    start = start[:SAMPLE_BYTES]
+    if model.primer is not None:
+        own = _runs(start)
+        if own.size >= _LEAST_RUNS and np.isin(own, _runs(model.primer.text)).mean() < _LEAST_SHARE:
+            return model.base
+    if isinstance(model.file, AdaptedFile) and model.file.changes_network and start:
+        tokens = model.tokenizer.encode(start)
+        length = min(_TRIED_TOKENS, tokens.size)
+        starts = np.linspace(0, tokens.size - length, _TRIED_ROWS).astype(int)
+        tried = np.stack([tokens[first : first + length] for first in starts])
+        bits, bits_of_base = (float(network_code_lengths(each, tried).sum()) for each in (model, model.base))
+        if bits > _MOST_OF_BASE * bits_of_base:
+            return model.base
+    return model
 
 
 def _runs(text: bytes) -> NDArray[np.uint64]:

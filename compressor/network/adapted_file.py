@@ -184,6 +184,11 @@ class AdaptedFile(ArrayFile):
         if rank > MAX_RANK or [(each.dtype.str, each.shape) for each in (left, right, multiplier)] != list(expected):
             raise ValueError("a low-rank change does not fit the base")
 
+    @property
+    def changes_network(self) -> bool:
+        """Whether any of the network's arrays is another one than the base's."""
+        return any(not name.startswith(("difference.mixing.", "primer")) for name in self._own)
+
     def read(self, name: str) -> NDArray:
         """Return an array as it is with the change, of this machine's byte order.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import llmzip
+from llmzip.blocks import suited_model
 from llmzip.errors import BaseMissingError, LlmzError, ModelMissingError
 from llmzip.mixing.logistic import stored_arrays
 from llmzip.mixing.mixed import new_learned_states
@@ -90,6 +91,7 @@ def tiny_adapted(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A file that adapts the tiny model, which the search finds."""
     assert isinstance(tiny.file, ModelFile)
     monkeypatch.setenv("LLMZIP_MODEL_PATH", str(Path(TINY_PATH).parent))
+    monkeypatch.setattr(suited_model, "_MOST_OF_BASE", 2.0)  # a random change does no good
     path = tmp_path / "own.llmzmodel"
     low_rank = random_low_rank(tiny.file, largest=40)
     path.write_bytes(pack_adapted(tiny.fingerprint, differences_of(tiny.file), low_rank, Primer(1, LINES[:2000])))
@@ -175,6 +177,14 @@ def test_text_of_another_kind_is_coded_with_the_base(tiny_adapted: Path, text: b
     archive = llmzip.compress(text, model=str(tiny_adapted))
     assert archive == llmzip.compress(text, model=TINY_PATH)
     assert llmzip.decompress(archive, model=str(tiny_adapted)) == text  # the base is found by the search
+
+
+def test_text_for_which_the_change_is_worse_is_coded_with_the_base(
+    tiny_adapted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert llmzip.compress(LINES, model=str(tiny_adapted)) != llmzip.compress(LINES, model=TINY_PATH)
+    monkeypatch.setattr(suited_model, "_MOST_OF_BASE", 1.0)
+    assert llmzip.compress(LINES, model=str(tiny_adapted)) == llmzip.compress(LINES, model=TINY_PATH)
 
 
 # ---- Hostile files ----

@@ -20,7 +20,7 @@ import llmzip
 from llmzip.errors import LlmzError
 from llmzip.models.adapt import adapt
 from llmzip.models.adapt_network import adapt_network
-from llmzip.models.adapt_text import choose_primer, read_texts
+from llmzip.models.adapt_text import choose_primer, hold_back, read_texts
 from llmzip.network.model import Model, load_model
 from tests.conftest import TINY_PATH
 
@@ -121,11 +121,12 @@ def test_an_interrupt_leaves_no_file(days: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["days"]
 
 
-def test_training_the_network_helps_on_held_back_text(tiny: Model, text: bytes) -> None:
+def test_training_the_network_helps_on_text_apart(tiny: Model) -> None:
     torch.set_num_threads(1)
     tokens = tiny.tokenizer.encode(b"".join(map(day, range(1, 40))))
     told: list[int] = []
-    change = adapt_network(tiny, tokens, tiny.tokenizer.encode(text * 3), 2, 12, told.append)
+    apart = tiny.tokenizer.encode(b"".join(map(day, range(40, 44))))
+    change = adapt_network(tiny, tokens, apart, 2, 12, told.append)
     assert sum(told) == 12
     assert change is not None
     assert change.gain > 0.01
@@ -137,6 +138,20 @@ def test_an_adapted_model_is_not_adapted_again(tiny: Model) -> None:
     data, _ = adapt(tiny, [day(1)], primer_bytes=2000, progress=False)
     with pytest.raises(LlmzError, match="again"):
         adapt(Model(data, tiny), [day(1)], progress=False)
+
+
+def test_text_apart_is_whole_texts_or_the_end_of_a_long_one() -> None:
+    short = [b"%d\n" % number * 100 for number in range(20)]
+    trained, apart = hold_back(short, 700)
+    assert sorted(trained + apart) == sorted(short)
+    assert 5000 // 8 <= sum(map(len, apart)) < 5000 // 8 + 300
+    long = [b"a line\n" * 500, b"another line\n" * 500]
+    trained, apart = hold_back(long, 700)
+    assert trained[0] == long[0]
+    assert trained[1] + apart[0] == long[1]
+    assert 700 <= len(apart[0]) < 720
+    assert apart[0].startswith(b"another")
+    assert hold_back([b"x"], 700) == ([b"x"], [b""])
 
 
 def test_the_primer_is_what_repeats_and_what_is_recent() -> None:
