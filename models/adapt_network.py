@@ -25,10 +25,9 @@ from llmzip.network.adapted_file import LOW_RANK_BITS, merge_low_rank
 from llmzip.network.architecture import HIDDEN_BITS, INT8_MAX, largest_weight
 from llmzip.network.model import Model
 
-LENGTH = 512
-"""Tokens of a sequence."""
-SEQUENCES = 4
-"""Of a step."""
+LENGTH = 2048
+"""Tokens of a sequence, and of a step: twice the window, as a network that is trained on shorter ones gets worse where
+its window is full (docs/experiments.md)."""
 FACTOR_RATE, GAIN_RATE, BIAS_RATE = 0.06, 0.001, 0.005
 _WARM_STEPS = 8
 _MOST_JUDGED = 12
@@ -178,8 +177,7 @@ def adapt_network(
         network.decoder.compile_for(sequences.shape[1] - 1)
     network.train()
     for step in range(steps):
-        rows = torch.arange(step * SEQUENCES, (step + 1) * SEQUENCES) % len(sequences)
-        _losses(network, sequences[rows]).backward()
+        _losses(network, sequences[step % len(sequences)][None]).backward()
         factor = min(1.0, (step + 1) / _WARM_STEPS) * (1 - step / steps)
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * factor

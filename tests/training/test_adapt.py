@@ -18,6 +18,7 @@ import torch
 
 import llmzip
 from llmzip.errors import LlmzError
+from llmzip.models import adapt_network as adapt_module
 from llmzip.models.adapt import adapt
 from llmzip.models.adapt_network import adapt_network
 from llmzip.models.adapt_text import choose_primer, hold_back, read_texts
@@ -132,6 +133,19 @@ def test_training_the_network_helps_on_text_apart(tiny: Model) -> None:
     assert change.gain > 0.01
     assert set(change.low_rank) == {f"decoder.{n}_weight" for n in ("in", "out", "up", "down")} | {"head_weight"}
     assert all(np.abs(array).max() > 0 for array in change.differences.values())
+
+
+@pytest.mark.slow
+def test_compiled_layers_learn_the_same(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    tokens, apart = (tiny.tokenizer.encode(b"".join(map(day, days))) for days in (range(1, 40), range(40, 44)))
+    monkeypatch.setenv("CXX", "no compiler")
+    plain = adapt_network(tiny, tokens, apart, 2, adapt_module._STEPS_WORTH_COMPILING, lambda _: None)
+    monkeypatch.delenv("CXX")
+    compiled = adapt_network(tiny, tokens, apart, 2, adapt_module._STEPS_WORTH_COMPILING, lambda _: None)
+    assert plain is not None
+    assert compiled is not None
+    assert compiled.gain == pytest.approx(plain.gain, rel=0.05)
 
 
 def test_an_adapted_model_is_not_adapted_again(tiny: Model) -> None:
