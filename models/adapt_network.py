@@ -26,8 +26,7 @@ from llmzip.network.architecture import HIDDEN_BITS, INT8_MAX, largest_weight
 from llmzip.network.model import Model
 
 LENGTH = 2048
-"""Tokens of a sequence, and of a step: twice the window, as a network that is trained on shorter ones gets worse where
-its window is full (docs/experiments.md)."""
+"""Tokens of a sequence, and of a step: twice the window, so that it is trained where its window is full too."""
 FACTOR_RATE, GAIN_RATE, BIAS_RATE = 0.06, 0.001, 0.005
 _WARM_STEPS = 8
 _MOST_JUDGED = 12

@@ -14,10 +14,9 @@ _RUN_BYTES = 8
 _LEAST_SHARE = 0.3
 """Of a text's runs of 8 bytes that the primer has: from this on, text is of the kind (docs/experiments.md)."""
 _LEAST_RUNS = 64
-_TRIED_ROWS, _TRIED_TOKENS = 2, 512
 _MOST_OF_BASE = 1.0
-"""Of the bits that the base's network needs, for a network that was changed: text of the kind needed 0.87 at most, text
-that only resembled it 1.03 at least (docs/experiments.md)."""
+"""Of the bits that the base's network needs, for a network that was changed: text of the kind needed 0.99 at most, text
+that only resembled it 1.04 at least (docs/experiments.md)."""
 
 
 def suited_model(model: Model, start: bytes) -> Model:
@@ -31,11 +30,8 @@ def suited_model(model: Model, start: bytes) -> Model:
         if own.size >= _LEAST_RUNS and np.isin(own, _runs(model.primer.text)).mean() < _LEAST_SHARE:
             return model.base
     if isinstance(model.file, AdaptedFile) and model.file.changes_network and start:
-        tokens = model.tokenizer.encode(start)
-        length = min(_TRIED_TOKENS, tokens.size)
-        starts = np.linspace(0, tokens.size - length, _TRIED_ROWS).astype(int)
-        tried = np.stack([tokens[first : first + length] for first in starts])
-        bits, bits_of_base = (float(network_code_lengths(each, tried).sum()) for each in (model, model.base))
+        tokens = model.tokenizer.encode(start)[None]  # whole: a changed network does better before its window is full
+        bits, bits_of_base = (float(network_code_lengths(each, tokens).sum()) for each in (model, model.base))
         if bits > _MOST_OF_BASE * bits_of_base:
             return model.base
     return model
