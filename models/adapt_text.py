@@ -64,9 +64,11 @@ def hold_back(texts: list[bytes], most_bytes: int) -> tuple[list[bytes], list[by
     """
     wanted = min(most_bytes, sum(map(len, texts)) // 8)
     apart: set[int] = set()
+    left = wanted
     for number in np.random.default_rng(1).permutation(len(texts)):
-        if sum(len(texts[each]) for each in apart) < wanted and len(texts[number]) <= wanted:
+        if left > 0 and len(texts[number]) <= wanted:
             apart.add(int(number))
+            left -= len(texts[number])
     if apart:
         return [text for i, text in enumerate(texts) if i not in apart], [texts[i] for i in sorted(apart)]
     end = texts[-1].rfind(b"\n", 0, -wanted) + 1 or len(texts[-1]) - wanted

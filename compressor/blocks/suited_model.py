@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmzip.network.adapted_file import AdaptedFile
 from llmzip.network.model import Model, network_code_lengths
 
 SAMPLE_BYTES = 16 << 10
@@ -21,7 +20,7 @@ that only resembled it 1.04 at least (docs/experiments.md)."""
 
 def suited_model(model: Model, start: bytes) -> Model:
     """The model, or its base where ``start``, the first bytes of a text, has little in common with its primer, or where
-    the network was changed and codes them no better."""
+    the network was changed and codes them worse."""
     if model.base is None:
         return model
     start = start[:SAMPLE_BYTES]
@@ -29,7 +28,7 @@ def suited_model(model: Model, start: bytes) -> Model:
         own = _runs(start)
         if own.size >= _LEAST_RUNS and np.isin(own, _runs(model.primer.text)).mean() < _LEAST_SHARE:
             return model.base
-    if isinstance(model.file, AdaptedFile) and model.file.changes_network and start:
+    if model.changes_network and start:
         tokens = model.tokenizer.encode(start)[None]  # whole: a changed network does better before its window is full
         bits, bits_of_base = (float(network_code_lengths(each, tokens).sum()) for each in (model, model.base))
         if bits > _MOST_OF_BASE * bits_of_base:

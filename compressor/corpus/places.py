@@ -123,7 +123,7 @@ class Place:
 
     def remove_unfinished(self, folder: str) -> None:
         """Remove what writers that were killed have left in a folder, when nobody writes there any more. Only local
-        files are there before all of them is."""
+        files are to be seen before they are whole."""
         if not self.is_local:
             return
         self.remove([name for name in self.names_below(folder) if posixpath.basename(name).startswith(_UNFINISHED)])

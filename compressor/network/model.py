@@ -87,6 +87,11 @@ class Model:
         """What mixed mode's models read before a member; only adapted models have one."""
         return self.file.primer if isinstance(self.file, AdaptedFile) else None
 
+    @property
+    def changes_network(self) -> bool:
+        """Whether the network is another one than the base's; only adapted models may change it."""
+        return isinstance(self.file, AdaptedFile) and self.file.changes_network
+
     @cached_property
     def tokenizer(self) -> Tokenizer:
         try:
